@@ -1,0 +1,148 @@
+# dlscore: score once, render at will. `make` alone prints help.
+# Settings go on the command line: make render EPISODE=3 METHOD=likelihood COLORMAP=plasma RESOLUTION=60
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# ---- settings ---------------------------------------------------------------------------------------------------
+
+POLICY     ?= data/demo/policy
+DATASET    ?= data/demo/episodes
+EPISODE    ?= 0
+METHOD     ?= likelihood
+RESOLUTION ?= 50
+COLORMAP   ?= viridis
+STEPS      ?=
+DEVICE     ?= auto
+SCORE_FLAGS  ?=
+RENDER_FLAGS ?= --show-confidence-intervals
+CACHE      ?= data/cache
+OUTPUTS    ?= outputs
+
+# ---- set-up -----------------------------------------------------------------------------------------------------
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK  := requirements.lock
+
+help:  ## print this help
+	@printf 'dlscore: what does a Diffusion Policy think of every action in PushT?\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nSettings (make render NAME=value): POLICY DATASET EPISODE METHOD RESOLUTION COLORMAP STEPS DEVICE\n'
+	@printf '  SCORE_FLAGS RENDER_FLAGS CACHE OUTPUTS; EPISODE="0 1 2" makes several, -j2 two at a time\n'
+
+setup: $(READY)  ## build .venv with everything that was tested (about 5.5 GB on Linux: torch brings CUDA)
+
+# A `python3` older than 3.12 may come first on PATH: ask each candidate what it is.
+$(READY): pyproject.toml $(LOCK)
+	@python=; for candidate in python3.12 python3.13 python3 python; do \
+	    if $$candidate -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	        python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
+	$$python -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,dev]'
+	@touch $@
+
+# ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
+
+# A stamp changes its date only when the settings in it change, so that only what they touch is made again.
+define stamp
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(1)' > $@.new
+	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+endef
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+methods := $(subst $(space),$(comma),$(strip $(METHOD)))
+cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
+policy_files  := $(wildcard $(POLICY)/*.json $(POLICY)/*.safetensors)
+dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/.zgroup)
+
+$(CACHE)/settings.stamp: FORCE
+	$(call stamp,$(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS))
+
+$(OUTPUTS)/style.stamp: FORCE
+	$(call stamp,$(COLORMAP) $(RENDER_FLAGS))
+
+FORCE:
+
+# The cache keeps its own record of its settings: --replace-stale starts over what another setting made, and what a kill
+# left half done is continued.
+$(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(policy_files) $(dataset_files) | $(READY)
+	$(BIN)/dlscore compute --policy-path $(POLICY) --dataset-root $(DATASET) --episodes $* --scoring-method $(methods) \
+	    --action-resolution $(RESOLUTION) $(if $(STEPS),--max-steps $(STEPS)) --device $(DEVICE) --output-dir $(CACHE) \
+	    --replace-stale $(SCORE_FLAGS)
+	@touch $@
+
+# One rule an episode and method, since the video's name has the bare index and the cache's name three digits. The
+# methods of one episode share its environment video and config: $(3) makes them wait for each other under -j.
+define render_rule
+$(OUTPUTS)/episode_$(1)_combined_$(2).mp4: $(call cache_of,$(1)) $(OUTPUTS)/style.stamp | $(READY) $(3)
+	$(BIN)/dlrender render $$< --scoring-method $(2) --colormap $(COLORMAP) --output-dir $(OUTPUTS) --force $(RENDER_FLAGS)
+endef
+$(foreach e,$(EPISODE),$(eval previous :=)$(foreach m,$(METHOD),\
+    $(eval $(call render_rule,$(e),$(m),$(previous)))$(eval previous := $(OUTPUTS)/episode_$(e)_combined_$(m).mp4)))
+
+caches := $(foreach e,$(EPISODE),$(call cache_of,$(e)))
+videos := $(foreach e,$(EPISODE),$(foreach m,$(METHOD),$(OUTPUTS)/episode_$(e)_combined_$(m).mp4))
+
+cache: $(caches)  ## score EPISODE with METHOD into CACHE
+render: $(videos)  ## score if need be, then make the videos of EPISODE in OUTPUTS
+
+demo: ## the whole workflow on the embedded policy and episodes: outputs/episode_0_combined_likelihood.mp4
+	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
+
+# The published tool's three example settings.
+examples: quick high-quality research-grade  ## the published tool's three example settings, side by side in outputs/
+
+quick: | $(READY)  ## distance, 50 steps, 40 cells
+	@$(MAKE) --no-print-directory render METHOD=distance RESOLUTION=40 STEPS=50 COLORMAP=viridis RENDER_FLAGS= \
+	    CACHE=$(CACHE)/quick OUTPUTS=$(OUTPUTS)/quick
+high-quality: | $(READY)  ## likelihood, 60 cells, contours, plasma
+	@$(MAKE) --no-print-directory render METHOD=likelihood RESOLUTION=60 COLORMAP=plasma \
+	    RENDER_FLAGS='--show-confidence-intervals --no-show-policy-prediction' CACHE=$(CACHE)/high-quality \
+	    OUTPUTS=$(OUTPUTS)/high-quality
+research-grade: | $(READY)  ## likelihood, 80 cells, contours and prediction, inferno
+	@$(MAKE) --no-print-directory render METHOD=likelihood RESOLUTION=80 COLORMAP=inferno \
+	    RENDER_FLAGS='--show-confidence-intervals --show-policy-prediction' CACHE=$(CACHE)/research-grade \
+	    OUTPUTS=$(OUTPUTS)/research-grade
+
+# ---- development ---------------------------------------------------------------------------------------------------
+
+test: $(READY)  ## run the linter, the type checker and the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q
+
+lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra dev --no-header \
+	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
+
+# ---- the demo's own data (see data/README.md) ----------------------------------------------------------------------
+
+HUMAN ?= ../shared/pusht_human/pusht_cchi_v7_replay.zarr
+WORK  := data/work
+
+demo-policy: $(WORK)/policy/evaluation.json  ## train the demo policy again on HUMAN (data/README.md)
+	rm -rf data/demo/policy && mkdir -p data/demo && cp -r $(WORK)/policy data/demo/policy
+demo-data: $(WORK)/expert/evaluation.json  ## make the demo episodes again with another network trained on HUMAN
+	$(BIN)/python data/recipe/make_episodes.py --policy $(WORK)/expert --output data/demo/episodes
+
+$(WORK)/human/meta/info.json: | $(READY)
+	$(BIN)/python data/recipe/convert_human.py --source $(HUMAN) --output $(WORK)/human
+$(WORK)/policy/evaluation.json: $(WORK)/human/meta/info.json
+	$(BIN)/python data/recipe/train_policy.py --dataset $(WORK)/human --output $(WORK)/policy --steps 5000
+$(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
+	$(BIN)/python data/recipe/train_policy.py --dataset $(WORK)/human --output $(WORK)/expert --steps 3000 --seed 1 \
+	    --prediction-type sample
+
+clean:  ## remove the videos (the caches stay)
+	rm -rf $(OUTPUTS)
+
+.PHONY: help setup cache render demo examples quick high-quality research-grade test lock demo-policy demo-data clean FORCE

@@ -1,0 +1,156 @@
+"""The `dlscore` command: parse, call one library function, report. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlscore import __version__, console, progress
+
+app = typer.Typer(
+    name="dlscore",
+    help="Score a grid of PushT actions under a Diffusion Policy, once, into a cache that dlrender draws.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": console.normalize, "help_option_names": ["-h", "--help"]},
+)
+
+DATA, SCORES, RUN = "Data and policy", "Scores", "Run"
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dlscore {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def compute(
+    policy_path: Annotated[str, typer.Option(help="Folder or hub id of the policy.", rich_help_panel=DATA)],
+    dataset_repo_id: Annotated[str | None, typer.Option(help="Hub id of the data set.", rich_help_panel=DATA)] = None,
+    dataset_root: Annotated[
+        str | None,
+        typer.Option(help="Folder of a LeRobotDataset v3.0, or a .zarr folder or .zip.", rich_help_panel=DATA),
+    ] = None,
+    policy_revision: Annotated[str | None, typer.Option(help="Revision on the hub.", rich_help_panel=DATA)] = None,
+    dataset_revision: Annotated[str | None, typer.Option(help="Revision on the hub.", rich_help_panel=DATA)] = None,
+    episodes: Annotated[
+        str | None, typer.Option(help="Such as 3 or 0-9,12,20- or all.  [default: 0]", rich_help_panel=DATA)
+    ] = None,
+    episode_idx: Annotated[int | None, typer.Option(help="One episode.", rich_help_panel=DATA)] = None,
+    replay: Annotated[
+        str, typer.Option(help="actions: replay them; states: set each recorded state.", rich_help_panel=DATA)
+    ] = "actions",
+    scoring_method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="likelihood, distance, noise_pred; repeat or separate by commas.  [default: likelihood]",
+            rich_help_panel=SCORES,
+        ),
+    ] = None,
+    action_resolution: Annotated[int, typer.Option(help="Cells a side of the grid.", rich_help_panel=SCORES)] = 50,
+    samples: Annotated[int, typer.Option(help="likelihood: chunks, a power of 2.", rich_help_panel=SCORES)] = 256,
+    solver_steps: Annotated[int, typer.Option(help="likelihood: steps of the solver.", rich_help_panel=SCORES)] = 7,
+    noise_timestep: Annotated[int, typer.Option(help="likelihood: where it stops.", rich_help_panel=SCORES)] = 8,
+    levels: Annotated[int, typer.Option(help="noise_pred: noise levels.", rich_help_panel=SCORES)] = 4,
+    chunks: Annotated[
+        int, typer.Option(min=1, help="Chunks drawn from the policy a step.", rich_help_panel=SCORES)
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all noise.", rich_help_panel=SCORES)] = 0,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many steps.", rich_help_panel=RUN)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=RUN)] = "auto",
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Chunks through the network at once.", rich_help_panel=RUN)
+    ] = 256,
+    output_dir: Annotated[Path, typer.Option(help="Folder of the caches.", rich_help_panel=RUN)] = Path("data/cache"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=RUN)] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over whatever is there.", rich_help_panel=RUN)] = False,
+    replace_stale: Annotated[
+        bool, typer.Option("--replace-stale", help="Start over where the settings differ.", rich_help_panel=RUN)
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.", rich_help_panel=RUN)] = False,
+) -> None:
+    """Replay expert episodes and score the action grid at each step, into one cache file an episode."""
+    from dlscore.compute_request import Request, prepare
+
+    request = Request(
+        policy_path=policy_path,
+        policy_revision=policy_revision,
+        dataset_repo_id=dataset_repo_id,
+        dataset_root=dataset_root,
+        dataset_revision=dataset_revision,
+        episodes=str(episode_idx) if episode_idx is not None else episodes or "0",
+        methods=[name for entry in scoring_method or ["likelihood"] for name in entry.split(",")],
+        likelihood={"samples": samples, "steps": solver_steps, "timestep": noise_timestep},
+        noise_pred={"levels": levels},
+        resolution=action_resolution,
+        max_steps=max_steps,
+        chunks=chunks,
+        seed=seed,
+        replay=replay,
+        device=device,
+        batch_size=batch_size,
+        output_dir=output_dir,
+    )
+    if episode_idx is not None and episodes is not None:
+        raise typer.BadParameter("give --episodes or --episode-idx, not both")
+    policy, source, indices, settings = prepare(request)
+
+    from dlscore.compute import compute_episode, episode_path, plan_episode
+
+    rows = []
+    for index in indices:
+        path = episode_path(output_dir, index)
+        if dry_run:
+            row = plan_episode(policy, source, index, path, settings)
+            line = "{path}: {state}, {steps} steps, {evaluations_per_step} evaluations a step".format(**row)
+            line += f" ({row['reason']})" if row["reason"] else ""
+        else:
+            with progress.steps(f"episode {index}") as report:
+                outcome = compute_episode(policy, source, index, path, settings, force=force, replace_stale=replace_stale,
+                                          progress=report)  # fmt: skip
+            row = {**vars(outcome), "path": str(path), "warning": outcome.warning}
+            line = (
+                f"{path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift agent "
+                f"{outcome.drift[0]:.2g} px, block {outcome.drift[1]:.2g} px, {outcome.drift[2]:.2g} rad"
+            )
+            if outcome.warning:
+                typer.echo(f"dlscore: warning: {outcome.warning}", err=True)
+        rows.append(row)
+        if not as_json:
+            typer.echo(line)
+    if as_json:
+        typer.echo(json.dumps({"episodes": rows}))
+
+
+@app.command()
+def info(
+    files: Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/episode_000.h5.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Show what is in a cache: shapes, provenance, drift, done or partial."""
+    from dlscore.info import describe_cache, format_cache
+
+    described = [describe_cache(path) for path in files]
+    typer.echo(json.dumps({"files": described}) if as_json else "\n\n".join(map(format_cache, described)))
+
+
+def main() -> None:
+    """Console entry point: every UserError is one line on stderr and its exit code."""
+    sys.exit(console.run(app, "dlscore"))

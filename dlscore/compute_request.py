@@ -1,0 +1,106 @@
+"""What a user asks of `dlscore compute`, checked from the cheap to the dear before any work starts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dlscore.episodes import DatasetError, Source, open_source
+from dlscore.errors import UserError
+from dlscore.grid import Grid
+from dlscore.replay import MODES, ReplayError
+from dlscore.scorers import make_scorers
+
+if TYPE_CHECKING:
+    from dlscore.compute import Settings
+    from dlscore.policy import Policy
+
+
+class RequestError(UserError):
+    """An output folder or an option that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `dlscore compute`."""
+
+    policy_path: str
+    dataset_repo_id: str | None = None
+    dataset_root: str | None = None
+    policy_revision: str | None = None
+    dataset_revision: str | None = None
+    episodes: str = "0"
+    methods: Sequence[str] = ("likelihood",)
+    likelihood: Mapping[str, int] = field(default_factory=dict)
+    noise_pred: Mapping[str, int] = field(default_factory=dict)
+    resolution: int = 50
+    max_steps: int | None = None
+    chunks: int = 8
+    seed: int = 0
+    replay: str = "actions"
+    device: str = "auto"
+    batch_size: int = 256
+    output_dir: Path = Path("data/cache")
+
+
+def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
+    """Load what was asked for, after everything that can be refused without torch was checked."""
+    options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
+    methods = {method: options.get(method, {}) for method in request.methods}
+    make_scorers(methods)
+    Grid(request.resolution)
+    if request.replay not in MODES:
+        raise ReplayError(f"--replay {request.replay} does not exist; choose from {', '.join(MODES)}")
+    check_writable(request.output_dir)
+    source = open_source(request.dataset_repo_id, request.dataset_root, request.dataset_revision)
+    indices = parse_episodes(request.episodes, len(source), source.name)
+
+    from dlscore.hub import policy_folder
+
+    policy_folder(request.policy_path, request.policy_revision)  # before torch is imported
+
+    from dlscore.compute import Settings, check_inputs
+    from dlscore.policy import load_policy
+
+    policy = load_policy(
+        request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
+    )
+    check_inputs(policy, source)
+    settings = Settings(methods, request.resolution, request.max_steps, request.chunks, request.seed, request.replay)
+    return policy, source, indices, settings
+
+
+def parse_episodes(text: str, count: int, name: str = "the data set") -> list[int]:
+    """Indices of `0-9,12,20-` or `all` among `count` episodes, ascending, each once; DatasetError if any is not there."""
+    if text.strip() == "all":
+        return list(range(count))
+    chosen: set[int] = set()
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:(-)\s*(\d*)\s*)?", item, re.ASCII)
+        if match is None:
+            raise DatasetError(
+                f"--episodes {text!r} is not understood at {item!r}; write such as 3 or 0-9,12,20- or all"
+            )
+        first = int(match[1])
+        last = first if match[2] is None else int(match[3]) if match[3] else max(count - 1, first)
+        if last < first:
+            raise DatasetError(f"--episodes {text!r} has {item.strip()}, which runs backwards; write {last}-{first}")
+        if last >= count:
+            raise DatasetError(f"episode {last} is not in {name}; it has episodes 0 to {count - 1}")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise RequestError if files cannot be made in `folder`; nothing is made."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise RequestError(f"--output-dir {folder} cannot be a folder: {existing} is a file; choose another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise RequestError(f"--output-dir {folder} cannot be written ({existing} is read-only); choose another")

@@ -1,0 +1,52 @@
+"""What both commands share on the command line: spelling of options, and errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from dlscore.errors import UserError
+
+# Options of LeRobot's commands that have another name here.
+ALIASES = {"policy-device": "device"}
+
+# typer carries its own click in some versions; the class is found through typer's public one.
+ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def normalize(name: str) -> str:
+    """`policy_path` and `policy.path` are `policy-path`: options as LeRobot's users write them."""
+    dashed = name.replace("_", "-").replace(".", "-")
+    return ALIASES.get(dashed, dashed)
+
+
+def run(app: typer.Typer, name: str) -> int:
+    """Run the command line; the exit code: 0 done, 1 failure, 2 usage, 130 interrupted. Never a traceback.
+
+    DLSCORE_DEBUG=1 lets the exceptions through, for whoever mends the program itself.
+    """
+    debug = os.environ.get("DLSCORE_DEBUG", "") not in ("", "0")
+    try:
+        result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except UserError as error:
+        return _fail(name, str(error), getattr(error, "exit_code", 1))
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(name, "interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        return 1
+    except Exception as error:
+        if isinstance(error, ClickException):
+            message: str = error.format_message()  # type: ignore[attr-defined]
+            return _fail(name, f"{message} (see {name} --help)", 2)
+        if debug:
+            raise
+        return _fail(name, f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where", 1)
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    return code

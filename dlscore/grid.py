@@ -1,0 +1,56 @@
+"""The action grid: N × N square cells that tile PushT's action space [0, 512]² px, indexed [y, x], y down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlscore.errors import UserError
+
+Array = NDArray[Any]
+
+ACTION_SPAN = 512.0  # px
+RESOLUTIONS = (2, 1024)  # the smallest and the largest number of cells a side
+
+
+class GridError(UserError):
+    """A grid that is too coarse or too fine."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """`resolution` cells a side; scores on it are arrays (N, N) whose [j, i] belongs to the action (x[i], y[j])."""
+
+    resolution: int
+
+    def __post_init__(self) -> None:
+        low, high = RESOLUTIONS
+        if not low <= self.resolution <= high:
+            raise GridError(
+                f"--action-resolution {self.resolution} is not allowed; choose {low} to {high} cells a side"
+            )
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell [px]."""
+        return ACTION_SPAN / self.resolution
+
+    @property
+    def cell_area(self) -> float:
+        """Area of a cell [px²]: exp(log density) · cell_area is the mass in it."""
+        return self.cell**2
+
+    @cached_property
+    def centres(self) -> Array:
+        """(N,) cell centres [px], the same along x and y."""
+        return (np.arange(self.resolution) + 0.5) * self.cell
+
+    @cached_property
+    def actions(self) -> Array:
+        """(N, N, 2) the action (x, y) [px] at each cell's centre."""
+        x, y = np.meshgrid(self.centres, self.centres)
+        return np.stack([x, y], axis=-1)

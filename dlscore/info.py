@@ -1,0 +1,56 @@
+"""`dlscore info`: what is in a cache file, for people and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dlscore.cache import read_episode
+
+PROVENANCE = (
+    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "observations", "seed", "device",
+    "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision", "identity", "key",
+)  # fmt: skip
+
+
+def describe_cache(path: Path) -> dict[str, Any]:
+    """Shapes, methods, provenance, drift and state of a finished or unfinished cache."""
+    with read_episode(path, partial=True) as cache:
+        done = int(cache.done.sum())
+        drift = cache.drift[cache.done].max(axis=0).tolist() if done else [0.0, 0.0, 0.0]
+        return {
+            "path": str(path),
+            "state": "finished" if done == cache.steps else "partial",
+            "episode": cache.episode,
+            "steps": cache.steps,
+            "steps_done": done,
+            "grid": [cache.grid.resolution, cache.grid.resolution],
+            "predicted_chunks": list(cache.predicted_chunks.shape),
+            "methods": {name: cache.score_attrs(name) for name in cache.methods},
+            "largest_drift": dict(zip(("agent_px", "block_px", "block_rad"), drift, strict=True)),
+            "bytes": path.stat().st_size,
+            **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
+        }
+
+
+def format_cache(described: dict[str, Any]) -> str:
+    """`describe_cache` as indented lines."""
+    drift = described["largest_drift"]
+    lines = [
+        f"{described['path']}: episode {described['episode']}, {described['state']}, "
+        f"{described['steps_done']}/{described['steps']} steps, {described['bytes'] / 1e6:.2f} MB",
+        f"  grid {described['grid'][0]} × {described['grid'][1]}, chunks {described['predicted_chunks']}",
+        f"  largest drift: agent {drift['agent_px']:.2g} px, block {drift['block_px']:.2g} px, {drift['block_rad']:.2g} rad",
+    ]
+    for name, attrs in described["methods"].items():
+        settings = ", ".join(f"{key} {value}" for key, value in attrs["parameters"].items())
+        lines.append(
+            f"  {name} [{attrs['units']}]: {attrs['definition']}; {attrs['evaluations_per_step']} evaluations a step"
+            + (f" ({settings})" if settings else "")
+        )
+    for name in PROVENANCE:
+        if described.get(name) not in (None, "") and name != "identity":
+            value = described[name]
+            text = ", ".join(f"{key} {each}" for key, each in value.items()) if isinstance(value, dict) else value
+            lines.append(f"  {name}: {text}")
+    return "\n".join(lines)

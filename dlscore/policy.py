@@ -1,0 +1,237 @@
+"""A LeRobot DiffusionPolicy as this project sees it: encode, predict the noise, sample chunks, change units.
+
+Chunks are tensors (B, H, 2) in the policy's normalised units unless a name says px. H is the horizon; the current
+action is index `current` = n_obs_steps - 1. The forward process is x_t = α_t x_0 + σ_t ε with α_t² = ᾱ_t, σ_t² = 1 - ᾱ_t
+(Ho et al. 2020, eq. 4); t is a timestep of the policy's own scheduler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dlscore.errors import UserError
+from dlscore.hub import policy_folder
+
+Array = NDArray[Any]
+
+# Fields of config.json that shape the network or the sampler: one that is missing would silently become the default
+# of the installed LeRobot, which is of another era than the weights.
+REQUIRED = (
+    "horizon", "n_obs_steps", "n_action_steps", "normalization_mapping", "down_dims", "kernel_size", "n_groups",
+    "diffusion_step_embed_dim", "use_film_scale_modulation", "noise_scheduler_type", "num_train_timesteps",
+    "beta_schedule", "prediction_type", "clip_sample",
+)  # fmt: skip
+
+
+class PolicyError(UserError):
+    """A policy that cannot be found, loaded exactly, or used on PushT."""
+
+
+class Policy:
+    """A loaded policy. `evaluations` counts chunks through the network since it was last set to 0."""
+
+    def __init__(self, policy: Any, preprocess: Any, postprocess: Any, *, name: str, revision: str, fingerprint: str,
+                 device: torch.device, batch_size: int = 256) -> None:  # fmt: skip
+        self.policy, self._preprocess, self._postprocess = policy, preprocess, postprocess
+        self.name, self.revision, self.fingerprint = name, revision, fingerprint
+        self.device, self.batch_size = device, batch_size
+        self.config = policy.config
+        self.horizon, self.current = int(self.config.horizon), int(self.config.n_obs_steps) - 1
+        self.evaluations = 0
+        self.encodings = 0
+        self.scheduler = policy.diffusion.noise_scheduler
+        self.alphas_cumprod = self.scheduler.alphas_cumprod.double().cpu().numpy()
+        self._offset, self._scale = self._affine()
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Observation features that the policy takes, with their shapes."""
+        return {name: tuple(feature.shape) for name, feature in self.config.input_features.items()}
+
+    @torch.inference_mode()
+    def encode(self, windows: dict[str, Array]) -> Tensor:
+        """Conditioning (B, D) of observation windows (B, n_obs_steps, …), through the policy's own preprocessor."""
+        batch = self._preprocess({name: torch.as_tensor(values) for name, values in windows.items()})
+        images = list(self.config.image_features)
+        if images:
+            batch["observation.images"] = torch.stack([batch[name] for name in images], dim=-4)
+        self.encodings += len(batch["observation.state"])
+        conditioning: Tensor = self.policy.diffusion._prepare_global_conditioning(batch)
+        return conditioning
+
+    @torch.inference_mode()
+    def epsilon(self, x: Tensor, t: int, conditioning: Tensor) -> Tensor:
+        """ε(x_t, t), the predicted noise (B, H, 2) of noisy chunks (B, H, 2) under one conditioning (1, D)."""
+        alpha, sigma = self.noise_level(t)
+        predicted = []
+        for part in torch.split(x, self.batch_size):
+            steps = torch.full((len(part),), t, dtype=torch.long, device=x.device)
+            output = self.policy.diffusion.unet(part, steps, global_cond=conditioning.expand(len(part), -1))
+            if self.config.prediction_type == "sample":
+                output = (part - alpha * output) / sigma
+            predicted.append(output)
+            self.evaluations += len(part)
+        return torch.cat(predicted)
+
+    def noise_level(self, t: int) -> tuple[float, float]:
+        """(α_t, σ_t)."""
+        return float(np.sqrt(self.alphas_cumprod[t])), float(np.sqrt(1 - self.alphas_cumprod[t]))
+
+    def log_snr(self) -> Array:
+        """(timesteps,) log signal-to-noise ratio log(α_t² / σ_t²), falling with t."""
+        snr: Array = np.log(self.alphas_cumprod / (1 - self.alphas_cumprod))
+        return snr
+
+    @torch.inference_mode()
+    def sample(self, conditioning: Tensor, seeds: list[list[int]]) -> Tensor:
+        """Chunks (B, M, H, 2) from the policy's own sampler, M for each conditioning (B, D).
+
+        Every chunk has a random stream of its own, seeds[b][m], so a chunk does not depend on its company.
+        """
+        flat = [seed for row in seeds for seed in row]
+        repeated = conditioning.repeat_interleave(len(seeds[0]), dim=0)
+        shape = (self.horizon, len(self._scale))
+        chunks = []
+        for start in range(0, len(flat), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            streams = [torch.Generator().manual_seed(seed) for seed in flat[part]]
+            noise = torch.stack([torch.randn(shape, generator=stream) for stream in streams]).to(self.device)
+            chunks.append(
+                self.policy.diffusion.conditional_sample(
+                    len(streams), global_cond=repeated[part], generator=streams, noise=noise
+                )
+            )
+            self.evaluations += len(streams) * self.policy.diffusion.num_inference_steps
+        return torch.cat(chunks).reshape(len(seeds), len(seeds[0]), *shape)
+
+    def to_px(self, normalised: Array) -> Array:
+        """Normalised actions (..., 2) in px."""
+        return np.asarray(normalised, dtype=np.float64) * self._scale + self._offset
+
+    def from_px(self, px: Array) -> Array:
+        """Actions (..., 2) [px] in normalised units."""
+        return (np.asarray(px, dtype=np.float64) - self._offset) / self._scale
+
+    @property
+    def log_px_per_unit(self) -> float:
+        """log |d px / d normalised| of an action: what a log density loses on the way to px."""
+        return float(np.log(np.abs(self._scale)).sum())
+
+    def _affine(self) -> tuple[Array, Array]:
+        # The postprocessor's unnormalisation, whatever its mode, read off three points. It is affine or refused.
+        values = self._postprocess(torch.tensor([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])).double().cpu().numpy()
+        offset, scale = values[0], (values[1] - values[2]) / 2
+        if (
+            not np.isfinite(values).all()
+            or not np.allclose(values[1] - values[0], scale, rtol=1e-3)
+            or (scale == 0).any()
+        ):
+            raise PolicyError(
+                f"policy {self.name} has action statistics that are no scale and offset: {values.tolist()}"
+            )
+        if np.all(scale == 1) and np.all(offset == 0):
+            raise PolicyError(
+                f"policy {self.name} does not normalise its actions; PushT policies do: its processor files lack the "
+                "data set's statistics"
+            )
+        return offset, scale
+
+
+def load_policy(path: str, *, device: str = "auto", revision: str | None = None, batch_size: int = 256) -> Policy:
+    """Load a LeRobot 0.6 DiffusionPolicy from a folder or hub id: strictly, and without writing anything.
+
+    Raises PolicyError or HubError, in one line, for whatever would make it another network than the one saved.
+    """
+    folder, resolved = policy_folder(path, revision)
+    where = torch.device(pick_device(device))
+    config = _config(folder, path, str(where))
+    logging.getLogger("lerobot").setLevel(logging.ERROR)
+    from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
+    from lerobot.policies.factory import make_pre_post_processors
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    weights = folder / "model.safetensors"
+    processors = [folder / f"policy_{side}processor.json" for side in ("pre", "post")]
+    for file in (weights, *processors):
+        if not file.is_file():
+            raise PolicyError(
+                f"policy {path} has no {file.name}; a LeRobot 0.6 checkpoint has config.json, model.safetensors and the "
+                "two processor files: save it again with lerobot 0.6"
+            )
+    try:
+        policy = DiffusionPolicy(config)
+        policy.load_state_dict(load_file(weights), strict=True)
+        preprocess, postprocess = make_pre_post_processors(
+            config, str(folder), preprocessor_overrides={"device_processor": {"device": str(where)}}
+        )
+    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
+        text = " ".join(str(error).split())
+        raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
+    if not all(torch.isfinite(p).all() for p in policy.parameters()):
+        raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
+    policy.to(where).eval()
+    digest = hashlib.sha256()
+    for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
+        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=digest.hexdigest(),
+                  device=where, batch_size=batch_size)  # fmt: skip
+
+
+def pick_device(device: str) -> str:
+    """`auto` is cuda, else mps, else cpu; anything else must be there."""
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present.insert(0, "cuda")
+    if device == "auto":
+        return present[0]
+    kind, _, number = device.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in present or (number and not (number.isdigit() and int(number) < count)):
+        raise PolicyError(f"--device {device} is not on this machine; it has {', '.join(present)} (or use auto)")
+    return device
+
+
+def _config(folder: Path, path: str, device: str) -> Any:
+    from lerobot.configs.policies import PreTrainedConfig
+    from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
+
+    try:
+        written = json.loads((folder / "config.json").read_text())
+        kind = written.get("type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise PolicyError(f"{folder}/config.json cannot be read ({type(error).__name__}: {error})") from error
+    if kind != "diffusion":
+        raise PolicyError(f"policy {path} is of type {kind!r}; dlscore scores LeRobot policies of type 'diffusion'")
+    missing = [name for name in REQUIRED if name not in written]
+    if missing:
+        raise PolicyError(
+            f"config.json of policy {path} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
+            "network silently; add the values it was trained with"
+        )
+    try:
+        config = PreTrainedConfig.from_pretrained(folder)
+    except Exception as error:  # draccus raises types of its own
+        text = " ".join(str(error).split())
+        raise PolicyError(
+            f"config.json of policy {path} is not understood ({type(error).__name__}: {text[:300]})"
+        ) from error
+    assert isinstance(config, DiffusionConfig)
+    action = config.output_features["action"].shape if "action" in (config.output_features or {}) else None
+    if action is None or tuple(action) != (2,):
+        raise PolicyError(f"policy {path} has actions of shape {action}; PushT's are (2,)")
+    config.device = device
+    config.pretrained_backbone_weights = None  # the checkpoint's own weights follow; never download others
+    config.compile_model = False
+    return config

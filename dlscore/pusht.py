@@ -1,0 +1,110 @@
+"""gym-pusht with an exact start state and a clean picture.
+
+`PushTEnv.reset(options={"reset_to_state": s})` sets the block's position before its angle, about the centre of
+gravity, and then steps the physics: the state that results is up to 90 px from `s`. `set_state` sets `s` itself.
+
+A state is `(agent x, agent y, block x, block y [px], block angle [rad])`; y points down, as everywhere in PushT.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from gym_pusht.envs.pusht import PushTEnv
+
+SIZE = 512  # px, the side of the world and of the native canvas
+
+Array = NDArray[Any]
+
+
+def make_env() -> PushTEnv:
+    """A bare PushT environment (no time limit, no checker) that renders off screen."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*")
+        from gym_pusht.envs.pusht import PushTEnv
+
+        env = PushTEnv(obs_type="state", render_mode="rgb_array")
+    env.reset(seed=0)
+    return env
+
+
+def set_state(env: PushTEnv, state: Array) -> None:
+    """Put the world into `state` (5,) exactly, at rest, with no contact cached from before."""
+    x, y, block_x, block_y, angle = (float(value) for value in state)
+    env._setup()
+    env.agent.position = (x, y)
+    env.block.angle = angle  # first: turning about the centre of gravity moves the position
+    env.block.position = (block_x, block_y)
+    for body in (env.agent, env.block):
+        env.space.reindex_shapes_for_body(body)
+
+
+def get_state(env: PushTEnv) -> Array:
+    """The state (5,) float64 of the world now, the angle in [0, 2π)."""
+    return np.array([*env.agent.position, *env.block.position, env.block.angle % (2 * np.pi)])
+
+
+def keypoints(env: PushTEnv) -> Array:
+    """The block's 8 vertices (8, 2) [px], in the order of LeRobot's `observation.environment_state`."""
+    return np.asarray(env.get_keypoints(env._block_shapes), dtype=np.float64)
+
+
+def draw(env: PushTEnv) -> Array:
+    """The native canvas (512, 512, 3) uint8 RGB: walls, goal, block and agent, and no action marker."""
+    import pygame
+
+    canvas: Array = pygame.surfarray.array3d(env._draw()).transpose(1, 0, 2)
+    return canvas
+
+
+def observed_image(env: PushTEnv, size: int = 96) -> Array:
+    """The picture (size, size, 3) uint8 RGB that a camera of PushT's data sets sees."""
+    image: Array = env._get_img(env._draw(), width=size, height=size, render_action=False)
+    return image
+
+
+def block_pose(points: Array) -> Array:
+    """Pose (x, y [px], angle [rad]) of the block from its 8 keypoints (8, 2) [px].
+
+    Least-squares rotation between the vertices of the block at the origin and the points
+    (Kabsch 1976, in the plane, where it has a closed form).
+    """
+    body = np.asarray(_vertices_at_origin())
+    points = np.asarray(points, dtype=np.float64).reshape(8, 2)
+    b, p = body - body.mean(axis=0), points - points.mean(axis=0)
+    angle = np.arctan2(np.sum(b[:, 0] * p[:, 1] - b[:, 1] * p[:, 0]), np.sum(b * p))
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    x, y = points.mean(axis=0) - rotation @ body.mean(axis=0)
+    return np.array([x, y, angle % (2 * np.pi)])
+
+
+def pose_keypoints(pose: Array) -> Array:
+    """The inverse of `block_pose`: keypoints (..., 8, 2) [px] of poses (..., 3)."""
+    pose = np.asarray(pose, dtype=np.float64)
+    body = np.asarray(_vertices_at_origin())
+    c, s = np.cos(pose[..., 2, None]), np.sin(pose[..., 2, None])
+    x = c * body[:, 0] - s * body[:, 1] + pose[..., 0, None]
+    y = s * body[:, 0] + c * body[:, 1] + pose[..., 1, None]
+    return np.stack([x, y], axis=-1)
+
+
+def angle_difference(a: Array, b: Array) -> Array:
+    """`a - b` [rad] folded into [-π, π)."""
+    folded: Array = (np.asarray(a) - np.asarray(b) + np.pi) % (2 * np.pi) - np.pi
+    return folded
+
+
+def _vertices_at_origin() -> list[tuple[float, float]]:
+    # gym-pusht's T (scale 30, length 4) as pymunk stores it: each rectangle's hull in its own order.
+    import pymunk
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*")
+        from gym_pusht.envs.pusht import PushTEnv
+    _, shapes = PushTEnv.add_tee(pymunk.Space(), (0, 0), 0)
+    return [tuple(v) for shape in shapes for v in shape.get_vertices()]

@@ -1,0 +1,35 @@
+import os
+from pathlib import Path
+
+import pytest
+
+# A small network on few rows gains nothing from more threads, and loses much where the machine is busy.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def policy_folder(tmp_path_factory) -> Path:
+    import stub
+
+    return stub.save_policy(tmp_path_factory.mktemp("policy") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory) -> Path:
+    import stub
+
+    return stub.save_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def policy(policy_folder):
+    from dlscore.policy import load_policy
+
+    return load_policy(str(policy_folder), device="cpu")
+
+
+@pytest.fixture
+def source(dataset_folder):
+    from dlscore.episodes import open_source
+
+    return open_source(root=dataset_folder)

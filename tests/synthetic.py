@@ -1,0 +1,94 @@
+"""A small cache whose every number is known, made without torch, lerobot or gym-pusht."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dlscore.cache import CacheWriter
+from dlscore.grid import Grid
+
+WHITE, GREEN, BLUE, GRAY = (255, 255, 255), (144, 238, 144), (65, 105, 225), (119, 136, 153)
+
+
+def gaussian_log_density(grid: Grid, mean: np.ndarray, sigma: float) -> np.ndarray:
+    """(N, N) log density [nats / px²] of an isotropic Gaussian at the cells' centres."""
+    squared = np.sum((grid.actions - mean) ** 2, axis=-1)
+    return -squared / (2 * sigma**2) - np.log(2 * np.pi * sigma**2)
+
+
+def frame(agent: np.ndarray) -> np.ndarray:
+    """(512, 512, 3) a white world with a green goal, a gray block and the agent's blue disc of 15 px."""
+    y, x = np.mgrid[0:512, 0:512] + 0.5
+    image = np.full((512, 512, 3), WHITE, dtype=np.uint8)
+    image[220:292, 220:292] = GREEN
+    image[300:330, 300:420] = GRAY
+    image[(x - agent[0]) ** 2 + (y - agent[1]) ** 2 <= 15**2] = BLUE
+    return image
+
+
+def write_cache(
+    path: Path,
+    *,
+    steps: int = 6,
+    resolution: int = 32,
+    expert: np.ndarray | None = None,
+    predicted: np.ndarray | None = None,
+    sigma: float = 30.0,
+    methods: tuple[str, ...] = ("likelihood", "distance"),
+    finish: bool = True,
+) -> Path:
+    """Write `path`: at each step the likelihood is a Gaussian about the expert's action, which is where the agent is.
+
+    expert, predicted: (steps, 2) px; by default they move along a line.
+    """
+    grid = Grid(resolution)
+    ramp = np.linspace(0, 1, steps)[:, None]
+    expert = (
+        np.array([100.0, 400.0]) + ramp * [200.0, -150.0] if expert is None else np.broadcast_to(expert, (steps, 2))
+    )
+    predicted = expert + [40.0, -25.0] if predicted is None else np.broadcast_to(predicted, (steps, 2))
+    definitions = {
+        "likelihood": {
+            "units": "nats / px^2",
+            "kind": "log_density",
+            "definition": "log density of the current action",
+        },
+        "distance": {"units": "px", "kind": "score", "definition": "minus the distance to the predicted action"},
+        "noise_pred": {"units": "nats", "kind": "score", "definition": "minus the denoising error"},
+    }
+    common = {"parameters": {}, "evaluations_per_step": 1}
+    writer = CacheWriter.create(
+        path,
+        time=np.arange(steps) / 10,
+        grid=grid,
+        samples=2,
+        horizon=16,
+        scores={name: definitions[name] | common for name in methods},
+        attrs={"episode": 0, "fps": 10.0, "policy": "synthetic", "dataset": "synthetic", "seed": 0, "key": "synthetic"},
+    )
+    away = [np.linalg.norm(grid.actions - predicted[k], axis=-1) for k in range(steps)]
+    scores = {
+        "likelihood": [gaussian_log_density(grid, expert[k], sigma) for k in range(steps)],
+        "distance": [-distance for distance in away],
+        "noise_pred": [-((distance / 50) ** 2) for distance in away],
+    }
+    chunks = predicted[:, None, None, :] + np.zeros((steps, 2, 16, 2))
+    last = steps if finish else steps // 2
+    with writer:
+        for k in range(last):
+            row = slice(k, k + 1)
+            writer.write(
+                row,
+                {
+                    **{f"scores/{name}": scores[name][k][None] for name in methods},
+                    "predicted_action": predicted[row],
+                    "predicted_chunks": chunks[row],
+                    "expert_action": expert[row],
+                    "state": np.array([[*expert[k], 360.0, 315.0, 0.5]]),
+                    "drift": np.zeros((1, 3)),
+                    "frames": frame(expert[k])[None],
+                },
+            )
+        if finish:
+            writer.finish()
+    return path

@@ -1,0 +1,160 @@
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from synthetic import frame, write_cache
+
+from dlscore.cache import FIELDS, CacheError, CacheWriter, part_path, read_episode
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return write_cache(tmp_path / "episode_000.h5")
+
+
+def test_what_is_written_is_read_back(cache):
+    with read_episode(cache) as episode:
+        assert episode.methods == ("distance", "likelihood")
+        assert (episode.steps, episode.grid.resolution, episode.episode) == (6, 32, 0)
+        np.testing.assert_allclose(episode.expert_action[0], [100, 400])
+        np.testing.assert_array_equal(episode.frame(3), frame(episode.expert_action[3].astype(float)))
+        assert episode.score_attrs("likelihood")["kind"] == "log_density"
+        peak = np.unravel_index(episode.score("likelihood", 0).argmax(), (32, 32))
+        np.testing.assert_allclose(episode.grid.centres[list(peak)], [400, 100], atol=8)  # [y, x]
+    assert sorted(os.listdir(cache.parent)) == ["episode_000.h5"]
+
+
+def test_every_field_of_the_table_is_there_with_units_and_scales(cache):
+    with h5py.File(cache) as file:
+        for field in FIELDS:
+            assert file[field.name].dtype == field.dtype
+            assert file[field.name].attrs["units"] == field.units
+        assert file["scores/likelihood"].dims[0].keys() == ["time"]
+        assert file["scores/likelihood"].dims[1].keys() == ["y"]
+        assert file["scores/likelihood"].dims[2].keys() == ["x"]
+
+
+def test_xarray_opens_it(cache):
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    with xarray.open_datatree(cache, engine="h5netcdf") as tree:
+        assert tree["scores/likelihood"].dims == ("time", "y", "x")
+        assert float(tree["expert_action"][0, 1]) == 400
+
+
+def test_an_unfinished_episode_has_no_finished_name(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    assert not path.exists()
+    with pytest.raises(CacheError, match="unfinished: run dlscore compute again"), read_episode(path):
+        pass
+    with pytest.raises(CacheError, match="3 of 6 steps"), read_episode(part_path(path)):
+        pass
+    with read_episode(part_path(path), partial=True) as episode:
+        assert episode.done.tolist() == [True] * 3 + [False] * 3
+    with CacheWriter.reopen(path) as writer, pytest.raises(CacheError, match="3 steps are missing"):
+        writer.finish()
+
+
+def test_values_that_are_not_finite_never_reach_the_file(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    with CacheWriter.reopen(path) as writer:
+        with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds values that are not finite"):
+            writer.write(slice(3, 4), {"expert_action": np.array([[np.nan, 0]])})
+        assert not writer.done[3]
+
+
+def test_more_colours_than_the_palette_holds_are_refused(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    noise = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3), dtype=np.uint8)
+    with CacheWriter.reopen(path) as writer, pytest.raises(CacheError, match="more than 256 colours"):
+        writer.write(slice(3, 4), {"frames": noise})
+
+
+def test_extending_keeps_the_finished_file_until_the_end(cache):
+    before = cache.read_bytes()
+    with CacheWriter.extend(cache, {"noise_pred": {"kind": "score", "units": "nats", "parameters": {}}}) as writer:
+        assert writer.extending == ["noise_pred"]
+        assert cache.read_bytes() == before
+        writer.write(slice(0, 6), {"scores/noise_pred": np.ones((6, 32, 32))})
+        writer.finish()
+    with read_episode(cache) as episode:
+        assert episode.methods == ("distance", "likelihood", "noise_pred")
+        assert "extending" not in episode.attrs
+        np.testing.assert_allclose(episode.expert_action[0], [100, 400])
+
+
+def damage(path: Path, change) -> None:
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+
+def _retype(file):
+    del file["state"]
+    file["state"] = np.zeros((6, 5), dtype="f4")
+
+
+def _reshape(file):
+    del file["expert_action"]
+    file["expert_action"] = np.zeros((5, 2), dtype="f4")
+
+
+def _nan(file):
+    file["scores/likelihood"][2, 0, 0] = np.nan
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda file: file.attrs.__setitem__("schema", "other"), "no dlscore cache"),
+        (lambda file: file.attrs.__setitem__("schema_version", "2.0"), "has schema 2.0"),
+        (lambda file: file.__delitem__("drift"), "no dataset 'drift'"),
+        (lambda file: file.__delitem__("scores"), "no group 'scores'"),
+        (lambda file: file["x"].__setitem__(3, 7.0), "'x' is not the grid"),
+        (_retype, "'state' is float32"),
+        (_reshape, "'expert_action' has 5 along step"),
+        (_nan, "not finite"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_named(cache, change, words):
+    damage(cache, change)
+    with pytest.raises(CacheError, match=words), read_episode(cache) as episode:
+        [episode.score("likelihood", k) for k in range(episode.steps)]
+
+
+def test_unknown_extras_are_ignored(cache):
+    damage(cache, lambda file: file.create_dataset("from_the_future", data=np.arange(3)))
+    with read_episode(cache) as episode:
+        assert episode.steps == 6
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory) -> bytes:
+    return write_cache(tmp_path_factory.mktemp("intact") / "episode_000.h5", steps=3, resolution=8).read_bytes()
+
+
+def read_all(path: Path) -> None:
+    with read_episode(path) as episode:
+        for k in range(episode.steps):
+            episode.frame(k)
+            [episode.score(method, k) for method in episode.methods]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_truncated_and_flipped_files_give_a_result_or_one_error(tmp_path, intact, data):
+    blob = bytearray(intact)
+    if data.draw(st.booleans(), "truncate"):
+        blob = blob[: data.draw(st.integers(0, len(blob) - 1), "length")]
+    else:
+        for position in data.draw(st.lists(st.integers(0, len(blob) - 1), min_size=1, max_size=20), "flips"):
+            blob[position] ^= 0xFF
+    path = tmp_path / "episode_000.h5"
+    path.write_bytes(bytes(blob))
+    try:
+        read_all(path)
+    except CacheError as error:
+        assert "\n" not in str(error)

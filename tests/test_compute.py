@@ -1,0 +1,225 @@
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from dlscore.cache import CacheError, part_path, read_episode
+from dlscore.compute import BLOCK, Settings, check_inputs, compute_episode, inspect, windows
+from dlscore.episodes import open_source
+from dlscore.grid import Grid
+from dlscore.policy import PolicyError, load_policy
+from dlscore.scorers import SCORERS, Distance, NoisePrediction
+
+QUICK = {"samples": 16, "steps": 3, "timestep": 10}
+ALL = Settings({"likelihood": QUICK, "distance": {}, "noise_pred": {"levels": 2}}, resolution=8, max_steps=14, chunks=2)
+
+
+def everything(path: Path) -> dict[str, np.ndarray]:
+    arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: arrays.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None)
+    return arrays
+
+
+def same(one: Path, two: Path) -> None:
+    first, second = everything(one), everything(two)
+    assert first.keys() == second.keys()
+    for name, values in first.items():
+        np.testing.assert_array_equal(values, second[name], err_msg=name)
+
+
+@pytest.fixture
+def finished(policy, source, tmp_path) -> Path:
+    path = tmp_path / "whole" / "episode_000.h5"
+    compute_episode(policy, source, 0, path, ALL)
+    return path
+
+
+def test_a_computed_episode_is_the_experts(policy, source, finished):
+    episode = source.load(0, [])
+    with read_episode(finished) as cache:
+        assert cache.methods == tuple(sorted(SCORERS))
+        np.testing.assert_allclose(cache.expert_action, episode.action[:14])
+        np.testing.assert_allclose(cache.state, episode.state[:14], atol=1e-3)
+        assert cache.drift.max() < 1e-3
+        np.testing.assert_array_equal(cache.predicted_action, cache.predicted_chunks[:, 0, policy.current])
+        assert cache.attrs["policy"] == policy.name
+        assert cache.attrs["identity"]["policy"] == policy.fingerprint
+        assert cache.attrs["pose_source"] == "full state (full_state)"
+        assert cache.attrs["network_evaluations"] == 14 * (16 * 6 + 2 * 64 + 2 * 100)
+
+
+def test_the_same_run_twice_is_bit_identical(policy, source, finished, tmp_path):
+    again = tmp_path / "again" / "episode_000.h5"
+    compute_episode(policy, source, 0, again, ALL)
+    same(finished, again)
+
+
+def test_the_batch_size_does_not_change_the_scores(policy_folder, source, finished, tmp_path):
+    small = load_policy(str(policy_folder), device="cpu", batch_size=7)
+    path = tmp_path / "small" / "episode_000.h5"
+    compute_episode(small, source, 0, path, ALL)
+    one, two = everything(finished), everything(path)
+    for name in one:
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+def test_a_run_stopped_halfway_goes_on_and_ends_the_same(policy, source, finished, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done, steps):
+        if done >= BLOCK:
+            raise Stop
+
+    path = tmp_path / "stopped" / "episode_000.h5"
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, path, ALL, progress=stop)
+    assert not path.exists()
+    with read_episode(part_path(path), partial=True) as cache:
+        assert cache.done.sum() == BLOCK
+    policy.encodings = 0
+    assert compute_episode(policy, source, 0, path, ALL).state == "resumed"
+    assert policy.encodings == 14 - BLOCK  # what was done was not done again
+    same(finished, path)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from dlscore import compute
+from dlscore.episodes import open_source
+from dlscore.policy import load_policy
+sys.path.insert(0, {tests!r})
+from test_compute import ALL
+def report(done, steps):
+    print(done, flush=True)
+    time.sleep(0.2)
+policy = load_policy({policy!r}, device="cpu")
+compute.compute_episode(policy, open_source(root={data!r}), 0, Path({path!r}), ALL, progress=report)
+"""
+
+
+def test_a_run_killed_with_sigkill_goes_on_and_ends_the_same(policy, source, finished, policy_folder, dataset_folder,
+                                                             tmp_path):  # fmt: skip
+    path = tmp_path / "killed" / "episode_000.h5"
+    code = KILLED.format(
+        tests=str(Path(__file__).parent), policy=str(policy_folder), data=str(dataset_folder), path=str(path)
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as run:
+        for line in run.stdout:
+            if int(line) >= BLOCK:
+                os.kill(run.pid, signal.SIGKILL)
+                break
+        assert run.wait() == -signal.SIGKILL
+    assert sorted(os.listdir(path.parent)) == ["episode_000.h5.part"]
+    assert compute_episode(policy, source, 0, path, ALL).state == "resumed"
+    same(finished, path)
+
+
+def test_a_finished_file_is_left_alone_and_gains_methods(policy, source, finished, tmp_path):
+    path = tmp_path / "grown" / "episode_000.h5"
+    likelihood = replace(ALL, methods={"likelihood": QUICK})
+    assert compute_episode(policy, source, 0, path, likelihood).state == "computed"
+    time_before = path.stat().st_mtime_ns
+    assert compute_episode(policy, source, 0, path, likelihood).state == "current"
+    assert path.stat().st_mtime_ns == time_before
+    policy.evaluations = 0
+    assert compute_episode(policy, source, 0, path, ALL).state == "extended"
+    assert policy.evaluations == 14 * 2 * 64  # the likelihood and the chunks were not drawn again
+    same(finished, path)
+    assert compute_episode(policy, source, 0, path, likelihood).state == "current"
+
+
+def test_other_settings_are_an_error_that_names_them(policy, source, finished):
+    other = replace(ALL, seed=1, resolution=9)
+    with pytest.raises(CacheError, match=r"action_resolution: 8 -> 9, seed: 0 -> 1.*--force starts over"):
+        compute_episode(policy, source, 0, finished, other)
+    finer = replace(ALL, methods={"likelihood": QUICK | {"samples": 32}})
+    with pytest.raises(CacheError, match=r'likelihood: .*"samples": 16.*"samples": 32'):
+        compute_episode(policy, source, 0, finished, finer)
+    assert compute_episode(policy, source, 0, finished, other, replace_stale=True).state == "computed"
+    assert compute_episode(policy, source, 0, finished, other, replace_stale=True).state == "current"
+    assert compute_episode(policy, source, 0, finished, other, force=True).state == "computed"
+
+
+def test_an_unreadable_part_is_named_and_replaced_on_request(policy, source, tmp_path):
+    path = tmp_path / "episode_000.h5"
+    part_path(path).write_bytes(b"not HDF5")
+    assert inspect(path, {}, {})[0] == "stale"
+    with pytest.raises(CacheError, match="no readable HDF5 file"):
+        compute_episode(policy, source, 0, path, ALL)
+    assert compute_episode(policy, source, 0, path, ALL, replace_stale=True).state == "computed"
+
+
+def test_the_observation_is_encoded_once_a_step(policy, source, tmp_path):
+    compute_episode(policy, source, 0, tmp_path / "episode_000.h5", ALL)
+    assert policy.encodings == 14
+
+
+def test_drift_beyond_the_limit_is_a_warning(policy, source, tmp_path, monkeypatch):
+    episode = source.load(0, policy.inputs)
+    episode.state[1:, 2] += 30  # a record of a block that is not where the replay has it
+    monkeypatch.setattr(source, "load", lambda index, names: episode)
+    outcome = compute_episode(
+        policy, source, 0, tmp_path / "a" / "episode_000.h5", replace(ALL, methods={"distance": {}})
+    )
+    assert "drifts 30.0 px" in outcome.warning
+    assert "--replay states" in outcome.warning
+    states = replace(ALL, methods={"distance": {}}, replay="states")
+    assert not compute_episode(policy, source, 0, tmp_path / "b" / "episode_000.h5", states).warning
+
+
+def test_distance_is_zero_at_the_prediction(policy):
+    grid = Grid(8)
+    chunk = np.full((16, 2), 999.0)
+    chunk[policy.current] = grid.actions[5, 2]
+    scores = Distance().score(policy, None, chunk, grid, 0)
+    assert scores[5, 2] == 0
+    assert scores[5, 3] == -64
+    assert scores[4, 2] == -64
+
+
+def test_noise_prediction_prefers_the_mode(policy_folder):
+    import torch
+    from analytic import Analytic
+
+    analytic, grid = Analytic(policy_folder, [[0.3, -0.4]], sigma=0.1), Grid(24)
+    chunk = analytic.policy.to_px(analytic.unet.means[0].numpy().reshape(16, 2))
+    scores = NoisePrediction().score(analytic.policy, torch.zeros(1, 36), chunk, grid, 0)
+    assert analytic.policy.evaluations == NoisePrediction().evaluations(grid) == 4 * 24**2
+    j, i = np.unravel_index(scores.argmax(), scores.shape)
+    np.testing.assert_allclose(grid.actions[j, i], analytic.policy.to_px([0.3, -0.4]), atol=grid.cell)
+
+
+def test_windows_repeat_the_first_observation(policy, source):
+    episode = source.load(0, policy.inputs)
+    state = windows(policy, episode, slice(0, 3))["observation.state"]
+    np.testing.assert_array_equal(state[0], episode.observations["observation.state"][[0, 0]])
+    np.testing.assert_array_equal(state[2], episode.observations["observation.state"][[1, 2]])
+
+
+def test_inputs_that_the_data_lack_are_named(policy, tmp_path):
+    import stub
+
+    with_keypoints_only_in_state = open_source(
+        root=stub.save_dataset(tmp_path / "data", episodes=1, without=("observation.environment_state",))
+    )
+    with pytest.raises(PolicyError, match=r"takes 'observation\.environment_state', which data set .* lacks"):
+        check_inputs(policy, with_keypoints_only_in_state)
+
+
+def test_progress_starts_where_the_work_does(policy, source, tmp_path):
+    reports = []
+    compute_episode(
+        policy, source, 0, tmp_path / "episode_000.h5", ALL, progress=lambda *report: reports.append(report)
+    )
+    assert reports == [(0, 14), (10, 14), (14, 14)]

@@ -1,0 +1,144 @@
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlscore.compute_request import parse_episodes
+from dlscore.episodes import DatasetError, open_source
+from dlscore.errors import UserError
+
+NAMES = ["observation.state", "observation.environment_state"]
+
+
+def test_a_zarr_and_a_lerobot_dataset_of_the_same_episodes_agree(source, tmp_path):
+    import stub
+
+    zarr = open_source(root=stub.save_zarr(tmp_path / "tiny.zarr"))
+    assert len(zarr) == len(source) == 2
+    one, two = source.load(1, NAMES), zarr.load(1, NAMES)
+    np.testing.assert_array_equal(one.action, two.action)
+    np.testing.assert_allclose(one.state, two.state, atol=1e-9)
+    for name in NAMES:
+        np.testing.assert_allclose(one.observations[name], two.observations[name], atol=1e-4)
+    assert (one.fps, two.fps) == (10, 10)
+
+
+def test_a_zipped_zarr_is_read(tmp_path):
+    import stub
+
+    folder = stub.save_zarr(tmp_path / "tiny.zarr")
+    for name, prefix in (("flat.zip", folder), ("nested.zip", folder.parent)):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_STORED) as archive:
+            for file in sorted(folder.rglob("*")):
+                if file.is_file():
+                    archive.write(file, file.relative_to(prefix))
+        zipped = open_source(root=tmp_path / name)
+        np.testing.assert_array_equal(zipped.load(0, []).action, open_source(root=folder).load(0, []).action)
+
+
+def test_the_pose_comes_from_keypoints_where_there_is_no_state(source, tmp_path):
+    import stub
+
+    keypoints = open_source(root=stub.save_dataset(tmp_path / "data", episodes=1, without=("full_state",)))
+    episode = keypoints.load(0, NAMES)
+    assert episode.pose_source == "keypoints (observation.environment_state)"
+    np.testing.assert_allclose(episode.state, source.load(0, NAMES).state, atol=1e-3)
+
+
+def test_a_dataset_that_says_nothing_of_the_block_is_refused(tmp_path):
+    import stub
+
+    folder = stub.save_dataset(tmp_path / "data", episodes=1, without=("full_state", "observation.environment_state"))
+    with pytest.raises(DatasetError, match="does not say where the block is"):
+        open_source(root=folder)
+
+
+def test_a_dataset_without_actions_is_refused(dataset_folder, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(dataset_folder, tmp_path / "data")
+    file = folder / "meta" / "info.json"
+    info = json.loads(file.read_text())
+    del info["features"]["action"]
+    file.write_text(json.dumps(info))
+    with pytest.raises(DatasetError, match="has no feature 'action'"):
+        open_source(root=folder)
+
+
+@pytest.mark.parametrize("version", ["v2.0", "v2.1", "v4.0"])
+def test_other_versions_are_refused(dataset_folder, tmp_path, version):
+    import shutil
+
+    folder = shutil.copytree(dataset_folder, tmp_path / "data")
+    file = folder / "meta" / "info.json"
+    file.write_text(file.read_text().replace("v3.0", version))
+    with pytest.raises(DatasetError, match=rf"format {version}; v3.0 is read"):
+        open_source(root=folder)
+
+
+def test_what_is_not_there_is_named(source, tmp_path):
+    with pytest.raises(DatasetError, match="does not exist"):
+        open_source(root=tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="neither a LeRobotDataset"):
+        open_source(root=tmp_path)
+    with pytest.raises(DatasetError, match="no data set given"):
+        open_source()
+    with pytest.raises(DatasetError, match="episode 999 is not in data set tiny; it has episodes 0 to 1"):
+        source.load(999, [])
+    with pytest.raises(DatasetError, match=r"no feature 'observation\.image'"):
+        source.load(0, ["observation.image"])
+
+
+def test_a_hub_id_without_network_is_answered_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("dlscore.hub.ASK_SECONDS", 0.001)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UserError, match="nobody/nothing"):
+        open_source("nobody/nothing")
+
+
+def test_the_fingerprint_is_of_the_data(source):
+    one, two = source.load(0, NAMES), source.load(0, NAMES)
+    assert one.fingerprint() == two.fingerprint()
+    two.action[3, 0] += 1e-6
+    assert one.fingerprint() != two.fingerprint()
+    assert source.load(1, NAMES).fingerprint() != one.fingerprint()
+
+
+@given(st.sets(st.integers(0, 49), min_size=1))
+def test_a_list_of_episodes_is_itself(chosen):
+    assert parse_episodes(",".join(map(str, chosen)), 50) == sorted(chosen)
+
+
+@given(st.integers(0, 49), st.integers(0, 49))
+def test_a_range_has_both_ends(one, two):
+    first, last = sorted((one, two))
+    assert parse_episodes(f"{first}-{last}", 50) == list(range(first, last + 1))
+    assert parse_episodes(f"{first}-", 50) == list(range(first, 50))
+
+
+@given(st.text(alphabet="0123456789-, all٣", max_size=12))
+def test_any_text_is_episodes_or_one_error(text):
+    try:
+        chosen = parse_episodes(text, 50)
+    except DatasetError as error:
+        assert "episode" in str(error)
+    else:
+        assert chosen == sorted(set(chosen))
+        assert all(0 <= index < 50 for index in chosen)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("7-3", "runs backwards"),
+        ("999", "episode 999 is not in"),
+        ("x", "is not understood"),
+        ("-3", "is not understood"),
+    ],
+)
+def test_what_is_no_list_of_episodes_is_named(text, words):
+    with pytest.raises(DatasetError, match=words):
+        parse_episodes(text, 50)
