@@ -13,7 +13,7 @@ Report = Callable[[int, int], None]
 
 
 @contextmanager
-def steps(label: str) -> Iterator[Report]:
+def steps(label: str, unit: str = "steps") -> Iterator[Report]:
     """Yield `report(done, total)`; its first call says where the work starts, so a resumed run's rate is its own."""
     if sys.stderr.isatty():
         from rich.console import Console
@@ -30,7 +30,7 @@ def steps(label: str) -> Iterator[Report]:
             yield _paced(lambda done, total, pace: bar.update(task, completed=done, total=total, pace=pace), 0.0)
     else:
         yield _paced(
-            lambda done, total, pace: print(f"{label}: {done}/{total} steps, {pace}", file=sys.stderr), LOG_EVERY
+            lambda done, total, pace: print(f"{label}: {done}/{total} {unit}, {pace}", file=sys.stderr), LOG_EVERY
         )
 
 
@@ -45,6 +45,6 @@ def _paced(show: Callable[[int, int, str], None], every: float) -> Report:
         if done > first and (now - shown >= every or done == total):
             rate = (done - first) / (now - began)
             shown = now
-            show(done, total, f"{rate:.2f} steps/s, {(total - done) / rate:.0f} s left")
+            show(done, total, f"{rate:.1f}/s, {(total - done) / rate:.0f} s left")
 
     return report

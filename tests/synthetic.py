@@ -29,6 +29,7 @@ def frame(agent: np.ndarray) -> np.ndarray:
 def write_cache(
     path: Path,
     *,
+    episode: int = 0,
     steps: int = 6,
     resolution: int = 32,
     expert: np.ndarray | None = None,
@@ -64,7 +65,14 @@ def write_cache(
         samples=2,
         horizon=16,
         scores={name: definitions[name] | common for name in methods},
-        attrs={"episode": 0, "fps": 10.0, "policy": "synthetic", "dataset": "synthetic", "seed": 0, "key": "synthetic"},
+        attrs={
+            "episode": episode,
+            "fps": 10.0,
+            "policy": "synthetic",
+            "dataset": "synthetic",
+            "seed": 0,
+            "key": "synthetic",
+        },
     )
     away = [np.linalg.norm(grid.actions - predicted[k], axis=-1) for k in range(steps)]
     scores = {

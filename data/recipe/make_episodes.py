@@ -17,8 +17,8 @@ from rollout import Rollout, rollout
 from dlscore import pusht
 from dlscore.episodes import ACTION, ENVIRONMENT, STATE
 
-SEEDS = range(200_000, 200_048)
-LENGTHS = range(50, 141)  # steps: long enough to show the task, short enough to score in minutes
+SEEDS = range(200_000, 200_100)
+LENGTHS = range(50, 161)  # steps: long enough to show the task, short enough to score in minutes
 IMAGE = "observation.image"
 VECTOR = {"dtype": "float32", "names": None}
 FEATURES = {

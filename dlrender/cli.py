@@ -1,0 +1,117 @@
+"""The `dlrender` command: parse, call one library function, report. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dlscore import __version__, console, progress
+
+app = typer.Typer(
+    name="dlrender",
+    help="Draw the caches of dlscore: videos and stills, without a GPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"token_normalize_func": console.normalize, "help_option_names": ["-h", "--help"]},
+)
+
+Method = Annotated[
+    str | None, typer.Option("--scoring-method", "-m", help="Which scores.  [default: likelihood, if there]")
+]
+Colormap = Annotated[str, typer.Option(help="Any colormap of matplotlib.")]
+NormKind = Annotated[
+    str, typer.Option("--norm", help="Colours over the episode, each frame, all files (global), or rank.")
+]
+Range = Annotated[float, typer.Option(help="Scores in nats: how far below the largest the colours go.")]
+Prediction = Annotated[bool, typer.Option(help="White star: the policy's predicted action.")]
+Expert = Annotated[bool, typer.Option(help="Red cross: the expert's action.")]
+Arrow = Annotated[bool, typer.Option(help="Yellow arrow from the prediction to the expert's action.")]
+Intervals = Annotated[bool, typer.Option(help="Highest-density regions: 50, 80 and 95 % of the mass.")]
+Trace = Annotated[bool, typer.Option(help="The expert's past actions.")]
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dlrender {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def render(
+    files: Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/episode_000.h5.")],
+    scoring_method: Method = None,
+    colormap: Colormap = "viridis",
+    norm: NormKind = "episode",
+    range_nats: Range = 10.0,
+    show_policy_prediction: Prediction = True,
+    show_expert_action: Expert = True,
+    show_arrow: Arrow = True,
+    show_confidence_intervals: Intervals = False,
+    show_trace: Trace = True,
+    target_height: Annotated[int, typer.Option(help="Height of the videos [px], even.")] = 480,
+    fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
+    output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
+    force: Annotated[bool, typer.Option("--force", help="Draw again what is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
+    from dlrender import render as library
+
+    shown = {"contours": show_confidence_intervals, "trace": show_trace, "arrow": show_arrow,
+             "prediction": show_policy_prediction, "expert": show_expert_action}  # fmt: skip
+    style = library.Style(scoring_method, colormap, norm, range_nats, tuple(name for name in shown if shown[name]),
+                          target_height, fps)  # fmt: skip
+    library.check(files, style)
+    shared = library.global_norm(files, style)
+    written: list[Path] = []
+    for file in files:
+        with progress.steps(file.name, unit="frames") as report:
+            written += library.render_episode(file, style, output_dir, shared=shared, force=force, progress=report)
+    if as_json:
+        typer.echo(json.dumps({"files": [str(path) for path in written]}))
+    else:
+        typer.echo("\n".join(str(path) for path in written))
+
+
+@app.command()
+def still(
+    file: Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")],
+    step: Annotated[int, typer.Option(help="Which step.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")],
+    scoring_method: Method = None,
+    colormap: Colormap = "viridis",
+    norm: NormKind = "episode",
+    range_nats: Range = 10.0,
+    show_policy_prediction: Prediction = True,
+    show_expert_action: Expert = True,
+    show_arrow: Arrow = True,
+    show_confidence_intervals: Intervals = True,
+    show_trace: Trace = True,
+) -> None:
+    """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
+    from dlrender import render as library
+
+    shown = {"contours": show_confidence_intervals, "trace": show_trace, "arrow": show_arrow,
+             "prediction": show_policy_prediction, "expert": show_expert_action}  # fmt: skip
+    style = library.Style(scoring_method, colormap, norm, range_nats, tuple(name for name in shown if shown[name]))
+    library.check([file], style)
+    typer.echo(library.save_still(file, step, output, style))
+
+
+def main() -> None:
+    """Console entry point: every UserError is one line on stderr and its exit code."""
+    sys.exit(console.run(app, "dlrender"))

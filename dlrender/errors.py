@@ -1,0 +1,7 @@
+"""The one exception of this package."""
+
+from dlscore.errors import UserError
+
+
+class RenderError(UserError):
+    """A picture that cannot be drawn or written as asked."""

@@ -1,0 +1,217 @@
+"""What the commands call: the videos and the config of an episode, and stills."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrender import panels
+from dlrender.errors import RenderError
+from dlrender.heatmap import Norm, colour_table, make_norm
+from dlrender.overlays import OVERLAYS, Overlay
+from dlrender.video import mp4, whole_file
+from dlscore import __version__
+from dlscore.cache import EpisodeCache, read_episode
+
+STILLS = (".png", ".pdf", ".svg")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a picture looks like. `overlays` names entries of OVERLAYS; None for `fps` is the episode's own rate."""
+
+    scoring_method: str | None = None
+    colormap: str = "viridis"
+    norm: str = "episode"
+    range_nats: float = 10.0
+    overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert")
+    target_height: int = 480
+    fps: float | None = None
+
+    def make_overlays(self) -> list[Overlay]:
+        return [kind() for name, kind in OVERLAYS.items() if name in self.overlays]
+
+
+def pick_method(episode: EpisodeCache, wanted: str | None) -> str:
+    """The method to draw: the one asked for, else the only one there is, else the likelihood."""
+    if wanted is not None:
+        episode.score_attrs(wanted)  # raises a CacheError that names the methods
+        return wanted
+    if len(episode.methods) == 1:
+        return episode.methods[0]
+    if "likelihood" in episode.methods:
+        return "likelihood"
+    raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose one with --scoring-method")
+
+
+def check(files: Sequence[Path], style: Style) -> None:
+    """Raise for whatever is wrong with the files or the style, before anything is written."""
+    panels.check_height(style.target_height)
+    colour_table(style.colormap)
+    make_norm(style.norm, [], "", style.range_nats)
+    if style.fps is not None and not 0 < style.fps <= 240:
+        raise RenderError(f"--fps {style.fps:g} is not allowed; choose more than 0 and at most 240")
+    drawn: dict[int, Path] = {}
+    for file in files:
+        with read_episode(file) as episode:
+            pick_method(episode, style.scoring_method)
+            other = drawn.setdefault(episode.episode, file)
+        if other is not file:
+            raise RenderError(
+                f"{other} and {file} are both of episode {episode.episode}, and their videos would have one name; draw "
+                "them into two --output-dir"
+            )
+
+
+def global_norm(files: Sequence[Path], style: Style) -> Norm | None:
+    """The norm that all files share under --norm global, else None."""
+    if style.norm != "global":
+        return None
+    with ExitStack() as stack:
+        episodes = [stack.enter_context(read_episode(file)) for file in files]
+        methods = {pick_method(episode, style.scoring_method) for episode in episodes}
+        if len(methods) != 1:
+            raise RenderError(
+                f"--norm global over different methods ({', '.join(sorted(methods))}); choose --scoring-method"
+            )
+        return make_norm("global", episodes, methods.pop(), style.range_nats)
+
+
+def render_episode(
+    file: Path,
+    style: Style,
+    folder: Path,
+    *,
+    shared: Norm | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, steps: None,
+) -> list[Path]:
+    """Environment, heatmap and combined video and config of one episode, in one pass; the paths that were written.
+
+    Without `force`, RenderError where a video is there already and is not older than the cache.
+    """
+    with read_episode(file) as episode:
+        method = pick_method(episode, style.scoring_method)
+        stem = folder / f"episode_{episode.episode}"
+        names = [Path(f"{stem}_{what}.mp4") for what in ("environment", f"heatmaps_{method}", f"combined_{method}")]
+        newer = [name for name in names[1:] if name.exists() and name.stat().st_mtime >= file.stat().st_mtime]
+        if newer and not force:
+            raise RenderError(f"{newer[0]} is there and not older than {file}; --force draws it again")
+        _check_writable(folder)
+        norm = shared or (None if style.norm == "frame" else make_norm(style.norm, [episode], method, style.range_nats))
+        height = style.target_height
+        panel = panels.HeatmapPanel(
+            episode,
+            method,
+            colormap=style.colormap,
+            norm=norm,
+            range_nats=style.range_nats,
+            overlays=style.make_overlays(),
+            height=height,
+        )
+        fps = style.fps or float(episode.attrs["fps"])
+        described = _describe(episode, method, style, names)
+        note = {"title": f"episode {episode.episode}, {method}", **described["run"], **described["style"]}
+        with ExitStack() as stack:
+            widths = (height, panel.width, height + panel.width)
+            environment, heatmap, combined = (
+                stack.enter_context(mp4(name, width, height, fps, note))
+                for name, width in zip(names, widths, strict=True)
+            )
+            for step in range(episode.steps):
+                left, right = panels.environment_frame(episode, step, height), panel.frame(step)
+                environment.write(left)
+                heatmap.write(right)
+                combined.write(panels.combined_frame(left, right))
+                progress(step + 1, episode.steps)
+        config = Path(f"{stem}_config.json")
+        _write_config(config, described, method)
+        return [*names, config]
+
+
+def save_still(file: Path, step: int, path: Path, style: Style) -> Path:
+    """One step's heatmap as png, or as pdf or svg with vector overlays and editable text."""
+    if path.suffix not in STILLS:
+        raise RenderError(f"still {path} has no known format; end its name in {', '.join(STILLS)}")
+    with read_episode(file) as episode:
+        method = pick_method(episode, style.scoring_method)
+        if not 0 <= step < episode.steps:
+            raise RenderError(f"--step {step} is not in {file}; it has steps 0 to {episode.steps - 1}")
+        kind = "frame" if style.norm == "frame" else style.norm
+        norm = make_norm(kind, [episode], method, style.range_nats, step if kind == "frame" else None)
+        _draw_still(episode, step, method, norm, style, path)
+    return path
+
+
+def _draw_still(episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, path: Path) -> None:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.8), dpi=200)
+    FigureCanvasAgg(figure)
+    width, height = panels.SHAPE
+    left, top, side = panels.SQUARE
+    bottom, high = 1 - (top + side) / height, side / height
+    axes = figure.add_axes((left / width, bottom, side / width, high))
+    shown = norm.prepare(episode.score(method, step))
+    axes.imshow(
+        shown, cmap=style.colormap, vmin=norm.low, vmax=norm.high, extent=(0, 512, 512, 0), interpolation="bilinear"
+    )
+    panels.decorate(axes, episode, method)
+    axes.set_title(f"{method}, episode {episode.episode}, step {step}", fontsize=10.5, pad=7)
+    handles: list[Any] = []
+    for overlay in style.make_overlays():
+        for artist in overlay.draw(axes, episode, step, method):
+            axes.add_artist(artist)
+        handles += overlay.legend(episode, method)
+    bar = figure.add_axes(((left + side + 14) / width, bottom, 14 / width, high))
+    panels.add_colorbar(figure, bar, style.colormap, norm, episode.score_attrs(method))
+    panels.add_legend(figure, handles)
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
+        figure.savefig(part, format=path.suffix[1:])
+
+
+def _describe(episode: EpisodeCache, method: str, style: Style, names: Sequence[Path]) -> dict[str, Any]:
+    run: dict[str, Any] = {
+        name: episode.attrs[name]
+        for name in ("episode", "policy", "policy_revision", "dataset", "dataset_revision", "seed", "key", "versions",
+                     "git_revision", "identity", "pose_source", "predicted_action_is", "created_at")
+        if name in episode.attrs
+    }  # fmt: skip
+    agent, block, angle = (float(value) for value in episode.drift.max(axis=0))
+    run["largest_drift"] = {"agent_px": agent, "block_px": block, "block_rad": angle}
+    return {
+        "run": {**run, "cache": str(episode.path), "steps": episode.steps, "resolution": episode.grid.resolution},
+        "score": episode.score_attrs(method),
+        "style": {**asdict(style), "scoring_method": method, "dlrender": __version__},
+        "files": [name.name for name in names],
+    }
+
+
+def _write_config(path: Path, described: dict[str, Any], method: str) -> None:
+    # Methods of one run share the file; those of another run are not kept beside it.
+    renders = {}
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text())
+            if before["run"].get("key") == described["run"].get("key"):
+                renders = before["renders"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            renders = {}
+    renders[method] = {name: described[name] for name in ("score", "style", "files")}
+    with whole_file(path) as part:
+        part.write_text(json.dumps({"run": described["run"], "renders": renders}, indent=2, sort_keys=True) + "\n")
+
+
+def _check_writable(folder: Path) -> None:
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise RenderError(f"--output-dir {folder} cannot be written ({existing} is no writable folder); choose another")
