@@ -71,10 +71,14 @@ $(OUTPUTS)/style.stamp: FORCE
 
 FORCE:
 
+# Under -jN each job gets its share of the cores: networks that fight for cores are many times slower, not twice.
+jobs = $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
+threads = $(if $(jobs),OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(max(1, os.cpu_count() // $(jobs)))'))
+
 # The cache keeps its own record of its settings: --replace-stale starts over what another setting made, and what a kill
 # left half done is continued.
 $(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(policy_files) $(dataset_files) | $(READY)
-	$(BIN)/dlscore compute --policy-path $(POLICY) --dataset-root $(DATASET) --episodes $* --scoring-method $(methods) \
+	$(threads) $(BIN)/dlscore compute --policy-path $(POLICY) --dataset-root $(DATASET) --episodes $* --scoring-method $(methods) \
 	    --action-resolution $(RESOLUTION) $(if $(STEPS),--max-steps $(STEPS)) --device $(DEVICE) --output-dir $(CACHE) \
 	    --replace-stale $(SCORE_FLAGS)
 	@touch $@

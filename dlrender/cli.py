@@ -101,6 +101,7 @@ def still(
     show_arrow: Arrow = True,
     show_confidence_intervals: Intervals = True,
     show_trace: Trace = True,
+    with_environment: Annotated[bool, typer.Option("--with-environment", help="The environment beside it.")] = False,
 ) -> None:
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
     from dlrender import render as library
@@ -109,7 +110,7 @@ def still(
              "prediction": show_policy_prediction, "expert": show_expert_action}  # fmt: skip
     style = library.Style(scoring_method, colormap, norm, range_nats, tuple(name for name in shown if shown[name]))
     library.check([file], style)
-    typer.echo(library.save_still(file, step, output, style))
+    typer.echo(library.save_still(file, step, output, style, environment=with_environment))
 
 
 def main() -> None:

@@ -147,12 +147,23 @@ def add_colorbar(figure: Any, where: Any, colormap: str, norm: Norm | None, attr
     bar.ax.tick_params(labelsize=8, length=3)
 
 
-def add_legend(figure: Any, handles: list[Any]) -> None:
-    """The overlays' legend in a row under the axes, on gray, so that white marks are seen."""
+def add_legend(figure: Any, handles: list[Any], anchor: float = 0.5) -> None:
+    """The overlays' legend in a row under the axes, centred at `anchor`, on gray, so that white marks are seen."""
     if handles:
-        legend = figure.legend(handles=handles, loc="lower center", ncols=len(handles), fontsize=7.2, frameon=True,
-                               handlelength=1.4, handletextpad=0.4, columnspacing=0.9, borderpad=0.35, facecolor="#c8c8c8",
-                               edgecolor="none", borderaxespad=0.25)  # fmt: skip
+        legend = figure.legend(
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(anchor, 0),
+            ncols=len(handles),
+            fontsize=7.2,
+            handlelength=1.4,
+            handletextpad=0.4,
+            columnspacing=0.9,
+            borderpad=0.35,
+            borderaxespad=0.25,
+            facecolor="#c8c8c8",
+            edgecolor="none",
+        )
         legend.set_in_layout(False)
 
 

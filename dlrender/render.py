@@ -134,31 +134,42 @@ def render_episode(
         return [*names, config]
 
 
-def save_still(file: Path, step: int, path: Path, style: Style) -> Path:
-    """One step's heatmap as png, or as pdf or svg with vector overlays and editable text."""
+def save_still(file: Path, step: int, path: Path, style: Style, *, environment: bool = False) -> Path:
+    """One step's heatmap as png, or as pdf or svg with vector overlays and editable text; or beside the environment."""
     if path.suffix not in STILLS:
         raise RenderError(f"still {path} has no known format; end its name in {', '.join(STILLS)}")
     with read_episode(file) as episode:
         method = pick_method(episode, style.scoring_method)
         if not 0 <= step < episode.steps:
             raise RenderError(f"--step {step} is not in {file}; it has steps 0 to {episode.steps - 1}")
-        kind = "frame" if style.norm == "frame" else style.norm
-        norm = make_norm(kind, [episode], method, style.range_nats, step if kind == "frame" else None)
-        _draw_still(episode, step, method, norm, style, path)
+        norm = make_norm(style.norm, [episode], method, style.range_nats, step if style.norm == "frame" else None)
+        figure = _still_figure(episode, step, method, norm, style, environment)
+    import matplotlib
+
+    # Editable text: TrueType in pdf, characters in svg.
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
+        figure.savefig(part, format=path.suffix[1:])
     return path
 
 
-def _draw_still(episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, path: Path) -> None:
-    import matplotlib
+def _still_figure(episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, environment: bool) -> Any:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.8), dpi=200)
-    FigureCanvasAgg(figure)
-    width, height = panels.SHAPE
+    panel, height = panels.SHAPE
     left, top, side = panels.SQUARE
-    bottom, high = 1 - (top + side) / height, side / height
-    axes = figure.add_axes((left / width, bottom, side / width, high))
+    width = panel + (height if environment else 0)
+    figure = Figure(figsize=(width / 100, height / 100), dpi=200)
+    FigureCanvasAgg(figure)
+    if environment:
+        world = figure.add_axes((0, 0, height / width, 1))
+        world.imshow(episode.frame(step), extent=(0, 512, 512, 0))
+        world.set_axis_off()
+
+    def place(x: float, side_x: float) -> Any:
+        return figure.add_axes(((width - panel + x) / width, 1 - (top + side) / height, side_x / width, side / height))
+
+    axes = place(left, side)
     shown = norm.prepare(episode.score(method, step))
     axes.imshow(
         shown, cmap=style.colormap, vmin=norm.low, vmax=norm.high, extent=(0, 512, 512, 0), interpolation="bilinear"
@@ -170,11 +181,9 @@ def _draw_still(episode: EpisodeCache, step: int, method: str, norm: Norm, style
         for artist in overlay.draw(axes, episode, step, method):
             axes.add_artist(artist)
         handles += overlay.legend(episode, method)
-    bar = figure.add_axes(((left + side + 14) / width, bottom, 14 / width, high))
-    panels.add_colorbar(figure, bar, style.colormap, norm, episode.score_attrs(method))
-    panels.add_legend(figure, handles)
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
-        figure.savefig(part, format=path.suffix[1:])
+    panels.add_colorbar(figure, place(left + side + 14, 14), style.colormap, norm, episode.score_attrs(method))
+    panels.add_legend(figure, handles, anchor=1 - panel / width / 2)
+    return figure
 
 
 def _describe(episode: EpisodeCache, method: str, style: Style, names: Sequence[Path]) -> dict[str, Any]:

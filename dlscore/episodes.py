@@ -201,7 +201,7 @@ class LeRobotSource:
 
         try:
             dataset = LeRobotDataset(self._repo_id, root=self._root, episodes=[index], video_backend="pyav")
-            columns = dataset.hf_dataset.with_format("numpy")
+            columns = dataset.hf_dataset.with_format(None)  # as stored; the numpy format rounds to float32
             full = next((name for name in FULL_STATE if name in self.features), None)
             agent, action = (np.asarray(columns[name], dtype=np.float64) for name in (STATE, ACTION))
             if full is not None:

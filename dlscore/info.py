@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dlscore.cache import read_episode
+import numpy as np
+
+from dlscore.cache import EpisodeCache, read_episode
 
 PROVENANCE = (
     "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "observations", "seed", "device",
@@ -27,10 +29,21 @@ def describe_cache(path: Path) -> dict[str, Any]:
             "grid": [cache.grid.resolution, cache.grid.resolution],
             "predicted_chunks": list(cache.predicted_chunks.shape),
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
+            "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if _is_density(cache, name) and done},
             "largest_drift": dict(zip(("agent_px", "block_px", "block_rad"), drift, strict=True)),
             "bytes": path.stat().st_size,
             **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
         }
+
+
+def _is_density(cache: EpisodeCache, method: str) -> bool:
+    return bool(cache.score_attrs(method)["kind"] == "log_density")
+
+
+def _mass(cache: EpisodeCache, method: str) -> list[float]:
+    # Least and greatest over the steps of the probability that lies inside the grid: 1 where the policy stays inside.
+    masses = [np.exp(cache.score(method, int(k)).astype(np.float64)).sum() for k in np.flatnonzero(cache.done)]
+    return [float(min(masses) * cache.grid.cell_area), float(max(masses) * cache.grid.cell_area)]
 
 
 def format_cache(described: dict[str, Any]) -> str:
@@ -48,6 +61,9 @@ def format_cache(described: dict[str, Any]) -> str:
             f"  {name} [{attrs['units']}]: {attrs['definition']}; {attrs['evaluations_per_step']} evaluations a step"
             + (f" ({settings})" if settings else "")
         )
+        if name in described["mass_in_grid"]:
+            low, high = described["mass_in_grid"][name]
+            lines.append(f"    probability inside the grid: {low:.4f} to {high:.4f} over the steps")
     for name in PROVENANCE:
         if described.get(name) not in (None, "") and name != "identity":
             value = described[name]

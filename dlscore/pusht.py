@@ -55,10 +55,24 @@ def keypoints(env: PushTEnv) -> Array:
 
 
 def draw(env: PushTEnv) -> Array:
-    """The native canvas (512, 512, 3) uint8 RGB: walls, goal, block and agent, and no action marker."""
-    import pygame
+    """The native canvas (512, 512, 3) uint8 RGB: walls, goal, block and agent; no action marker, no contact points.
 
-    canvas: Array = pygame.surfarray.array3d(env._draw()).transpose(1, 0, 2)
+    What `PushTEnv._draw` draws, less pymunk's red dots where agent and block touch.
+    """
+    import pygame
+    from gym_pusht.envs.pymunk_override import DrawOptions
+    from pymunk.pygame_util import to_pygame
+
+    screen = pygame.Surface((SIZE, SIZE))
+    screen.fill((255, 255, 255))
+    options = DrawOptions(screen)
+    goal = env.get_goal_pose_body(env.goal_pose)
+    for shape in env.block.shapes:
+        corners = [to_pygame(goal.local_to_world(vertex), screen) for vertex in shape.get_vertices()]
+        pygame.draw.polygon(screen, pygame.Color("LightGreen"), corners)
+    options.flags = options.DRAW_SHAPES
+    env.space.debug_draw(options)
+    canvas: Array = pygame.surfarray.array3d(screen).transpose(1, 0, 2)
     return canvas
 
 

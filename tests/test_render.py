@@ -239,6 +239,14 @@ def test_every_method_and_norm_draws(episode, method, norm):
     assert panel.frame(0).shape == (240, 320, 3)
 
 
+def test_a_still_beside_the_environment_is_wider(cache, tmp_path):
+    from PIL import Image
+
+    path = save_still(cache, 3, tmp_path / "both.png", Style(), environment=True)
+    assert Image.open(path).size == (2240, 960)
+    assert Image.open(save_still(cache, 3, tmp_path / "one.png", Style())).size == (1280, 960)
+
+
 @pytest.mark.parametrize(("suffix", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
 def test_stills(cache, tmp_path, suffix, magic):
     path = save_still(cache, 3, tmp_path / "figures" / f"fig{suffix}", Style(overlays=tuple(OVERLAYS)))

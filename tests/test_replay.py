@@ -47,6 +47,24 @@ def test_block_pose_from_keypoints(x, y, angle):
     assert pusht.angle_difference(found[2], angle) == pytest.approx(0, abs=1e-9)
 
 
+def test_frames_are_the_environments_own_less_the_contact_points(source):
+    import pygame
+
+    env = _environment()
+    episode = source.load(0, [])
+    pusht.set_state(env, episode.state[0])
+    touched = 0
+    for action in episode.action:
+        theirs, ours = pygame.surfarray.array3d(env._draw()).transpose(1, 0, 2), pusht.draw(env)
+        differs = (theirs != ours).any(axis=-1)
+        touched += differs.any()
+        assert differs.sum() < 300  # a dot or two of radius 5
+        assert not differs.any() or [231, 76, 60] in theirs[differs].tolist()  # pymunk's red
+        assert len(np.unique(ours.reshape(-1, 3), axis=0)) <= 7
+        env.step(action)
+    assert touched  # the agent did push the block
+
+
 def test_keypoints_are_the_environments_own():
     env = _environment()
     state = np.array([50.0, 60.0, 200.0, 300.0, 2.5])

@@ -33,13 +33,13 @@ FEATURES = {
 
 
 def choose(runs: list[Rollout], count: int) -> list[Rollout]:
-    """The first `count` successes of a suitable length that did not begin near the goal."""
+    """The first `count` successes of a suitable length that did not begin near the goal; shortest first, for the demo."""
     good = [run for run in runs if run.success and len(run.rewards) in LENGTHS and run.rewards[0] < 0.3]
     if len(good) < count:
         raise SystemExit(
             f"only {len(good)} of {len(runs)} rollouts are fit, {count} are wanted: train the expert longer"
         )
-    return good[:count]
+    return sorted(good[:count], key=lambda run: len(run.rewards))
 
 
 def add_episode(dataset: LeRobotDataset, run: Rollout) -> None:

@@ -1,0 +1,38 @@
+"""The README tells of every option, and the make targets it names exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from dlrender import cli as dlrender
+from dlscore import cli as dlscore
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def options():
+    for program in (dlscore, dlrender):
+        for command in typer.main.get_command(program.app).commands.values():
+            for parameter in command.params:
+                for name in parameter.opts:
+                    if name.startswith("--") and name not in ("--output",):
+                        yield name
+
+
+@pytest.mark.parametrize("name", sorted(set(options())))
+def test_every_option_is_in_the_readme(name):
+    assert re.search(rf"{name}(?![\w-])", README), f"{name} is not in README.md"
+
+
+def test_every_target_that_the_readme_names_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"(?:^    |`)make ([a-z][a-z-]+)", README, re.MULTILINE)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_picture_is_there_and_small():
+    for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / name).stat().st_size <= 500_000
