@@ -1,0 +1,64 @@
+"""The committed demo: a policy that loads, and expert episodes that replay bit by bit and end at the goal."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dlscore import pusht
+from dlscore.compute import check_inputs, windows
+from dlscore.episodes import open_source
+from dlscore.grid import Grid
+from dlscore.policy import load_policy
+from dlscore.replay import replay
+from dlscore.scorers import Likelihood
+
+DEMO = Path(__file__).parents[1] / "data" / "demo"
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return open_source(root=DEMO / "episodes")
+
+
+def test_it_is_small():
+    assert sum(file.stat().st_size for file in DEMO.rglob("*")) <= 25e6
+
+
+def test_every_episode_replays_bit_by_bit_and_ends_at_the_goal(demo):
+    assert len(demo) >= 10
+    env = pusht.make_env()
+    for index in range(len(demo)):
+        episode = demo.load(index, [])
+        assert max(step.drift.max() for step in replay(episode, start=len(episode) - 1)) == 0
+        pusht.set_state(env, episode.state[0])
+        rewards = [env.step(action)[1] for action in episode.action]
+        assert rewards[0] < 0.5 < 0.9 <= rewards[-1]
+
+
+def test_the_video_shows_the_replay(demo):
+    # AV1 loses a little: the mean difference from a lossless picture is about 1 in 255.
+    episode = demo.load(0, ["observation.image"])
+    env = pusht.make_env()
+    pusht.set_state(env, episode.state[40])
+    recorded = episode.observations["observation.image"][40].transpose(1, 2, 0) * 255
+    assert np.abs(recorded - pusht.observed_image(env)).mean() < 3
+
+
+def test_the_policy_scores_it(demo):
+    policy = load_policy(str(DEMO / "policy"), device="cpu")
+    check_inputs(policy, demo)
+    episode, grid = demo.load(0, policy.inputs), Grid(50)
+    conditioning = policy.encode(windows(policy, episode, slice(30, 31)))
+    scores = Likelihood(samples=64, steps=6, timestep=10).score(policy, conditioning, np.zeros((16, 2)), grid, 0)
+    assert np.exp(scores).sum() * grid.cell_area == pytest.approx(1, abs=0.01)
+    here = np.linalg.norm(grid.actions - episode.action[30], axis=-1) < 60
+    assert np.exp(scores)[here].sum() * grid.cell_area > 0.5  # another network, the same task
+
+
+def test_its_evaluation_is_told():
+    report = json.loads((DEMO / "policy" / "evaluation.json").read_text())
+    assert report["mean_max_reward"] >= 0.9
+    first, last = report["environment_seeds"]
+    assert last - first == 49
