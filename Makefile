@@ -48,11 +48,12 @@ $(READY): pyproject.toml $(LOCK)
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
 
-# A stamp changes its date only when the settings in it change, so that only what they touch is made again.
+# A stamp holds settings, and is written anew only when they differ from what it holds, so that only what a change touches
+# is made again. Asking costs nothing and leaves nothing, so `make -n` tells the truth.
+changed = $(shell printf '%s\n' '$(2)' | cmp -s - $(1) || echo FORCE)
 define stamp
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(1)' > $@.new
-	@if cmp -s $@ $@.new; then rm $@.new; else mv $@.new $@; fi
+	@printf '%s\n' '$(1)' > $@
 endef
 
 comma := ,
@@ -63,11 +64,14 @@ cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
 policy_files  := $(wildcard $(POLICY)/*.json $(POLICY)/*.safetensors)
 dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/.zgroup)
 
-$(CACHE)/settings.stamp: FORCE
-	$(call stamp,$(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS))
+score_settings  := $(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS)
+render_settings := $(COLORMAP) $(RENDER_FLAGS)
 
-$(OUTPUTS)/style.stamp: FORCE
-	$(call stamp,$(COLORMAP) $(RENDER_FLAGS))
+$(CACHE)/settings.stamp: $(call changed,$(CACHE)/settings.stamp,$(score_settings))
+	$(call stamp,$(score_settings))
+
+$(OUTPUTS)/style.stamp: $(call changed,$(OUTPUTS)/style.stamp,$(render_settings))
+	$(call stamp,$(render_settings))
 
 FORCE:
 

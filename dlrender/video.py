@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RenderError(f"cannot write {path} ({error.strerror or error}); choose another --output-dir") from error
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+        raise RenderError(f"cannot write {path} ({error.strerror or error}); choose another folder") from error
+    finally:
+        with suppress(OSError):  # it is gone after the rename, and where nothing can be written there is nothing
+            part.unlink()
 
 
 class Mp4:

@@ -12,6 +12,9 @@ from dlscore.errors import UserError
 # Options of LeRobot's commands that have another name here.
 ALIASES = {"policy-device": "device"}
 
+# Packages of the extra `score`, which a render-only install does not have.
+SCORING = ("torch", "torchvision", "lerobot", "diffusers", "gym_pusht", "pymunk", "pygame", "scipy", "huggingface_hub")
+
 # typer carries its own click in some versions; the class is found through typer's public one.
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -34,7 +37,7 @@ def run(app: typer.Typer, name: str) -> int:
     except UserError as error:
         return _fail(name, str(error), getattr(error, "exit_code", 1))
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(name, "interrupted", 130)
+        return _fail(name, "interrupted; the same command goes on with what is missing", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
         return 1
@@ -44,6 +47,10 @@ def run(app: typer.Typer, name: str) -> int:
             return _fail(name, f"{message} (see {name} --help)", 2)
         if debug:
             raise
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:
+            return _fail(
+                name, f"scoring needs {error.name}, which is not installed; pip install '.[score]' in the source", 1
+            )
         return _fail(name, f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where", 1)
 
 

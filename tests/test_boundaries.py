@@ -13,7 +13,7 @@ import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.split('.')[0] in {names!r}:
-            raise ImportError(f'{{name}} is not installed here')
+            raise ModuleNotFoundError(f'{{name}} is not installed here', name=name)
 sys.meta_path.insert(0, Refuse())
 """
 
@@ -34,6 +34,22 @@ def test_argument_errors_of_dlscore_import_nothing_heavy(tmp_path):
     done = run("from dlscore.cli import main; main()", *argv)
     assert done.returncode == 1
     assert done.stderr.startswith("dlscore: error: --action-resolution 1 is not allowed")
+
+
+def test_scoring_without_the_extra_says_what_to_install(policy_folder, dataset_folder, tmp_path):
+    argv = [
+        "compute",
+        "--policy-path",
+        str(policy_folder),
+        "--dataset-root",
+        str(dataset_folder),
+        "--output-dir",
+        str(tmp_path),
+    ]
+    done = run("from dlscore.cli import main; main()", *argv)
+    assert done.returncode == 1
+    assert done.stderr.startswith("dlscore: error: scoring needs ")
+    assert done.stderr.endswith("which is not installed; pip install '.[score]' in the source\n")
 
 
 def test_the_cache_needs_numpy_and_h5py_only(tmp_path):
