@@ -42,7 +42,7 @@ $(READY): pyproject.toml $(LOCK)
 	    if $$candidate -c 'import sys; sys.exit(not (3, 12) <= sys.version_info < (3, 14))' 2>/dev/null; then \
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
-	$$python -m venv --clear $(VENV)
+	$$python -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,dev]'
 	@touch $@
 
@@ -105,6 +105,10 @@ render: $(videos)  ## score if need be, then make the videos of EPISODE in OUTPU
 demo: ## the whole workflow on the embedded policy and episodes: outputs/episode_0_combined_likelihood.mp4
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
 
+picture: demo  ## the README's picture, from the demo's cache
+	$(BIN)/dlrender still $(CACHE)/episode_000.h5 --step 42 --with-environment --norm frame --colormap inferno \
+	    -o data/demo/picture.png
+
 # The published tool's three example settings.
 examples: quick high-quality research-grade  ## the published tool's three example settings, side by side in outputs/
 
@@ -153,4 +157,4 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render demo examples quick high-quality research-grade test lock demo-policy demo-data clean FORCE
+.PHONY: help setup cache render demo picture examples quick high-quality research-grade test lock demo-policy demo-data clean FORCE
