@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +32,10 @@ MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an epi
 
 class CacheError(UserError):
     """A cache that cannot be written, or one that is damaged, foreign, partial or of an unknown schema."""
+
+
+class BusyError(CacheError):
+    """A cache that another run is writing."""
 
 
 @dataclass(frozen=True)
@@ -97,39 +101,18 @@ class CacheWriter:
         attrs: Mapping[str, Any],
     ) -> Self:
         """Start `path` anew: `scores` gives each method's attributes, `attrs` those of the file (JSON-able)."""
-        draft = _draft_path(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = h5py.File(draft, "w")
-        except OSError as error:
-            raise CacheError(f"cannot write {draft} ({_reason(error)}); choose another --output-dir") from error
         sizes = {"step": len(time), "x": grid.resolution, "y": grid.resolution, "sample": samples, "horizon": horizon}
-        sizes |= FIXED
-        file.attrs["Conventions"] = "CF-1.10"
-        file.attrs["schema"], file.attrs["schema_version"] = SCHEMA, VERSION
-        _set_attrs(file, attrs)
-        for dimension, size in sizes.items():
-            if dimension not in COORDINATES and dimension not in COORDINATES.values():
-                scale = file.create_dataset(dimension, (size,), dtype="f4", track_times=False)
-                scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
-        for coordinate in COORDINATES:
-            _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
-        for field in FIELDS:
-            if field.name not in COORDINATES:
-                _create(file, field, sizes)
-        file["time"][:], file["x"][:], file["y"][:] = time, grid.centres, grid.centres
-        file["frames/palette"].attrs["colours"] = 0
-        for method, score_attrs in scores.items():
-            _create_score(file, method, sizes, score_attrs)
-        file.close()
-        os.replace(draft, part_path(path))
+        with _draft(path) as draft, h5py.File(draft, "w") as file:
+            _lay_out(file, sizes | FIXED, attrs)
+            file["time"][:], file["x"][:], file["y"][:] = time, grid.centres, grid.centres
+            for method, score_attrs in scores.items():
+                _create_score(file, method, sizes, score_attrs)
         return cls.reopen(path)
 
     @classmethod
     def extend(cls, path: Path, scores: Mapping[str, Mapping[str, Any]]) -> Self:
         """Start an unfinished copy of the finished `path` with room for more methods; `path` stays until `finish`."""
-        draft = _draft_path(path)
-        try:
+        with _draft(path) as draft:
             shutil.copyfile(path, draft)
             with h5py.File(draft, "r+") as file:
                 sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
@@ -137,9 +120,6 @@ class CacheWriter:
                     _create_score(file, method, sizes, score_attrs)
                 file["done"][:] = 0
                 _set_attrs(file, {"extending": list(scores)})
-            os.replace(draft, part_path(path))
-        except OSError as error:
-            raise CacheError(f"cannot write {draft} ({_reason(error)})") from error
         return cls.reopen(path)
 
     @classmethod
@@ -148,6 +128,8 @@ class CacheWriter:
         part = part_path(path)
         try:
             return cls(h5py.File(part, "r+"), path)
+        except BlockingIOError as error:
+            raise _busy(part) from error
         except (OSError, KeyError) as error:
             raise CacheError(f"{part} cannot be continued ({_reason(error)}); start it over with --force") from error
 
@@ -210,7 +192,11 @@ class CacheWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except (OSError, RuntimeError):  # a full disk fails again here; the first error says more
+            if error is None:
+                raise
 
     def _index_frame(self, frame: Array) -> Array:
         packed = frame.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
@@ -293,6 +279,8 @@ def read_episode(path: str | Path, *, partial: bool = False) -> Iterator[Episode
         raise CacheError(f"{path} is not a file{hint or '; give the cache of an episode, such as episode_000.h5'}")
     try:
         file = h5py.File(path, "r")
+    except BlockingIOError as error:
+        raise _busy(path) from error
     except OSError as error:
         raise CacheError(
             f"{path} is no readable HDF5 file ({_reason(error)}); it is truncated or foreign: compute it again"
@@ -349,9 +337,38 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
     return sizes
 
 
-def _draft_path(path: Path) -> Path:
-    # A part file gets its name when it is readable; before that a kill leaves only this.
-    return path.with_name(path.name + ".draft")
+@contextmanager
+def _draft(path: Path) -> Iterator[Path]:
+    # A part file gets its name when it is readable; before that a kill leaves only the draft.
+    draft = path.with_name(path.name + ".draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        os.replace(draft, part_path(path))
+    except OSError as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise CacheError(f"cannot write {draft} ({_reason(error)}); choose another --output-dir") from error
+
+
+def _lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
+    file.attrs["Conventions"] = "CF-1.10"
+    file.attrs["schema"], file.attrs["schema_version"] = SCHEMA, VERSION
+    _set_attrs(file, attrs)
+    for dimension, size in sizes.items():
+        if dimension not in COORDINATES and dimension not in COORDINATES.values():
+            scale = file.create_dataset(dimension, (size,), dtype="f4", track_times=False)
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
+    for coordinate in COORDINATES:
+        _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
+    for field in FIELDS:
+        if field.name not in COORDINATES:
+            _create(file, field, sizes)
+    file["frames/palette"].attrs["colours"] = 0
+
+
+def _busy(path: Path) -> BusyError:
+    return BusyError(f"{path} is being written by another run; wait for it, or choose another --output-dir")
 
 
 def _rest(field: Field) -> tuple[Any, ...]:
@@ -404,4 +421,13 @@ def _reason(error: BaseException) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-__all__: Sequence[str] = ("FIELDS", "CacheError", "CacheWriter", "EpisodeCache", "Field", "part_path", "read_episode")
+__all__: Sequence[str] = (
+    "FIELDS",
+    "BusyError",
+    "CacheError",
+    "CacheWriter",
+    "EpisodeCache",
+    "Field",
+    "part_path",
+    "read_episode",
+)

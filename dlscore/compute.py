@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlscore import provenance
-from dlscore.cache import CacheError, CacheWriter, part_path, read_episode
+from dlscore.cache import BusyError, CacheError, CacheWriter, part_path, read_episode
 from dlscore.episodes import Episode, Source
 from dlscore.grid import Grid
 from dlscore.policy import Policy, PolicyError
@@ -161,7 +161,7 @@ def _common(
     seeds = [[_seed(settings.seed, episode.index, k, m) for m in range(settings.chunks)]
              for k in range(rows.start, rows.stop)]  # fmt: skip
     # float32 px, as the cache keeps them: a method that is added later scores from the same numbers.
-    chunks = policy.to_px(policy.sample(conditioning, seeds).double().cpu().numpy()).astype(np.float32)
+    chunks = policy.to_px(policy.sample(conditioning, seeds).cpu().double().numpy()).astype(np.float32)
     replayed = list(islice(world, rows.stop - rows.start))
     return {
         "predicted_chunks": chunks,
@@ -226,6 +226,8 @@ def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Map
             stored = {name: cache.score_attrs(name) for name in cache.methods}
             changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
             extending = bool(cache.attrs.get("extending"))
+    except BusyError:
+        raise
     except CacheError as error:
         return "stale", str(error)
     for name in sorted(set(stored) & set(described)):

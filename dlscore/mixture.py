@@ -12,6 +12,7 @@ action's entry and 2 × 2 block. A small t leaves little for the Gaussian to app
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ DIFFERENCE = 0.1  # step of the finite difference, in units of σ_t
 NARROWEST = 0.008  # smallest standard deviation of a component in normalised units, about 2 px
 
 
+@lru_cache(maxsize=4)
 def sobol_noise(samples: int, horizon: int, seed: int) -> Array:
     """(M, H, 2) standard normal chunks from one scrambled Sobol sequence (Owen 1998), float32.
 
@@ -44,6 +46,7 @@ def sobol_noise(samples: int, horizon: int, seed: int) -> Array:
     points = qmc.Sobol(2 * horizon, scramble=True, rng=np.random.default_rng(seed)).random(samples)
     modes = ndtri(np.clip(points, 1e-10, 1 - 1e-10)).reshape(samples, horizon, 2)
     noise: Array = idct(modes, axis=1, norm="ortho").astype(np.float32)
+    noise.flags.writeable = False  # it is shared
     return noise
 
 
@@ -96,8 +99,8 @@ def posterior(policy: Policy, conditioning: Tensor, x: Tensor, t: int) -> tuple[
         moved = x.clone()
         moved[:, now, axis] += step
         columns.append((policy.epsilon(moved, t, conditioning)[:, now] - base) / step)
-    jacobian = torch.stack(columns, dim=-1).double().cpu().numpy()  # [m, component of ε, component of x]
-    mean = ((x[:, now] - sigma * base) / alpha).double().cpu().numpy()
+    jacobian = torch.stack(columns, dim=-1).cpu().double().numpy()  # [m, component of ε, component of x]
+    mean = ((x[:, now] - sigma * base) / alpha).cpu().double().numpy()
     covariance = (sigma / alpha) ** 2 * (np.eye(2) - sigma * jacobian)
     covariance = (covariance + covariance.swapaxes(1, 2)) / 2
     values, vectors = np.linalg.eigh(covariance)

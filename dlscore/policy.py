@@ -49,7 +49,7 @@ class Policy:
         self.evaluations = 0
         self.encodings = 0
         self.scheduler = policy.diffusion.noise_scheduler
-        self.alphas_cumprod = self.scheduler.alphas_cumprod.double().cpu().numpy()
+        self.alphas_cumprod = self.scheduler.alphas_cumprod.cpu().double().numpy()
         self._offset, self._scale = self._affine()
 
     @property
@@ -128,7 +128,7 @@ class Policy:
 
     def _affine(self) -> tuple[Array, Array]:
         # The postprocessor's unnormalisation, whatever its mode, read off three points. It is affine or refused.
-        values = self._postprocess(torch.tensor([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])).double().cpu().numpy()
+        values = self._postprocess(torch.tensor([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])).cpu().double().numpy()
         offset, scale = values[0], (values[1] - values[2]) / 2
         if (
             not np.isfinite(values).all()

@@ -25,8 +25,11 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """Revision of the source tree that this runs from, `-dirty` if changed, or "" where there is none."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """Revision of the source tree that this runs from, `-dirty` if changed, or "" where it runs from none."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():  # installed: a repository further up would be somebody else's
+        return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

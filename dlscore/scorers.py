@@ -87,7 +87,7 @@ class Likelihood:
 
         from dlscore import mixture
 
-        noise = torch.from_numpy(mixture.sobol_noise(self.samples, policy.horizon, seed)).to(conditioning.device)
+        noise = torch.tensor(mixture.sobol_noise(self.samples, policy.horizon, seed)).to(conditioning.device)
         timesteps = mixture.nodes(policy, self.steps, self.timestep)
         x = mixture.denoise(policy, conditioning, noise, timesteps)
         return mixture.posterior(policy, conditioning, x, self.timestep)
@@ -163,7 +163,7 @@ class NoisePrediction:
             for start in range(0, len(chunks), policy.batch_size):  # never the whole grid on the device at once
                 part = slice(start, start + policy.batch_size)
                 predicted = policy.epsilon(alpha * chunks[part].to(device) + sigma * noise, t, conditioning)
-                total[part] += (predicted - noise).square().sum(dim=(1, 2)).double().cpu().numpy()
+                total[part] += (predicted - noise).square().sum(dim=(1, 2)).cpu().double().numpy()
         scores: Array = (-0.5 * span / self.levels * total).reshape(grid.resolution, grid.resolution)
         return scores
 

@@ -39,7 +39,13 @@ def stats() -> dict[str, dict[str, torch.Tensor]]:
     def span(size: int, low: float, high: float) -> dict[str, torch.Tensor]:
         return {"min": torch.full((size,), low), "max": torch.full((size,), high)}
 
-    return {STATE: span(2, 0.0, 512.0), ENVIRONMENT: span(16, 0.0, 512.0), ACTION: span(2, 12.0, 511.0)}
+    image = {"mean": torch.full((3, 1, 1), 0.5), "std": torch.full((3, 1, 1), 0.25)}
+    return {
+        "observation.image": image,
+        STATE: span(2, 0.0, 512.0),
+        ENVIRONMENT: span(16, 0.0, 512.0),
+        ACTION: span(2, 12.0, 511.0),
+    }
 
 
 def save_policy(folder: Path, **changes) -> Path:

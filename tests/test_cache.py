@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -85,6 +87,15 @@ def test_extending_keeps_the_finished_file_until_the_end(cache):
         assert episode.methods == ("distance", "likelihood", "noise_pred")
         assert "extending" not in episode.attrs
         np.testing.assert_allclose(episode.expert_action[0], [100, 400])
+
+
+def test_a_file_that_another_run_writes_is_left_to_it(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    code = f"from pathlib import Path; from dlscore.cache import CacheWriter; CacheWriter.reopen(Path({str(path)!r}))"
+    with CacheWriter.reopen(path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "BusyError" in other.stderr
+    assert "is being written by another run; wait for it" in other.stderr
 
 
 def damage(path: Path, change) -> None:

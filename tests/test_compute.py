@@ -217,6 +217,32 @@ def test_inputs_that_the_data_lack_are_named(policy, tmp_path):
         check_inputs(policy, with_keypoints_only_in_state)
 
 
+def test_a_policy_that_looks_at_the_video(tmp_path):
+    import stub
+    from lerobot.configs.types import FeatureType, PolicyFeature
+
+    state = PolicyFeature(type=FeatureType.STATE, shape=(2,))
+    image = PolicyFeature(type=FeatureType.VISUAL, shape=(3, 96, 96))
+    folder = stub.save_policy(
+        tmp_path / "policy",
+        input_features={"observation.state": state, "observation.image": image},
+        normalization_mapping={"VISUAL": "MEAN_STD", "STATE": "MIN_MAX", "ACTION": "MIN_MAX"},
+        crop_shape=(84, 84),
+        use_group_norm=True,
+    )
+    policy = load_policy(str(folder), device="cpu")
+    source = open_source(root=Path(__file__).parents[1] / "data" / "demo" / "episodes")
+    check_inputs(policy, source)
+    episode = source.load(0, policy.inputs)
+    assert episode.observations["observation.image"].shape == (78, 3, 96, 96)
+    assert 0 <= episode.observations["observation.image"].min() < episode.observations["observation.image"].max() <= 1
+    settings = replace(ALL, methods={"likelihood": QUICK}, max_steps=3)
+    assert compute_episode(policy, source, 0, tmp_path / "episode_000.h5", settings).state == "computed"
+    shown = policy.encode(windows(policy, episode, slice(0, 2)))
+    episode.observations["observation.image"][:] = 0
+    assert not np.allclose(shown, policy.encode(windows(policy, episode, slice(0, 2))))
+
+
 def test_progress_starts_where_the_work_does(policy, source, tmp_path):
     reports = []
     compute_episode(
