@@ -112,7 +112,8 @@ def compute(
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
     policy, source, indices, settings = prepare(request)
 
-    from dlscore.compute import compute_episode, episode_path, plan_episode
+    from dlscore.compute import compute_episode
+    from dlscore.plan import episode_path, plan_episode
 
     rows = []
     for index in indices:

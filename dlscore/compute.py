@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -15,28 +15,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlscore import provenance
-from dlscore.cache import BusyError, CacheError, CacheWriter, part_path, read_episode
+from dlscore.cache import CacheError, read_episode
+from dlscore.cache_writer import CacheWriter
 from dlscore.episodes import Episode, Source
 from dlscore.grid import Grid
-from dlscore.policy import Policy, PolicyError
+from dlscore.plan import Settings, count_steps, inspect, make_identity
+from dlscore.policy import Policy
 from dlscore.replay import DRIFT_LIMIT, Step, replay
 from dlscore.scorers import describe, make_scorers
 
 Array = NDArray[Any]
 
 BLOCK = 10  # steps encoded and sampled together, and the most that a kill can lose
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What decides the numbers in a cache. `methods` maps each scoring method to its own settings."""
-
-    methods: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"likelihood": {}})
-    resolution: int = 50
-    max_steps: int | None = None
-    chunks: int = 8
-    seed: int = 0
-    replay: str = "actions"
 
 
 @dataclass(frozen=True)
@@ -62,26 +52,6 @@ class Outcome:
         )
 
 
-def check_inputs(policy: Policy, source: Source) -> None:
-    """Raise PolicyError unless the data set has every observation that the policy takes, in the policy's shape."""
-    for name, shape in policy.inputs.items():
-        if name not in source.features:
-            raise PolicyError(
-                f"policy {policy.name} takes '{name}', which data set {source.name} lacks; it has "
-                f"{', '.join(sorted(source.features))}: choose a data set that was recorded for such a policy"
-            )
-        if tuple(source.features[name]) != shape:
-            raise PolicyError(
-                f"policy {policy.name} takes '{name}' of shape {shape}; data set {source.name} has it of shape "
-                f"{tuple(source.features[name])}"
-            )
-
-
-def episode_path(folder: Path, index: int) -> Path:
-    """Where the cache of an episode lies."""
-    return folder / f"episode_{index:03d}.h5"
-
-
 def compute_episode(
     policy: Policy,
     source: Source,
@@ -102,8 +72,8 @@ def compute_episode(
     grid = Grid(settings.resolution)
     scorers = make_scorers(settings.methods)
     episode = source.load(index, policy.inputs)
-    steps = len(episode) if settings.max_steps is None else min(settings.max_steps, len(episode))
-    identity = _identity(policy, episode, settings, steps)
+    steps = count_steps(episode, settings)
+    identity = make_identity(policy, episode, settings, steps)
     described = {name: describe(scorer, grid) for name, scorer in scorers.items()}
     state, reason = inspect(path, identity, described)
     if state == "stale" and not (force or replace_stale):
@@ -184,64 +154,6 @@ def _seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _identity(policy: Policy, episode: Episode, settings: Settings, steps: int) -> dict[str, Any]:
-    # Everything but the methods that decides the numbers; its SHA-256 is the cache's key.
-    return {
-        "policy": policy.fingerprint,
-        "episode_data": episode.fingerprint(),
-        "episode": episode.index,
-        "steps": steps,
-        "action_resolution": settings.resolution,
-        "chunks": settings.chunks,
-        "seed": settings.seed,
-        "replay": settings.replay,
-    }
-
-
-def plan_episode(policy: Policy, source: Source, index: int, path: Path, settings: Settings) -> dict[str, Any]:
-    """What `compute_episode` would find and do: state, reason, steps, network evaluations a step."""
-    episode, grid = source.load(index, policy.inputs), Grid(settings.resolution)
-    steps = len(episode) if settings.max_steps is None else min(settings.max_steps, len(episode))
-    scorers = make_scorers(settings.methods)
-    described = {name: describe(scorer, grid) for name, scorer in scorers.items()}
-    state, reason = inspect(path, _identity(policy, episode, settings, steps), described)
-    each = sum(scorer.evaluations(grid) for scorer in scorers.values())
-    each += settings.chunks * int(policy.policy.diffusion.num_inference_steps)
-    return {"episode": index, "path": str(path), "state": state, "reason": reason, "steps": steps,
-            "evaluations_per_step": each}  # fmt: skip
-
-
-def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
-    """(state, what differs) of the cache at `path` against the settings that are wanted.
-
-    States: "missing"; "current"; "lacking" (finished, but without some methods); "partial" (resumable); "stale"
-    (made with other settings, or unreadable, as the second item says).
-    """
-    finished = not part_path(path).exists()
-    candidate = path if finished else part_path(path)
-    if not candidate.exists():
-        return "missing", ""
-    try:
-        with read_episode(candidate, partial=not finished) as cache:
-            stored = {name: cache.score_attrs(name) for name in cache.methods}
-            changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
-            extending = bool(cache.attrs.get("extending"))
-    except BusyError:
-        raise
-    except CacheError as error:
-        return "stale", str(error)
-    for name in sorted(set(stored) & set(described)):
-        changed.append(provenance.difference({name: stored[name]["parameters"]}, {name: described[name]["parameters"]}))
-    lacking = set(described) - set(stored)
-    if not finished and (lacking or (len(stored) > len(described) and not extending)):
-        changed.append(f"methods: {', '.join(sorted(stored))} -> {', '.join(sorted(described))}")
-    if any(changed):
-        return "stale", f"{candidate} was made with other settings ({', '.join(filter(None, changed))})"
-    if not finished:
-        return "partial", ""
-    return ("lacking", ", ".join(sorted(lacking))) if lacking else ("current", "")
-
-
 def _attributes(
     policy: Policy, source: Source, episode: Episode, identity: Mapping[str, Any], settings: Settings
 ) -> dict[str, Any]:
@@ -276,31 +188,3 @@ def _largest_drift(path: Path) -> tuple[float, float, float]:
     with read_episode(path) as cache:
         agent, block, angle = (float(value) for value in cache.drift.max(axis=0))
     return agent, block, angle
-
-
-def run(
-    policy: Policy,
-    source: Source,
-    episodes: Sequence[int],
-    folder: Path,
-    settings: Settings,
-    **options: Any,
-) -> list[Outcome]:
-    """`compute_episode` for each of `episodes`, after checking all that can be checked before the first."""
-    check_inputs(policy, source)
-    return [
-        compute_episode(policy, source, index, episode_path(folder, index), settings, **options) for index in episodes
-    ]
-
-
-__all__ = [
-    "Outcome",
-    "Settings",
-    "check_inputs",
-    "compute_episode",
-    "episode_path",
-    "inspect",
-    "plan_episode",
-    "run",
-    "windows",
-]

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from dlscore.episodes import DatasetError, Source, open_source
 from dlscore.errors import UserError
 from dlscore.grid import Grid
+from dlscore.plan import Settings, check_inputs
 from dlscore.replay import MODES, ReplayError
 from dlscore.scorers import make_scorers
 
 if TYPE_CHECKING:
-    from dlscore.compute import Settings
     from dlscore.policy import Policy
 
 
@@ -63,7 +63,6 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
 
     policy_folder(request.policy_path, request.policy_revision)  # before torch is imported
 
-    from dlscore.compute import Settings, check_inputs
     from dlscore.policy import load_policy
 
     policy = load_policy(

@@ -168,11 +168,7 @@ class NoisePrediction:
         return scores
 
 
-SCORERS: dict[str, type[Likelihood] | type[Distance] | type[NoisePrediction]] = {
-    Likelihood.name: Likelihood,
-    Distance.name: Distance,
-    NoisePrediction.name: NoisePrediction,
-}
+SCORERS: dict[str, type[Any]] = {scorer.name: scorer for scorer in (Likelihood, Distance, NoisePrediction)}
 
 
 def make_scorers(methods: Mapping[str, Mapping[str, int]]) -> dict[str, Scorer]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dlscore.cache import CacheWriter
+from dlscore.cache_writer import CacheWriter
 from dlscore.grid import Grid
 
 WHITE, GREEN, BLUE, GRAY = (255, 255, 255), (144, 238, 144), (65, 105, 225), (119, 136, 153)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import frame, write_cache
 
-from dlscore.cache import FIELDS, CacheError, CacheWriter, part_path, read_episode
+from dlscore.cache import FIELDS, CacheError, part_path, read_episode
+from dlscore.cache_writer import CacheWriter
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_extending_keeps_the_finished_file_until_the_end(cache):
 
 def test_a_file_that_another_run_writes_is_left_to_it(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
-    code = f"from pathlib import Path; from dlscore.cache import CacheWriter; CacheWriter.reopen(Path({str(path)!r}))"
+    code = f"from pathlib import Path; from dlscore.cache_writer import CacheWriter; CacheWriter.reopen(Path({str(path)!r}))"
     with CacheWriter.reopen(path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "BusyError" in other.stderr

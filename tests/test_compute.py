@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from dlscore.cache import CacheError, part_path, read_episode
-from dlscore.compute import BLOCK, Settings, check_inputs, compute_episode, inspect, windows
+from dlscore.compute import BLOCK, compute_episode, windows
 from dlscore.episodes import open_source
 from dlscore.grid import Grid
-from dlscore.policy import PolicyError, load_policy
+from dlscore.plan import InputError, Settings, check_inputs, inspect
+from dlscore.policy import load_policy
 from dlscore.scorers import SCORERS, Distance, NoisePrediction
 
 QUICK = {"samples": 16, "steps": 3, "timestep": 10}
@@ -213,7 +214,7 @@ def test_inputs_that_the_data_lack_are_named(policy, tmp_path):
     with_keypoints_only_in_state = open_source(
         root=stub.save_dataset(tmp_path / "data", episodes=1, without=("observation.environment_state",))
     )
-    with pytest.raises(PolicyError, match=r"takes 'observation\.environment_state', which data set .* lacks"):
+    with pytest.raises(InputError, match=r"takes 'observation\.environment_state', which data set .* lacks"):
         check_inputs(policy, with_keypoints_only_in_state)
 
 

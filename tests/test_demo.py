@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from dlscore import pusht
-from dlscore.compute import check_inputs, windows
+from dlscore.compute import windows
 from dlscore.episodes import open_source
 from dlscore.grid import Grid
+from dlscore.plan import check_inputs
 from dlscore.policy import load_policy
 from dlscore.replay import replay
 from dlscore.scorers import Likelihood

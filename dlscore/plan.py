@@ -1,0 +1,117 @@
+"""What a run is to do, and what it finds: settings, the identity of a cache, and its state against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlscore import provenance
+from dlscore.cache import BusyError, CacheError, part_path, read_episode
+from dlscore.episodes import Episode, Source
+from dlscore.errors import UserError
+from dlscore.grid import Grid
+from dlscore.scorers import describe, make_scorers
+
+if TYPE_CHECKING:
+    from dlscore.policy import Policy
+
+
+class InputError(UserError):
+    """A policy and a data set that do not fit each other."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides the numbers in a cache. `methods` maps each scoring method to its own settings."""
+
+    methods: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"likelihood": {}})
+    resolution: int = 50
+    max_steps: int | None = None
+    chunks: int = 8
+    seed: int = 0
+    replay: str = "actions"
+
+
+def check_inputs(policy: Policy, source: Source) -> None:
+    """Raise InputError unless the data set has every observation that the policy takes, in the policy's shape."""
+    for name, shape in policy.inputs.items():
+        if name not in source.features:
+            raise InputError(
+                f"policy {policy.name} takes '{name}', which data set {source.name} lacks; it has "
+                f"{', '.join(sorted(source.features))}: choose a data set that was recorded for such a policy"
+            )
+        if tuple(source.features[name]) != shape:
+            raise InputError(
+                f"policy {policy.name} takes '{name}' of shape {shape}; data set {source.name} has it of shape "
+                f"{tuple(source.features[name])}"
+            )
+
+
+def episode_path(folder: Path, index: int) -> Path:
+    """Where the cache of an episode lies."""
+    return folder / f"episode_{index:03d}.h5"
+
+
+def count_steps(episode: Episode, settings: Settings) -> int:
+    """How many steps of the episode are scored."""
+    return len(episode) if settings.max_steps is None else min(settings.max_steps, len(episode))
+
+
+def make_identity(policy: Policy, episode: Episode, settings: Settings, steps: int) -> dict[str, Any]:
+    """Everything but the methods that decides the numbers in a cache; its SHA-256 is the cache's key."""
+    return {
+        "policy": policy.fingerprint,
+        "episode_data": episode.fingerprint(),
+        "episode": episode.index,
+        "steps": steps,
+        "action_resolution": settings.resolution,
+        "chunks": settings.chunks,
+        "seed": settings.seed,
+        "replay": settings.replay,
+    }
+
+
+def plan_episode(policy: Policy, source: Source, index: int, path: Path, settings: Settings) -> dict[str, Any]:
+    """What `compute_episode` would find and do: state, reason, steps, network evaluations a step."""
+    episode, grid = source.load(index, policy.inputs), Grid(settings.resolution)
+    steps = count_steps(episode, settings)
+    scorers = make_scorers(settings.methods)
+    described = {name: describe(scorer, grid) for name, scorer in scorers.items()}
+    state, reason = inspect(path, make_identity(policy, episode, settings, steps), described)
+    each = sum(scorer.evaluations(grid) for scorer in scorers.values())
+    each += settings.chunks * int(policy.policy.diffusion.num_inference_steps)
+    return {"episode": index, "path": str(path), "state": state, "reason": reason, "steps": steps,
+            "evaluations_per_step": each}  # fmt: skip
+
+
+def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """(state, what differs) of the cache at `path` against the settings that are wanted.
+
+    States: "missing"; "current"; "lacking" (finished, but without some methods); "partial" (resumable); "stale"
+    (made with other settings, or unreadable, as the second item says).
+    """
+    finished = not part_path(path).exists()
+    candidate = path if finished else part_path(path)
+    if not candidate.exists():
+        return "missing", ""
+    try:
+        with read_episode(candidate, partial=not finished) as cache:
+            stored = {name: cache.score_attrs(name) for name in cache.methods}
+            changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
+            extending = bool(cache.attrs.get("extending"))
+    except BusyError:
+        raise
+    except CacheError as error:
+        return "stale", str(error)
+    for name in sorted(set(stored) & set(described)):
+        changed.append(provenance.difference({name: stored[name]["parameters"]}, {name: described[name]["parameters"]}))
+    lacking = set(described) - set(stored)
+    if not finished and (lacking or (len(stored) > len(described) and not extending)):
+        changed.append(f"methods: {', '.join(sorted(stored))} -> {', '.join(sorted(described))}")
+    if any(changed):
+        return "stale", f"{candidate} was made with other settings ({', '.join(filter(None, changed))})"
+    if not finished:
+        return "partial", ""
+    return ("lacking", ", ".join(sorted(lacking))) if lacking else ("current", "")
