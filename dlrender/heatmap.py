@@ -36,7 +36,8 @@ class Norm:
     def prepare(self, scores: Array) -> Array:
         """(N, N) scores as what is shown: cut at the ends, or the share of cells below each [0, 1]."""
         if self.rank:
-            return np.argsort(np.argsort(scores, axis=None)).reshape(scores.shape) / (scores.size - 1)
+            # Cells with one score share one rank: a plateau has one colour, whatever the order of its cells.
+            return np.searchsorted(np.sort(scores, axis=None), scores) / (scores.size - 1)
         return np.clip(scores, self.low, self.high)
 
     def unit(self, values: Array) -> Array:
@@ -54,8 +55,8 @@ def make_norm(
     """
     if kind not in NORMS:
         raise RenderError(f"--norm {kind} does not exist; choose from {', '.join(NORMS)}")
-    if range_nats <= 0:
-        raise RenderError(f"--range-nats {range_nats:g} is not allowed; it must be above 0")
+    if not 0 < range_nats < np.inf:
+        raise RenderError(f"--range-nats {range_nats:g} is not allowed; choose a finite number above 0")
     if kind == "rank":
         return Norm(0.0, 1.0, rank=True)
     low, high, logarithmic = np.inf, -np.inf, False

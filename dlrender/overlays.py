@@ -83,7 +83,7 @@ class Contours:
 
 @dataclass(frozen=True)
 class ExpertTrace:
-    """The expert's last `length` actions as a line that fades into the past."""
+    """The expert's last `length` actions as a line that fades into the past, over a dark line that sets it off."""
 
     length: int = 20
     linewidth: float = 1.6
@@ -96,23 +96,31 @@ class ExpertTrace:
         if len(past) < 2:
             return []
         segments = np.stack([past[:-1], past[1:]], axis=1)
-        lines = LineCollection(list(segments), colors=self.color, linewidths=self.linewidth,
-                               alpha=np.linspace(0.15, 1, len(segments)), capstyle="round")  # fmt: skip
-        return [_place(axes, lines)]
+        alpha = np.linspace(0.15, 1, len(segments))
+        # A path effect would lay each segment's halo over the end of the one before.
+        halo = LineCollection(list(segments), colors="black", linewidths=self.linewidth + 1.4, alpha=alpha)
+        lines = LineCollection(list(segments), colors=self.color, linewidths=self.linewidth, alpha=alpha,
+                               capstyle="round")  # fmt: skip
+        return [_place(axes, halo), _place(axes, lines)]
 
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]:
         from matplotlib.lines import Line2D
 
-        return [Line2D([], [], color=self.color, linewidth=self.linewidth, label="expert's past actions")]
+        return [Line2D([], [], color=self.color, linewidth=self.linewidth, path_effects=_halo(self.linewidth + 1.4),
+                       label="expert's past actions")]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow from the policy's prediction to the expert's action; none where they are closer than `shortest` px."""
+    """An arrow from the policy's prediction to the expert's action; none where they are closer than `shortest` px.
+
+    It ends `gap` points early, so that the cross at the expert's action does not hide its head.
+    """
 
     color: str = "#ffd60a"
     linewidth: float = 1.8
     shortest: float = 4.0
+    gap: float = 6.0
 
     def draw(self, axes: Axes, episode: EpisodeCache, step: int, method: str) -> list[Artist]:
         from matplotlib.patches import FancyArrowPatch
@@ -120,15 +128,15 @@ class Arrow:
         start, end = episode.predicted_action[step].astype(float), episode.expert_action[step].astype(float)
         if np.hypot(*(end - start)) < self.shortest:
             return []
-        arrow = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=9, shrinkA=0, shrinkB=0,
-                                color=self.color, linewidth=self.linewidth)  # fmt: skip
+        arrow = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=9, shrinkA=0,
+                                shrinkB=self.gap, color=self.color, linewidth=self.linewidth)  # fmt: skip
         arrow.set_path_effects(_halo(self.linewidth + 1.6))
         return [_place(axes, arrow)]
 
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]:
         from matplotlib.lines import Line2D
 
-        return [Line2D([], [], color=self.color, linewidth=self.linewidth, marker=">", markersize=5,
+        return [Line2D([], [], color=self.color, linewidth=self.linewidth, marker=">", markersize=4,
                        path_effects=_halo(self.linewidth + 1.6), label="policy to expert")]  # fmt: skip
 
 

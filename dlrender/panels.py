@@ -24,6 +24,8 @@ Array = NDArray[Any]
 HEIGHTS = (120, 2160)  # px
 SHAPE = (640, 480)  # px, the heatmap panel at the height for which its fonts and lines are designed
 SQUARE = (62, 28, 392)  # px: left, top and side of the axes at that height
+# Hinted glyphs are garbled in small videos, and wider than their share: at 120 px the legend would not fit.
+TEXT: dict[Any, Any] = {"text.hinting": "no_hinting"}
 
 
 def check_height(height: int) -> None:
@@ -49,9 +51,12 @@ class HeatmapPanel:
         self.episode, self.method, self.norm, self.overlays = episode, method, norm, tuple(overlays)
         self.range_nats, self.table, self._colormap = range_nats, colour_table(colormap), colormap
         self.height, self.width = height, 2 * round(height * SHAPE[0] / SHAPE[1] / 2)
-        self.figure, self.axes = self._chrome()
-        self._canvas = self.figure.canvas
-        self._canvas.draw()
+        import matplotlib
+
+        with matplotlib.rc_context(TEXT):
+            self.figure, self.axes = self._chrome()
+            self._canvas = self.figure.canvas
+            self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(self.figure.bbox)
 
     def frame(self, step: int) -> Array:
@@ -120,7 +125,7 @@ def decorate(axes: Any, episode: EpisodeCache, method: str) -> None:
     """Limits, labels and title of a heatmap: px, y down."""
     axes.set(xlim=(0, ACTION_SPAN), ylim=(ACTION_SPAN, 0), aspect="equal")
     axes.set_xlabel("x [px]", fontsize=8.5, labelpad=1)
-    axes.set_ylabel("y [px]", fontsize=8.5, labelpad=1)
+    axes.set_ylabel("y [px]", fontsize=8.5, labelpad=4)
     axes.set_xticks(range(0, 513, 128))
     axes.set_yticks(range(0, 513, 128))
     axes.tick_params(labelsize=8, length=3)
@@ -157,7 +162,7 @@ def add_legend(figure: Any, handles: list[Any], anchor: float = 0.5) -> None:
             ncols=len(handles),
             fontsize=7.2,
             handlelength=1.4,
-            handletextpad=0.4,
+            handletextpad=0.6,
             columnspacing=0.9,
             borderpad=0.35,
             borderaxespad=0.25,

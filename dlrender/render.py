@@ -6,19 +6,20 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dlrender import panels
 from dlrender.errors import RenderError
 from dlrender.heatmap import Norm, colour_table, make_norm
-from dlrender.overlays import OVERLAYS, Overlay
+from dlrender.overlays import OVERLAYS, Arrow, Overlay
 from dlrender.video import mp4, whole_file
 from dlscore import __version__
 from dlscore.cache import EpisodeCache, read_episode
 
 STILLS = (".png", ".pdf", ".svg")
+RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,41 @@ class Style:
     fps: float | None = None
 
     def make_overlays(self) -> list[Overlay]:
-        return [kind() for name, kind in OVERLAYS.items() if name in self.overlays]
+        """The overlays in the order in which they are drawn."""
+        made = [kind() for name, kind in OVERLAYS.items() if name in self.overlays]
+        if "expert" not in self.overlays:  # no cross to hide the arrow's head: it goes all the way
+            made = [replace(overlay, gap=0.0) if isinstance(overlay, Arrow) else overlay for overlay in made]
+        return made
 
 
 def pick_method(episode: EpisodeCache, wanted: str | None) -> str:
-    """The method to draw: the one asked for, else the only one there is, else the likelihood."""
+    """The method to draw: the one asked for, else the only one there is, else the likelihood.
+
+    Raises RenderError where the file lacks an attribute without which it cannot be drawn.
+    """
     if wanted is not None:
-        episode.score_attrs(wanted)  # raises a CacheError that names the methods
-        return wanted
-    if len(episode.methods) == 1:
-        return episode.methods[0]
-    if "likelihood" in episode.methods:
-        return "likelihood"
-    raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose one with --scoring-method")
+        method = wanted
+    elif len(episode.methods) == 1:
+        method = episode.methods[0]
+    elif "likelihood" in episode.methods:
+        method = "likelihood"
+    else:
+        raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose one with --scoring-method")
+    scores = episode.score_attrs(method)  # raises a CacheError that names the methods
+    missing = [name for name in ("episode", "fps") if name not in episode.attrs]
+    missing += [f"{name} of scores/{method}" for name in ("kind", "units") if name not in scores]
+    if missing:
+        raise RenderError(f"{episode.path} lacks the attribute {', '.join(missing)}; compute it again")
+    return method
+
+
+def pick_fps(episode: EpisodeCache, wanted: float | None) -> float:
+    """Frames per second of the videos: those asked for, else the episode's own."""
+    fps, low, high = float(episode.attrs["fps"]) if wanted is None else wanted, *RATES
+    if not low <= fps <= high:
+        named = f"{episode.path} has fps {fps:g}, which" if wanted is None else f"--fps {fps:g}"
+        raise RenderError(f"{named} is not allowed; choose --fps from {low:g} to {high:g}")
+    return fps
 
 
 def check(files: Sequence[Path], style: Style) -> None:
@@ -54,12 +77,11 @@ def check(files: Sequence[Path], style: Style) -> None:
     panels.check_height(style.target_height)
     colour_table(style.colormap)
     make_norm(style.norm, [], "", style.range_nats)
-    if style.fps is not None and not 0 < style.fps <= 240:
-        raise RenderError(f"--fps {style.fps:g} is not allowed; choose more than 0 and at most 240")
     drawn: dict[int, Path] = {}
     for file in files:
         with read_episode(file) as episode:
             pick_method(episode, style.scoring_method)
+            pick_fps(episode, style.fps)
             other = drawn.setdefault(episode.episode, file)
         if other is not file:
             raise RenderError(
@@ -96,7 +118,7 @@ def render_episode(
     Without `force`, RenderError where a video is there already and is not older than the cache.
     """
     with read_episode(file) as episode:
-        method = pick_method(episode, style.scoring_method)
+        method, fps = pick_method(episode, style.scoring_method), pick_fps(episode, style.fps)
         stem = folder / f"episode_{episode.episode}"
         names = [Path(f"{stem}_{what}.mp4") for what in ("environment", f"heatmaps_{method}", f"combined_{method}")]
         newer = [name for name in names[1:] if name.exists() and name.stat().st_mtime >= file.stat().st_mtime]
@@ -114,7 +136,6 @@ def render_episode(
             overlays=style.make_overlays(),
             height=height,
         )
-        fps = style.fps or float(episode.attrs["fps"])
         described = _describe(episode, method, style, names)
         note = {"title": f"episode {episode.episode}, {method}", **described["run"], **described["style"]}
         with ExitStack() as stack:

@@ -44,7 +44,9 @@ def run(app: typer.Typer, name: str) -> int:
     except Exception as error:
         if isinstance(error, ClickException):
             message: str = error.format_message()  # type: ignore[attr-defined]
-            return _fail(name, f"{message} (see {name} --help)", 2)
+            return (
+                _fail(name, f"{message} (see {name} --help)", 2) if message.strip() else 2
+            )  # no message: help was shown
         if debug:
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:

@@ -150,6 +150,13 @@ def test_an_interrupt_is_130(dlscore, options, monkeypatch):
     assert dlscore("compute", *flat(options))[0] == 130
 
 
+def test_no_arguments_show_the_help(dlscore):
+    code, out, err = dlscore()
+    assert code == 2
+    assert "Usage: dlscore" in out + err
+    assert "error" not in out + err
+
+
 def test_option_spelling():
     assert console.normalize("policy_path") == console.normalize("policy.path") == "policy-path"
     assert console.normalize("policy.device") == "device"

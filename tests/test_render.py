@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import matplotlib
 import numpy as np
 import pytest
 from synthetic import write_cache
@@ -12,7 +14,7 @@ from dlrender import cli
 from dlrender.errors import RenderError
 from dlrender.heatmap import Norm, colour, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Contours, ExpertAction, ExpertTrace, PolicyPrediction
-from dlrender.panels import HeatmapPanel, combined_frame, environment_frame
+from dlrender.panels import TEXT, HeatmapPanel, combined_frame, environment_frame
 from dlrender.render import Style, render_episode, save_still
 from dlscore.cache import read_episode
 
@@ -104,14 +106,17 @@ def test_norms(episode):
         make_norm("vibes", [], "distance", 10.0)
 
 
+def test_cells_of_one_score_have_one_rank():
+    ranked = Norm(0.0, 1.0, rank=True).prepare(np.array([[5.0, 5.0], [5.0, 9.0]]))
+    np.testing.assert_allclose(ranked, [[0, 0], [0, 1]])
+
+
 def test_a_flat_score_has_one_colour():
     picture = colour(np.zeros((4, 4)), Norm(0.0, 0.0), colour_table("viridis"), 8, 8)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1
 
 
 def test_colours_are_the_colormaps():
-    import matplotlib
-
     scores = np.array([[0.0, 1.0], [1.0, 0.0]])
     picture = colour(scores, Norm(0.0, 1.0), colour_table("plasma"), 2, 2)
     np.testing.assert_array_equal(picture[0, 0], matplotlib.colormaps["plasma"](0.0, bytes=True)[:3])
@@ -164,6 +169,12 @@ def test_the_arrow_goes_from_the_policy_to_the_expert(episode):
     np.testing.assert_allclose(end, episode.expert_action[3])
 
 
+def test_the_arrow_ends_before_the_cross_and_goes_all_the_way_without_it():
+    (arrow,) = Style(overlays=("arrow", "expert")).make_overlays()[:1]
+    assert arrow.gap > ExpertAction().size / 2
+    assert Style(overlays=("arrow",)).make_overlays() == [Arrow(gap=0.0)]
+
+
 def test_no_arrow_where_they_agree(tmp_path):
     path = write_cache(tmp_path / "agree.h5", steps=1, expert=CORNER, predicted=CORNER)
     with read_episode(path) as agreed:
@@ -173,8 +184,9 @@ def test_no_arrow_where_they_agree(tmp_path):
 def test_the_trace_is_the_past_only(episode):
     axes = make_panel(episode).axes
     assert ExpertTrace().draw(axes, episode, 0, "likelihood") == []
-    (trace,) = ExpertTrace(length=3).draw(axes, episode, 5, "likelihood")
+    halo, trace = ExpertTrace(length=3).draw(axes, episode, 5, "likelihood")
     segments = np.array(trace.get_segments())
+    np.testing.assert_array_equal(segments, halo.get_segments())
     np.testing.assert_allclose(segments[0, 0], episode.expert_action[2])
     np.testing.assert_allclose(segments[-1, 1], episode.expert_action[5])
 
@@ -190,6 +202,22 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(episode, 
     assert (one != plain).any()
     assert len(panel.axes.get_children()) == before
     assert overlay.legend(episode, "likelihood")[0].get_label()
+
+
+@pytest.mark.parametrize("height", [120, 240, 480, 1080])
+@pytest.mark.parametrize("method", ["likelihood", "distance", "noise_pred"])
+def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(episode, method, height):
+    panel = make_panel(episode, method, overlays=[overlay() for overlay in OVERLAYS.values()], height=height)
+    renderer, (legend,) = panel.figure.canvas.get_renderer(), panel.figure.legends
+    with matplotlib.rc_context(TEXT):
+        whole = panel.figure.get_tightbbox(renderer).transformed(panel.figure.dpi_scale_trans)
+        box = legend.get_window_extent(renderer)
+    for extent in (whole, box):
+        assert extent.x0 >= 0
+        assert extent.x1 <= panel.width
+        assert extent.y0 >= 0
+        assert extent.y1 <= panel.height
+    assert box.y1 < panel.axes.xaxis.get_tightbbox(renderer).y0
 
 
 # ---- videos, stills, config -------------------------------------------------------------------------------------
@@ -301,7 +329,9 @@ def test_two_files_of_one_episode_are_refused(dlrender, cache, tmp_path):
         (["--target-height", "481"], "--target-height 481 is not allowed; choose an even number", 1),
         (["--target-height", "tall"], "target-height", 2),
         (["--fps", "0"], "--fps 0 is not allowed", 1),
+        (["--fps", "0.0001"], "--fps 0.0001 is not allowed; choose --fps from 0.1 to 240", 1),
         (["--range-nats", "-1"], "--range-nats -1 is not allowed", 1),
+        (["--range-nats", "nan"], "--range-nats nan is not allowed", 1),
         (["--no-such-option"], "No such option", 2),
     ],
 )
@@ -311,6 +341,28 @@ def test_bad_options_are_one_line(dlrender, cache, tmp_path, argv, words, code):
     assert words in err
     assert err.count("\n") == 1
     assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value", "words"),
+    [
+        ("/", "fps", None, "lacks the attribute fps; compute it again"),
+        ("/", "fps", 0.0, "has fps 0, which is not allowed; choose --fps"),
+        ("/", "episode", None, "lacks the attribute episode; compute it again"),
+        ("scores/likelihood", "kind", None, "lacks the attribute kind of scores/likelihood; compute it again"),
+        ("scores/likelihood", "units", None, "lacks the attribute units of scores/likelihood; compute it again"),
+    ],
+)
+def test_bad_attributes_are_one_line(dlrender, cache, tmp_path, where, name, value, words):
+    with h5py.File(cache, "a") as file:
+        del file[where].attrs[name]
+        if value is not None:
+            file[where].attrs[name] = value
+    code, _, err = dlrender("render", cache, "--output-dir", tmp_path / "out")
+    assert code == 1
+    assert words in err
+    assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
