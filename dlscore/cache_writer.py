@@ -106,7 +106,12 @@ class CacheWriter:
         """Rows of a dataset as they are stored."""
         return np.asarray(self._file[name][steps])
 
-    def write(self, steps: slice, arrays: Mapping[str, Array]) -> None:
+    @property
+    def spent(self) -> dict[str, float]:
+        """Seconds and network evaluations of the blocks that are in the file, by whichever run."""
+        return {name: float(self._file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
+
+    def write(self, steps: slice, arrays: Mapping[str, Array], attrs: Mapping[str, Any] | None = None) -> None:
         """Store whole steps: each array (len(steps), …); `frames` (…, 512, 512, 3) uint8 RGB goes to the palette."""
         try:
             for name, values in arrays.items():
@@ -119,6 +124,7 @@ class CacheWriter:
                         "of these steps was written: check the policy's weights and statistics"
                     )
                 self._file[name][steps] = values
+            _set_attrs(self._file, attrs or {})
             self._file.flush()
             self._file["done"][steps] = 1
             self._file.flush()

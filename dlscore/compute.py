@@ -104,7 +104,9 @@ def compute_episode(
     policy.evaluations = 0
     with writer:
         wanted = {name: scorers[name] for name in writer.extending} if writer.extending else scorers
-        first = int(writer.done.argmin())  # whole blocks are done in order, so the rest follows the first that is not
+        # Whole blocks are done in order, so the rest follows the first that is not.
+        first = int(np.append(writer.done, False).argmin())
+        spent = writer.spent  # by earlier runs that did not come to the end
         world = None if writer.extending else replay(episode, settings.replay, first, steps)
         progress(first, steps)
         for start in range(first, steps, BLOCK):
@@ -117,11 +119,17 @@ def compute_episode(
                     scorer.score(policy, conditioning[k : k + 1], chunks[k, 0].astype(np.float64), grid, settings.seed)
                     for k in range(len(conditioning))
                 ])  # fmt: skip
-            writer.write(rows, arrays)
+            cost = {
+                "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
+                "network_evaluations": int(spent["network_evaluations"]) + policy.evaluations,
+            }
+            writer.write(rows, arrays, cost)
             progress(rows.stop, steps)
+        agent, block, angle = (float(value) for value in writer.read("drift", slice(None)).max(axis=0))
         seconds = time.monotonic() - began
-        writer.finish({"wall_time_s": seconds, "network_evaluations": policy.evaluations})
-    return Outcome(path, index, state, steps, seconds, policy.evaluations, _largest_drift(path))
+        outcome = Outcome(path, index, state, steps, seconds, policy.evaluations, (agent, block, angle))
+        writer.finish({"drift_warning": outcome.warning})
+    return outcome
 
 
 def _common(

@@ -10,7 +10,7 @@ import numpy as np
 from dlscore.cache import EpisodeCache, read_episode
 
 PROVENANCE = (
-    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "observations", "seed", "device",
+    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "drift_warning", "observations", "seed", "device",
     "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision", "identity", "key",
 )  # fmt: skip
 

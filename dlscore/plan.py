@@ -92,15 +92,20 @@ def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Map
     States: "missing"; "current"; "lacking" (finished, but without some methods); "partial" (resumable); "stale"
     (made with other settings, or unreadable, as the second item says).
     """
-    finished = not part_path(path).exists()
-    candidate = path if finished else part_path(path)
-    if not candidate.exists():
+    found = [_compare(candidate, identity, described) for candidate in (path, part_path(path)) if candidate.exists()]
+    if not found:
         return "missing", ""
+    # A part beside a finished file adds methods to it; whoever does not ask for them has what they need.
+    return found[0] if found[0][0] == "current" else found[-1]
+
+
+def _compare(file: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    finished = file.suffix == ".h5"
     try:
-        with read_episode(candidate, partial=not finished) as cache:
+        with read_episode(file, partial=not finished) as cache:
             stored = {name: cache.score_attrs(name) for name in cache.methods}
             changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
-            extending = bool(cache.attrs.get("extending"))
+            being_made = set(cache.attrs.get("extending", stored))
     except BusyError:
         raise
     except CacheError as error:
@@ -108,10 +113,10 @@ def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Map
     for name in sorted(set(stored) & set(described)):
         changed.append(provenance.difference({name: stored[name]["parameters"]}, {name: described[name]["parameters"]}))
     lacking = set(described) - set(stored)
-    if not finished and (lacking or (len(stored) > len(described) and not extending)):
+    if not finished and (lacking or being_made - set(described)):
         changed.append(f"methods: {', '.join(sorted(stored))} -> {', '.join(sorted(described))}")
     if any(changed):
-        return "stale", f"{candidate} was made with other settings ({', '.join(filter(None, changed))})"
+        return "stale", f"{file} was made with other settings ({', '.join(filter(None, changed))})"
     if not finished:
         return "partial", ""
     return ("lacking", ", ".join(sorted(lacking))) if lacking else ("current", "")

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,6 +139,38 @@ def test_a_finished_file_is_left_alone_and_gains_methods(policy, source, finishe
     assert policy.evaluations == 14 * 2 * 64  # the likelihood and the chunks were not drawn again
     same(finished, path)
     assert compute_episode(policy, source, 0, path, likelihood).state == "current"
+
+
+def test_a_method_that_is_being_added_does_not_hide_what_is_finished(policy, source, finished):
+    class Stop(Exception):
+        pass
+
+    def stop(done, steps):
+        if done >= BLOCK:
+            raise Stop
+
+    finer = replace(ALL, methods={"likelihood": QUICK})
+    path = finished.parent / "two" / "episode_000.h5"
+    compute_episode(policy, source, 0, path, finer)
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, path, ALL, progress=stop)
+    assert part_path(path).exists()
+    assert compute_episode(policy, source, 0, path, finer).state == "current"
+    with pytest.raises(CacheError, match=r"methods: .* -> distance"):
+        compute_episode(policy, source, 0, path, replace(ALL, methods={"distance": {}}))
+    assert compute_episode(policy, source, 0, path, ALL).state == "resumed"
+    same(finished, path)
+    with read_episode(path) as one, read_episode(finished) as two:  # the cost is the sum over the runs
+        assert one.attrs["network_evaluations"] == two.attrs["network_evaluations"]
+
+
+def test_a_run_killed_before_the_last_rename_only_renames(policy, source, finished):
+    before = shutil.copyfile(finished, finished.with_name("before.h5"))
+    finished.rename(part_path(finished))
+    policy.evaluations = 0
+    assert compute_episode(policy, source, 0, finished, ALL).state == "resumed"
+    assert policy.evaluations == 0
+    same(before, finished)
 
 
 def test_other_settings_are_an_error_that_names_them(policy, source, finished):
