@@ -9,16 +9,9 @@ from typing import Annotated
 
 import typer
 
-from dlscore import __version__, console, progress
+from dlscore import console, progress
 
-app = typer.Typer(
-    name="dlrender",
-    help="Draw the caches of dlscore: videos and stills, without a GPU.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"token_normalize_func": console.normalize, "help_option_names": ["-h", "--help"]},
-)
+app = console.make_app("dlrender", "Draw the caches of dlscore: videos and stills, without a GPU.")
 
 Method = Annotated[
     str | None, typer.Option("--scoring-method", "-m", help="Which scores.  [default: likelihood, if there]")
@@ -35,19 +28,10 @@ Intervals = Annotated[bool, typer.Option(help="Highest-density regions: 50, 80 a
 Trace = Annotated[bool, typer.Option(help="The expert's past actions.")]
 
 
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"dlrender {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+def _shown(*wanted: bool) -> tuple[str, ...]:
+    # The overlays in the order of dlrender.overlays.OVERLAYS, which is not imported for --help.
+    names = ("contours", "trace", "arrow", "prediction", "expert")
+    return tuple(name for name, show in zip(names, wanted, strict=True) if show)
 
 
 @app.command()
@@ -71,9 +55,8 @@ def render(
     """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
     from dlrender import render as library
 
-    shown = {"contours": show_confidence_intervals, "trace": show_trace, "arrow": show_arrow,
-             "prediction": show_policy_prediction, "expert": show_expert_action}  # fmt: skip
-    style = library.Style(scoring_method, colormap, norm, range_nats, tuple(name for name in shown if shown[name]),
+    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays,
                           target_height, fps)  # fmt: skip
     library.check(files, style)
     shared = library.global_norm(files, style)
@@ -106,9 +89,8 @@ def still(
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
     from dlrender import render as library
 
-    shown = {"contours": show_confidence_intervals, "trace": show_trace, "arrow": show_arrow,
-             "prediction": show_policy_prediction, "expert": show_expert_action}  # fmt: skip
-    style = library.Style(scoring_method, colormap, norm, range_nats, tuple(name for name in shown if shown[name]))
+    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays)
     library.check([file], style)
     typer.echo(library.save_still(file, step, output, style, environment=with_environment))
 

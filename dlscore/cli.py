@@ -9,33 +9,13 @@ from typing import Annotated
 
 import typer
 
-from dlscore import __version__, console, progress
+from dlscore import console, progress
 
-app = typer.Typer(
-    name="dlscore",
-    help="Score a grid of PushT actions under a Diffusion Policy, once, into a cache that dlrender draws.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"token_normalize_func": console.normalize, "help_option_names": ["-h", "--help"]},
+app = console.make_app(
+    "dlscore", "Score a grid of PushT actions under a Diffusion Policy, once, into a cache that dlrender draws."
 )
 
 DATA, SCORES, RUN = "Data and policy", "Scores", "Run"
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"dlscore {__version__}")
-        raise typer.Exit()
-
-
-@app.callback()
-def root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
 
 
 @app.command()

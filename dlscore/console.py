@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from dlscore import __version__
 from dlscore.errors import UserError
 
 # Options of LeRobot's commands that have another name here.
@@ -23,6 +25,32 @@ def normalize(name: str) -> str:
     """`policy_path` and `policy.path` are `policy-path`: options as LeRobot's users write them."""
     dashed = name.replace("_", "-").replace(".", "-")
     return ALIASES.get(dashed, dashed)
+
+
+def make_app(name: str, help: str) -> typer.Typer:
+    """A command line of this project: its spelling of options, `-h` and `--version`, and no traceback of typer's own."""
+    app = typer.Typer(
+        name=name,
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"token_normalize_func": normalize, "help_option_names": ["-h", "--help"]},
+    )
+
+    def show(value: bool) -> None:
+        if value:
+            typer.echo(f"{name} {__version__}")
+            raise typer.Exit()
+
+    option = typer.Option("--version", callback=show, is_eager=True, help="Print the version.")
+
+    def root(version: bool = False) -> None:
+        pass
+
+    root.__annotations__["version"] = Annotated[bool, option]  # a closure's name cannot stand in a postponed annotation
+    app.callback()(root)
+    return app
 
 
 def run(app: typer.Typer, name: str) -> int:

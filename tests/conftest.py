@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,20 @@ def dataset_folder(tmp_path_factory) -> Path:
     import stub
 
     return stub.save_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """command(cli, *argv) -> (exit code, stdout, stderr) of `cli.main()` in this process."""
+
+    def call(cli, *argv: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [cli.app.info.name, *map(str, argv)])
+        with pytest.raises(SystemExit) as exit:
+            cli.main()
+        captured = capsys.readouterr()
+        return exit.value.code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Bad input to `dlscore`: one line on stderr that says what, why and what to do; exit 1 or 2; nothing left behind."""
 
+import functools
 import json
 import os
-import sys
 
 import pytest
 
@@ -10,15 +10,8 @@ from dlscore import cli, console
 
 
 @pytest.fixture
-def dlscore(capsys, monkeypatch):
-    def call(*argv: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlscore", *map(str, argv)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit.value.code, captured.out, captured.err
-
-    return call
+def dlscore(command):
+    return functools.partial(command, cli)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
+import functools
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -288,15 +288,8 @@ def test_stills(cache, tmp_path, suffix, magic):
 
 
 @pytest.fixture
-def dlrender(capsys, monkeypatch):
-    def call(*argv: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["dlrender", *map(str, argv)])
-        with pytest.raises(SystemExit) as exit:
-            cli.main()
-        captured = capsys.readouterr()
-        return exit.value.code, captured.out, captured.err
-
-    return call
+def dlrender(command):
+    return functools.partial(command, cli)
 
 
 def test_options_with_underscores(dlrender, cache, tmp_path):
