@@ -56,8 +56,7 @@ def render(
     from dlrender import render as library
 
     overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays,
-                          target_height, fps)  # fmt: skip
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, target_height, fps)
     library.check(files, style)
     shared = library.global_norm(files, style)
     written: list[Path] = []

@@ -26,7 +26,8 @@ class Overlay(Protocol):
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]: ...
 
 
-def _halo(width: float, color: str = "black") -> list[Any]:
+def halo(width: float, color: str = "black") -> list[Any]:
+    """Path effects that set a line or text off from any ground: a stroke of `width` points under it."""
     from matplotlib.patheffects import Normal, Stroke
 
     return [Stroke(linewidth=width, foreground=color), Normal()]
@@ -66,7 +67,7 @@ class Contours:
         # matplotlib dashes negative levels unless told not to; log densities are negative.
         lines = axes.contour(centres, centres, scores, levels=levels, colors=self.color, linestyles="solid",
                              linewidths=self.linewidth)  # fmt: skip
-        lines.set_path_effects(_halo(self.linewidth + 1.2))
+        lines.set_path_effects(halo(self.linewidth + 1.2))
         lines.remove()  # drawn by hand on each frame; the axes keep nothing
         return [lines]
 
@@ -77,7 +78,7 @@ class Contours:
             label = "/".join(f"{100 * mass:g}" for mass in self.masses) + " % of the mass"
         else:
             label = f"top {100 * self.top:g} % of the cells"
-        return [Line2D([], [], color=self.color, linewidth=self.linewidth, path_effects=_halo(self.linewidth + 1.2),
+        return [Line2D([], [], color=self.color, linewidth=self.linewidth, path_effects=halo(self.linewidth + 1.2),
                        label=label)]  # fmt: skip
 
 
@@ -106,7 +107,7 @@ class ExpertTrace:
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]:
         from matplotlib.lines import Line2D
 
-        return [Line2D([], [], color=self.color, linewidth=self.linewidth, path_effects=_halo(self.linewidth + 1.4),
+        return [Line2D([], [], color=self.color, linewidth=self.linewidth, path_effects=halo(self.linewidth + 1.4),
                        label="expert's past actions")]  # fmt: skip
 
 
@@ -130,14 +131,14 @@ class Arrow:
             return []
         arrow = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=9, shrinkA=0,
                                 shrinkB=self.gap, color=self.color, linewidth=self.linewidth)  # fmt: skip
-        arrow.set_path_effects(_halo(self.linewidth + 1.6))
+        arrow.set_path_effects(halo(self.linewidth + 1.6))
         return [_place(axes, arrow)]
 
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]:
         from matplotlib.lines import Line2D
 
         return [Line2D([], [], color=self.color, linewidth=self.linewidth, marker=">", markersize=4,
-                       path_effects=_halo(self.linewidth + 1.6), label="policy to expert")]  # fmt: skip
+                       path_effects=halo(self.linewidth + 1.6), label="policy to expert")]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, colour, colour_table
-from dlrender.overlays import Overlay
+from dlrender.heatmap import Norm, colour, colour_table, make_norm
+from dlrender.overlays import Overlay, halo
 from dlscore.cache import EpisodeCache
 from dlscore.grid import ACTION_SPAN
 
@@ -64,7 +64,7 @@ class HeatmapPanel:
         self._canvas.restore_region(self._background)
         buffer = np.asarray(self._canvas.buffer_rgba())
         left, top, side = self.square
-        norm = self.norm if self.norm is not None else self._frame_norm(step)
+        norm = self.norm or make_norm("frame", [self.episode], self.method, self.range_nats, step)
         scores = self.episode.score(self.method, step)
         buffer[top : top + side, left : left + side, :3] = colour(scores, norm, self.table, side, side)
         for artist in self.artists(step):
@@ -90,11 +90,6 @@ class HeatmapPanel:
         left, top, side = (round(value * self.height / SHAPE[1]) for value in SQUARE)
         return left, top, side
 
-    def _frame_norm(self, step: int) -> Norm:
-        from dlrender.heatmap import make_norm
-
-        return make_norm("frame", [self.episode], self.method, self.range_nats, step)
-
     def _chrome(self) -> tuple[Any, Any]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -107,12 +102,10 @@ class HeatmapPanel:
             (left / self.width, 1 - (top + side) / self.height, side / self.width, side / self.height)
         )
         attrs = self.episode.score_attrs(self.method)
-        decorate(axes, self.episode, self.method)
+        decorate(axes, f"{self.method}, episode {self.episode.episode}")
         self._counter = axes.text(0.98, 0.98, "", transform=axes.transAxes, ha="right", va="top", fontsize=8.5,
                                   color="white", animated=True)  # fmt: skip
-        from matplotlib.patheffects import Normal, Stroke
-
-        self._counter.set_path_effects([Stroke(linewidth=2, foreground="black"), Normal()])
+        self._counter.set_path_effects(halo(2))
         bar = figure.add_axes(((left + side + 14 * scale) / self.width, 1 - (top + side) / self.height,
                                14 * scale / self.width, side / self.height))  # fmt: skip
         add_colorbar(figure, bar, self._colormap, self.norm, attrs)
@@ -121,7 +114,7 @@ class HeatmapPanel:
         return figure, axes
 
 
-def decorate(axes: Any, episode: EpisodeCache, method: str) -> None:
+def decorate(axes: Any, title: str) -> None:
     """Limits, labels and title of a heatmap: px, y down."""
     axes.set(xlim=(0, ACTION_SPAN), ylim=(ACTION_SPAN, 0), aspect="equal")
     axes.set_xlabel("x [px]", fontsize=8.5, labelpad=1)
@@ -129,7 +122,7 @@ def decorate(axes: Any, episode: EpisodeCache, method: str) -> None:
     axes.set_xticks(range(0, 513, 128))
     axes.set_yticks(range(0, 513, 128))
     axes.tick_params(labelsize=8, length=3)
-    axes.set_title(f"{method}, episode {episode.episode}", fontsize=10.5, pad=7)
+    axes.set_title(title, fontsize=10.5, pad=7)
 
 
 def add_colorbar(figure: Any, where: Any, colormap: str, norm: Norm | None, attrs: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +16,7 @@ from dlrender.overlays import OVERLAYS, Arrow, Overlay
 from dlrender.video import mp4, whole_file
 from dlscore import __version__
 from dlscore.cache import EpisodeCache, read_episode
+from dlscore.folders import check_writable
 
 STILLS = (".png", ".pdf", ".svg")
 RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
@@ -124,7 +124,7 @@ def render_episode(
         newer = [name for name in names[1:] if name.exists() and name.stat().st_mtime >= file.stat().st_mtime]
         if newer and not force:
             raise RenderError(f"{newer[0]} is there and not older than {file}; --force draws it again")
-        _check_writable(folder)
+        check_writable(folder, RenderError)
         norm = shared or (None if style.norm == "frame" else make_norm(style.norm, [episode], method, style.range_nats))
         height = style.target_height
         panel = panels.HeatmapPanel(
@@ -195,8 +195,7 @@ def _still_figure(episode: EpisodeCache, step: int, method: str, norm: Norm, sty
     axes.imshow(
         shown, cmap=style.colormap, vmin=norm.low, vmax=norm.high, extent=(0, 512, 512, 0), interpolation="bilinear"
     )
-    panels.decorate(axes, episode, method)
-    axes.set_title(f"{method}, episode {episode.episode}, step {step}", fontsize=10.5, pad=7)
+    panels.decorate(axes, f"{method}, episode {episode.episode}, step {step}")
     handles: list[Any] = []
     for overlay in style.make_overlays():
         for artist in overlay.draw(axes, episode, step, method):
@@ -237,11 +236,3 @@ def _write_config(path: Path, described: dict[str, Any], method: str) -> None:
     renders[method] = {name: described[name] for name in ("score", "style", "files")}
     with whole_file(path) as part:
         part.write_text(json.dumps({"run": described["run"], "renders": renders}, indent=2, sort_keys=True) + "\n")
-
-
-def _check_writable(folder: Path) -> None:
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise RenderError(f"--output-dir {folder} cannot be written ({existing} is no writable folder); choose another")

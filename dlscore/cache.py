@@ -87,6 +87,12 @@ class EpisodeCache:
         self.attrs: dict[str, Any] = {key: _json_or_text(value) for key, value in file.attrs.items()}
         self.grid = Grid(sizes["x"])
         self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
+        self._score_attrs = {
+            method: {
+                key: _json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()
+            }
+            for method in self.methods
+        }
         self.steps = sizes["step"]
         self.done = np.asarray(file["done"][:], dtype=bool)
         self.time = self._small("time")
@@ -104,7 +110,8 @@ class EpisodeCache:
 
     def score_attrs(self, method: str) -> dict[str, Any]:
         """Units, definition, parameters, network evaluations a step of a method."""
-        return {key: _json_or_text(value) for key, value in self._score(method).attrs.items() if key.islower()}
+        self._score(method)  # raises for a method that is not there
+        return self._score_attrs[method]
 
     def score(self, method: str, step: int) -> Array:
         """(N, N) float32 scores [y, x] of one step."""

@@ -113,17 +113,18 @@ class CacheWriter:
 
     def write(self, steps: slice, arrays: Mapping[str, Array], attrs: Mapping[str, Any] | None = None) -> None:
         """Store whole steps: each array (len(steps), …); `frames` (…, 512, 512, 3) uint8 RGB goes to the palette."""
+        for name, values in arrays.items():
+            if not np.isfinite(values).all():
+                raise CacheError(
+                    f"{name} of steps {steps.start} to {steps.stop - 1} holds values that are not finite; nothing of these "
+                    "steps was written: check the policy's weights and statistics"
+                )
         try:
             for name, values in arrays.items():
                 if name == "frames":
                     self._file["frames/index"][steps] = np.stack([self._index_frame(frame) for frame in values])
-                    continue
-                if not np.isfinite(values).all():
-                    raise CacheError(
-                        f"{name} of steps {steps.start} to {steps.stop - 1} holds values that are not finite; nothing "
-                        "of these steps was written: check the policy's weights and statistics"
-                    )
-                self._file[name][steps] = values
+                else:
+                    self._file[name][steps] = values
             _set_attrs(self._file, attrs or {})
             self._file.flush()
             self._file["done"][steps] = 1

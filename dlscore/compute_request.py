@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dlscore.episodes import DatasetError, Source, open_source
 from dlscore.errors import UserError
+from dlscore.folders import check_writable
 from dlscore.grid import Grid
 from dlscore.plan import Settings, check_inputs
 from dlscore.replay import MODES, ReplayError
@@ -55,7 +55,7 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
     Grid(request.resolution)
     if request.replay not in MODES:
         raise ReplayError(f"--replay {request.replay} does not exist; choose from {', '.join(MODES)}")
-    check_writable(request.output_dir)
+    check_writable(request.output_dir, RequestError)
     source = open_source(request.dataset_repo_id, request.dataset_root, request.dataset_revision)
     indices = parse_episodes(request.episodes, len(source), source.name)
 
@@ -92,14 +92,3 @@ def parse_episodes(text: str, count: int, name: str = "the data set") -> list[in
             raise DatasetError(f"episode {last} is not in {name}; it has episodes 0 to {count - 1}")
         chosen.update(range(first, last + 1))
     return sorted(chosen)
-
-
-def check_writable(folder: Path) -> None:
-    """Raise RequestError if files cannot be made in `folder`; nothing is made."""
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    if not existing.is_dir():
-        raise RequestError(f"--output-dir {folder} cannot be a folder: {existing} is a file; choose another")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise RequestError(f"--output-dir {folder} cannot be written ({existing} is read-only); choose another")

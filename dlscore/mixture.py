@@ -64,8 +64,6 @@ def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     lower = [int(np.argmin(np.abs(log_snr - target))) for target in targets]
     for k in range(1, len(lower)):  # integers may fall together where the schedule is coarse
         lower[k] = min(lower[k], lower[k - 1] - 1)
-    for k in range(len(lower) - 1, 0, -1):
-        lower[k - 1] = max(lower[k - 1], lower[k] + 1) if lower[k] >= last else lower[k - 1]
     if lower[-1] != last:
         raise ScorerError(f"--solver-steps {steps} do not fit between timesteps {second} and {last}; choose fewer")
     return [first, *lower]

@@ -1,0 +1,17 @@
+"""Whether files can be made in a folder, answered before any work and without making anything."""
+
+import os
+from pathlib import Path
+
+from dlscore.errors import UserError
+
+
+def check_writable(folder: Path, error: type[UserError]) -> None:
+    """Raise `error` if files cannot be made in `--output-dir` folder, which need not exist yet; nothing is made."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise error(f"--output-dir {folder} cannot be a folder: {existing} is a file; choose another")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise error(f"--output-dir {folder} cannot be written ({existing} is read-only); choose another")
