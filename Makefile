@@ -132,6 +132,21 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
+certify: $(READY)  ## every score, and the published ones, against policies whose density is known (20 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/certify.py --json $(OUTPUTS)/certification.json --figure $(OUTPUTS)/certification.png
+
+bench: $(READY)  ## speed and memory beside the published definition, at the demo's and the full size (10 minutes, 6 GB)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/speed.py --device $(DEVICE) --json $(OUTPUTS)/speed.json
+
+bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks of its own sampler (an hour; goes on)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/accuracy.py --json $(OUTPUTS)/accuracy.json
+
+bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (15 minutes)
+	$(BIN)/python tests/bench/budget.py
+
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra dev --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
@@ -157,4 +172,5 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render demo picture examples quick high-quality research-grade test lock demo-policy demo-data clean FORCE
+.PHONY: help setup cache render demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
+    bench-budget lock demo-policy demo-data clean FORCE

@@ -23,7 +23,7 @@ from dlscore.grid import ACTION_SPAN, RESOLUTIONS, Grid
 
 Array = NDArray[Any]
 
-SCHEMA, VERSION = "dlscore-cache", "1.0"
+SCHEMA, VERSION = "dlscore-cache", "1.1"
 CANVAS = 512  # px, side of a frame
 MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
 
@@ -66,12 +66,26 @@ FIELDS = (
     Field("done", ("step",), "u1", "1", "1 where a step is whole"),
 )
 SCORE = Field("scores/{method}", ("step", "y", "x"), "f4", "1", "score of each action, higher = preferred", 1)
+# What a method says of its own error at each step; a method may have none, and files of schema 1.0 have none.
+CHECKS = (
+    Field(
+        "checks/{method}/sampling_error", ("step",), "f4", "1", "standard error of the density, as a total variation"
+    ),
+    Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
+)
+LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
 BY_NAME = {field.name: field for field in FIELDS}
 
 
 def score_field(method: str) -> Field:
     """The field of a method's scores."""
     return replace(SCORE, name=SCORE.name.format(method=method))
+
+
+def check_fields(method: str) -> dict[str, Field]:
+    """The fields of a method's checks, by the last part of their name."""
+    named = {field.name.split("/")[-1]: field for field in CHECKS}
+    return {check: replace(field, name=field.name.format(method=method)) for check, field in named.items()}
 
 
 def part_path(path: Path) -> Path:
@@ -112,6 +126,13 @@ class EpisodeCache:
         """Units, definition, parameters, network evaluations a step of a method."""
         self._score(method)  # raises for a method that is not there
         return self._score_attrs[method]
+
+    def checks(self, method: str) -> dict[str, Array]:
+        """(T,) float32 of each check that the method has: `sampling_error`, `level_difference`; {} for most methods."""
+        self._score(method)
+        if f"checks/{method}" not in self._file:
+            return {}
+        return {check: self._small(field.name) for check, field in check_fields(method).items()}
 
     def score(self, method: str, step: int) -> Array:
         """(N, N) float32 scores [y, x] of one step."""
@@ -183,7 +204,8 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
     if not isinstance(file.get("scores"), h5py.Group):
         raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
     scores = [score_field(name) for name in file["scores"]]
-    for field in (*FIELDS, *scores):
+    checks = [field for name in file["scores"] if f"checks/{name}" in file for field in check_fields(name).values()]
+    for field in (*FIELDS, *scores, *checks):
         dataset = file.get(field.name)
         if not isinstance(dataset, h5py.Dataset):
             raise CacheError(f"{path} is damaged (no dataset '{field.name}'); compute it again")

@@ -25,6 +25,7 @@ from dlscore.cache import (
     CacheError,
     Field,
     busy,
+    check_fields,
     part_path,
     reason,
     score_field,
@@ -225,6 +226,8 @@ def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dat
 
 def _create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
     _set_attrs(_create(file, score_field(method), sizes), attrs)
+    for check in attrs.get("checks", ()):
+        _create(file, check_fields(method)[check], sizes)
 
 
 def _set_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:

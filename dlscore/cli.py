@@ -43,9 +43,22 @@ def compute(
         ),
     ] = None,
     action_resolution: Annotated[int, typer.Option(help="Cells a side of the grid.", rich_help_panel=SCORES)] = 50,
-    samples: Annotated[int, typer.Option(help="likelihood: chunks, a power of 2.", rich_help_panel=SCORES)] = 256,
-    solver_steps: Annotated[int, typer.Option(help="likelihood: steps of the solver.", rich_help_panel=SCORES)] = 7,
-    noise_timestep: Annotated[int, typer.Option(help="likelihood: where it stops.", rich_help_panel=SCORES)] = 8,
+    quality: Annotated[
+        str,
+        typer.Option(help="likelihood: draft, standard or reference; what follows changes it.", rich_help_panel=SCORES),
+    ] = "standard",
+    samples: Annotated[
+        int | None, typer.Option(help="likelihood: chunks, a power of 2.", rich_help_panel=SCORES)
+    ] = None,
+    solver_steps: Annotated[
+        int | None, typer.Option(help="likelihood: steps of the solver.", rich_help_panel=SCORES)
+    ] = None,
+    noise_timestep: Annotated[
+        int | None, typer.Option(help="likelihood: the coarser noise level, where it stops.", rich_help_panel=SCORES)
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option(help="likelihood: solver, or policy: its own sampler, slow.", rich_help_panel=SCORES)
+    ] = "solver",
     levels: Annotated[int, typer.Option(help="noise_pred: noise levels.", rich_help_panel=SCORES)] = 4,
     chunks: Annotated[
         int, typer.Option(min=1, help="Chunks drawn from the policy a step.", rich_help_panel=SCORES)
@@ -56,8 +69,9 @@ def compute(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=RUN)] = "auto",
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Chunks through the network at once.", rich_help_panel=RUN)
-    ] = 256,
+        int | None,
+        typer.Option(min=1, help="Chunks through the network at once.  [default: 256; GPU 2048]", rich_help_panel=RUN),
+    ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the caches.", rich_help_panel=RUN)] = Path("data/cache"),
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.", rich_help_panel=RUN)] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over whatever is there.", rich_help_panel=RUN)] = False,
@@ -68,6 +82,7 @@ def compute(
 ) -> None:
     """Replay expert episodes and score the action grid at each step, into one cache file an episode."""
     from dlscore.compute_request import Request, prepare
+    from dlscore.scorers import choose_quality
 
     request = Request(
         policy_path=policy_path,
@@ -77,7 +92,9 @@ def compute(
         dataset_revision=dataset_revision,
         episodes=str(episode_idx) if episode_idx is not None else episodes or "0",
         methods=[name for entry in scoring_method or ["likelihood"] for name in entry.split(",")],
-        likelihood={"samples": samples, "steps": solver_steps, "timestep": noise_timestep},
+        likelihood=choose_quality(
+            quality, samples=samples, steps=solver_steps, timestep=noise_timestep, sampler=sampler
+        ),
         noise_pred={"levels": levels},
         resolution=action_resolution,
         max_steps=max_steps,
@@ -93,6 +110,7 @@ def compute(
     policy, source, indices, settings = prepare(request)
 
     from dlscore.compute import compute_episode
+    from dlscore.info import format_checks, read_checks
     from dlscore.plan import episode_path, plan_episode
 
     rows = []
@@ -106,11 +124,13 @@ def compute(
             with progress.steps(f"episode {index}") as report:
                 outcome = compute_episode(policy, source, index, path, settings, force=force, replace_stale=replace_stale,
                                           progress=report)  # fmt: skip
-            row = {**vars(outcome), "path": str(path), "warning": outcome.warning}
+            checks = read_checks(path)
+            row = {**vars(outcome), "path": str(path), "warning": outcome.warning, "checks": checks}
             line = (
                 f"{path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift agent "
                 f"{outcome.drift[0]:.2g} px, block {outcome.drift[1]:.2g} px, {outcome.drift[2]:.2g} rad"
             )
+            line += "".join(f"\n  {name}: {format_checks(each, outcome.steps)}" for name, each in checks.items())
             if outcome.warning:
                 typer.echo(f"dlscore: warning: {outcome.warning}", err=True)
         rows.append(row)
@@ -130,6 +150,41 @@ def info(
 
     described = [describe_cache(path) for path in files]
     typer.echo(json.dumps({"files": described}) if as_json else "\n\n".join(map(format_cache, described)))
+
+
+@app.command()
+def certify(
+    scoring_method: Annotated[
+        list[str] | None, typer.Option(help="likelihood, distance, noise_pred; several as in compute.  [default: all]")
+    ] = None,
+    quality: Annotated[
+        list[str] | None, typer.Option(help="Budgets of likelihood: draft, standard, reference.  [default: all]")
+    ] = None,
+    levels: Annotated[int, typer.Option(help="noise_pred: noise levels.")] = 9,
+    policies: Annotated[str | None, typer.Option(help="Analytic policies by name, separated by commas.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds of the noise.")] = 3,
+    action_resolution: Annotated[int, typer.Option(help="Cells a side of the grid.")] = 50,
+    figure: Annotated[Path | None, typer.Option(help="Draw true and estimated densities: .png, .pdf or .svg.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Compare the scores with policies whose density is known: total variation, KL, regions, ranks, modes."""
+    from dlscore.scorers import QUALITIES, name_scorers
+
+    methods = [name for entry in scoring_method or ["likelihood,distance,noise_pred"] for name in entry.split(",")]
+    qualities = [name for entry in quality or QUALITIES for name in entry.split(",")]
+    scorers = name_scorers(methods, qualities, {"noise_pred": {"levels": levels}})
+
+    from dlscore import certify_report
+    from dlscore.certify import certify, choose_mixtures, summarise
+
+    mixtures = choose_mixtures(policies)
+    shown = mixtures if policies else [mixture for mixture in mixtures if mixture.name in certify_report.SHOWN]
+    if figure is not None:
+        certify_report.draw(figure, scorers, shown, action_resolution)
+    with progress.steps("certify", "runs") as report:
+        results = certify(scorers, mixtures=mixtures, seeds=range(seeds), resolution=action_resolution, progress=report)
+    rows = summarise(results, scorers)
+    typer.echo(json.dumps({"rows": rows}) if as_json else certify_report.format_table(rows))
 
 
 def main() -> None:

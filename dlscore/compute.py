@@ -74,7 +74,7 @@ def compute_episode(
     episode = source.load(index, policy.inputs)
     steps = count_steps(episode, settings)
     identity = make_identity(policy, episode, settings, steps)
-    described = {name: describe(scorer, grid) for name, scorer in scorers.items()}
+    described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
     state, reason = inspect(path, identity, described)
     if state == "stale" and not (force or replace_stale):
         raise CacheError(
@@ -115,10 +115,9 @@ def compute_episode(
             arrays = {} if world is None else _common(policy, episode, rows, conditioning, world, settings)
             chunks = writer.read("predicted_chunks", rows) if world is None else arrays["predicted_chunks"]
             for name, scorer in wanted.items():
-                arrays[f"scores/{name}"] = np.stack([
-                    scorer.score(policy, conditioning[k : k + 1], chunks[k, 0].astype(np.float64), grid, settings.seed)
-                    for k in range(len(conditioning))
-                ])  # fmt: skip
+                scores = scorer.score(policy, conditioning, chunks.astype(np.float64), grid, settings.seed)
+                arrays[f"scores/{name}"] = scores.values
+                arrays |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}
             cost = {
                 "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
                 "network_evaluations": int(spent["network_evaluations"]) + policy.evaluations,

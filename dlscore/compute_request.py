@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dlscore.episodes import DatasetError, Source, open_source
 from dlscore.errors import UserError
@@ -35,15 +35,15 @@ class Request:
     dataset_revision: str | None = None
     episodes: str = "0"
     methods: Sequence[str] = ("likelihood",)
-    likelihood: Mapping[str, int] = field(default_factory=dict)
-    noise_pred: Mapping[str, int] = field(default_factory=dict)
+    likelihood: Mapping[str, Any] = field(default_factory=dict)
+    noise_pred: Mapping[str, Any] = field(default_factory=dict)
     resolution: int = 50
     max_steps: int | None = None
     chunks: int = 8
     seed: int = 0
     replay: str = "actions"
     device: str = "auto"
-    batch_size: int = 256
+    batch_size: int | None = None
     output_dir: Path = Path("data/cache")
 
 

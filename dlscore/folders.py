@@ -6,12 +6,12 @@ from pathlib import Path
 from dlscore.errors import UserError
 
 
-def check_writable(folder: Path, error: type[UserError]) -> None:
-    """Raise `error` if files cannot be made in `--output-dir` folder, which need not exist yet; nothing is made."""
+def check_writable(folder: Path, error: type[UserError], option: str = "--output-dir") -> None:
+    """Raise `error` if files cannot be made in the folder of `option`, which need not exist yet; nothing is made."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent
     if not existing.is_dir():
-        raise error(f"--output-dir {folder} cannot be a folder: {existing} is a file; choose another")
+        raise error(f"{option} {folder} cannot be a folder: {existing} is a file; choose another")
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise error(f"--output-dir {folder} cannot be written ({existing} is read-only); choose another")
+        raise error(f"{option} {folder} cannot be written ({existing} is read-only); choose another")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlscore.cache import EpisodeCache, read_episode
+from dlscore.cache import LEVEL_LIMIT, EpisodeCache, read_episode
 
 PROVENANCE = (
     "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "drift_warning", "observations", "seed", "device",
@@ -30,6 +30,7 @@ def describe_cache(path: Path) -> dict[str, Any]:
             "predicted_chunks": list(cache.predicted_chunks.shape),
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
             "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if _is_density(cache, name) and done},
+            "checks": {name: describe_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
             "largest_drift": dict(zip(("agent_px", "block_px", "block_rad"), drift, strict=True)),
             "bytes": path.stat().st_size,
             **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
@@ -44,6 +45,32 @@ def _mass(cache: EpisodeCache, method: str) -> list[float]:
     # Least and greatest over the steps of the probability that lies inside the grid: 1 where the policy stays inside.
     masses = [np.exp(cache.score(method, int(k)).astype(np.float64)).sum() for k in np.flatnonzero(cache.done)]
     return [float(min(masses) * cache.grid.cell_area), float(max(masses) * cache.grid.cell_area)]
+
+
+def describe_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
+    """Median and largest over the steps of each check of a method, and at how many steps the levels differ."""
+    checks = {name: values[cache.done] for name, values in cache.checks(method).items()}
+    described: dict[str, Any] = {
+        name: {"median": float(np.median(values)), "largest": float(values.max())} for name, values in checks.items()
+    }
+    described["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
+    return described
+
+
+def read_checks(path: Path) -> dict[str, Any]:
+    """`describe_checks` of each method of a cache that has them."""
+    with read_episode(path) as cache:
+        return {method: describe_checks(cache, method) for method in cache.methods if cache.checks(method)}
+
+
+def format_checks(checks: dict[str, Any], steps: int) -> str:
+    """`describe_checks` as a line."""
+    error, levels = checks["sampling_error"], checks["level_difference"]
+    return (
+        f"standard error {error['median']:.3f}, largest {error['largest']:.3f}; noise levels differ by {levels['median']:.3f}, "
+        f"largest {levels['largest']:.3f}, above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps "
+        "(total variation)"
+    )
 
 
 def format_cache(described: dict[str, Any]) -> str:
@@ -64,6 +91,8 @@ def format_cache(described: dict[str, Any]) -> str:
         if name in described["mass_in_grid"]:
             low, high = described["mass_in_grid"][name]
             lines.append(f"    probability inside the grid: {low:.4f} to {high:.4f} over the steps")
+        if name in described["checks"]:
+            lines.append(f"    {format_checks(described['checks'][name], described['steps_done'])}")
     for name in PROVENANCE:
         if described.get(name) not in (None, "") and name != "identity":
             value = described[name]

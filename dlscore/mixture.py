@@ -7,24 +7,24 @@ eq. 10) give the mean and covariance of the clean chunk x_0 from the network's �
     Cov[x_0 | x_t] = (σ_t² / α_t) ∂E[x_0 | x_t] / ∂x_t  =  (σ_t² / α_t²) (I - σ_t ∂ε / ∂x_t)
 
 and with M chunks x_t of the model's own marginal, p(a) ≈ 1/M Σ N(a; m_i, C_i), where m_i and C_i are the current
-action's entry and 2 × 2 block. A small t leaves little for the Gaussian to approximate.
+action's entry and 2 × 2 block. A small t leaves little for the Gaussian to approximate, but needs many chunks to be
+smooth; `levels` gives the mixture at a coarse t, and at a finer one for some of the chunks (`two_levels` joins them).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.polynomial.legendre import leggauss
 from numpy.typing import NDArray
 from scipy.fft import idct
 from scipy.special import ndtri
 from scipy.stats import qmc
 from torch import Tensor
 
-from dlscore.grid import ACTION_SPAN, Grid
 from dlscore.policy import Policy
 from dlscore.scorers import ScorerError
 
@@ -32,28 +32,50 @@ Array = NDArray[Any]
 
 DIFFERENCE = 0.1  # step of the finite difference, in units of σ_t
 NARROWEST = 0.008  # smallest standard deviation of a component in normalised units, about 2 px
+NEIGHBOURHOOD = 3.0  # [steps] how far the chunk's noise around the current action is taken together
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """Components of a mixture for S steps: `mean` (S, M, 2) [px], `covariance` (S, M, 2, 2) [px²]; equal weights."""
+
+    mean: Array
+    covariance: Array
 
 
 @lru_cache(maxsize=4)
-def sobol_noise(samples: int, horizon: int, seed: int) -> Array:
+def sobol_noise(samples: int, horizon: int, current: int, seed: int) -> Array:
     """(M, H, 2) standard normal chunks from one scrambled Sobol sequence (Owen 1998), float32.
 
-    The sequence's first and best dimensions go to the lowest temporal frequencies (DCT-II modes) of the chunk, which
-    carry most of what distinguishes one chunk from another.
+    The sequence's first and best dimensions go to what decides the current action: the noise in its neighbourhood, then
+    the chunk's temporal frequencies (DCT-II modes) from low to high.
     """
     if samples & (samples - 1):
         raise ScorerError(f"--samples {samples} is not allowed; a Sobol sequence is balanced at powers of 2 only")
     points = qmc.Sobol(2 * horizon, scramble=True, rng=np.random.default_rng(seed)).random(samples)
-    modes = ndtri(np.clip(points, 1e-10, 1 - 1e-10)).reshape(samples, horizon, 2)
-    noise: Array = idct(modes, axis=1, norm="ortho").astype(np.float32)
+    normal = ndtri(np.clip(points, 1e-10, 1 - 1e-10)).reshape(samples, horizon, 2)
+    noise: Array = np.einsum("hj,mjc->mhc", _directions(horizon, current), normal).astype(np.float32)
     noise.flags.writeable = False  # it is shared
     return noise
 
 
+def _directions(horizon: int, current: int) -> Array:
+    # (H, H) orthonormal columns. QR's signs are LAPACK's own affair, so they are fixed here.
+    nearby = np.exp(-0.5 * ((np.arange(horizon) - current) / NEIGHBOURHOOD) ** 2)
+    columns = np.column_stack([nearby, idct(np.eye(horizon), axis=0, norm="ortho")])
+    q, r = np.linalg.qr(columns)
+    signed: Array = q * np.where(np.diag(r[:, :horizon]) < 0, -1.0, 1.0)
+    return signed
+
+
 def nodes(policy: Policy, steps: int, last: int) -> list[int]:
-    """steps + 1 timesteps from near the start of the schedule down to `last`, the lower ones uniform in log SNR."""
+    """steps + 1 timesteps from near the start of the schedule down to `last`, the lower ones uniform in log SNR.
+
+    Not from the very start: there a real network's E[x_0 | x_t] is far out of range (20 at timestep 98 of 100, where
+    the data end at 1), and one long step carries that along. At 96 a chunk is still noise to 0.2 % of its variance.
+    """
     count = len(policy.alphas_cumprod)
-    first, second = round(0.98 * count), round(0.90 * count)
+    first, second = round(0.96 * count), round(0.87 * count)
     if steps < 2 or not 0 < last < second - steps:
         raise ScorerError(
             f"--solver-steps {steps} to --noise-timestep {last} is not allowed; choose at least 2 steps and a timestep "
@@ -69,9 +91,8 @@ def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     return [first, *lower]
 
 
-@torch.inference_mode()
-def denoise(policy: Policy, conditioning: Tensor, noise: Tensor, timesteps: list[int]) -> Tensor:
-    """Chunks x_t (M, H, 2) at t = timesteps[-1] from x ~ N(0, I) at timesteps[0], by DPM-Solver++ (Lu et al. 2022)."""
+def fast_solver(policy: Policy, timesteps: list[int]) -> Any:
+    """DPM-Solver++ of second order (Lu et al. 2022, algorithm 2) from timesteps[0] to timesteps[-1]."""
     from diffusers import DPMSolverMultistepScheduler
 
     # Tweedie needs ε, and Policy.epsilon gives it whatever the network was trained to predict.
@@ -79,65 +100,72 @@ def denoise(policy: Policy, conditioning: Tensor, noise: Tensor, timesteps: list
         policy.scheduler.config, algorithm_type="dpmsolver++", solver_order=2, prediction_type="epsilon"
     )
     solver.set_timesteps(timesteps=timesteps)
-    x = noise
-    for t in timesteps[:-1]:
-        x = solver.step(policy.epsilon(x, t, conditioning), t, x).prev_sample
-    return x
+    return solver
+
+
+def own_sampler(policy: Policy, coarse: int, fine: int) -> Any:
+    """The policy's own scheduler; ScorerError where it does not come to the timesteps `coarse` and `fine`."""
+    scheduler = type(policy.scheduler).from_config(policy.scheduler.config, prediction_type="epsilon")
+    scheduler.set_timesteps(policy.policy.diffusion.num_inference_steps)
+    visited = [int(t) for t in scheduler.timesteps]
+    for t in (coarse, fine):
+        if t not in visited[1:]:
+            raise ScorerError(
+                f"timestep {t} is not one that the policy's own sampler comes to, which has {len(visited)} steps; choose "
+                f"--noise-timestep so, or --sampler solver"
+            )
+    return scheduler
 
 
 @torch.inference_mode()
-def posterior(policy: Policy, conditioning: Tensor, x: Tensor, t: int) -> tuple[Array, Array]:
-    """Means (M, 2) and covariances (M, 2, 2) of the current action given chunks x_t (M, H, 2); normalised units."""
+def levels(
+    policy: Policy,
+    conditioning: Tensor,
+    noise: Tensor,
+    scheduler: Any,
+    coarse: int,
+    fine: int,
+    chosen: Array,
+    seed: int,
+) -> tuple[Gaussians, Gaussians]:
+    """The mixtures at t = `coarse` of all chunks and at t = `fine` of the `chosen` ones, for S steps.
+
+    `noise` (1, M, H, 2) is where the chunks of every step start. `scheduler` goes from its first timestep through both
+    levels; what noise it adds depends on `seed` alone, so a step comes out the same in any company.
+    """
+    streams = [torch.Generator().manual_seed(seed) for _ in conditioning]
+    x = noise.expand(len(conditioning), -1, -1, -1)
+    first = None
+    for t in map(int, scheduler.timesteps):
+        if t == fine:
+            break
+        epsilon = policy.epsilon(x, t, conditioning)
+        if t == coarse:
+            first = posterior(policy, conditioning, x, t, epsilon)
+        x = scheduler.step(epsilon, t, x, generator=streams).prev_sample
+        if t == coarse:
+            x = x[:, torch.as_tensor(chosen, device=x.device)]
+    assert first is not None
+    return first, posterior(policy, conditioning, x, fine, policy.epsilon(x, fine, conditioning))
+
+
+@torch.inference_mode()
+def posterior(policy: Policy, conditioning: Tensor, x: Tensor, t: int, epsilon: Tensor) -> Gaussians:
+    """The current action given chunks x_t (S, M, H, 2), whose ε is known; the Jacobian is by forward differences."""
     alpha, sigma = policy.noise_level(t)
     now = policy.current
     step = DIFFERENCE * sigma
-    base = policy.epsilon(x, t, conditioning)[:, now]
+    base = epsilon[:, :, now]
     columns = []
     for axis in range(2):
         moved = x.clone()
-        moved[:, now, axis] += step
-        columns.append((policy.epsilon(moved, t, conditioning)[:, now] - base) / step)
-    jacobian = torch.stack(columns, dim=-1).cpu().double().numpy()  # [m, component of ε, component of x]
-    mean = ((x[:, now] - sigma * base) / alpha).cpu().double().numpy()
+        moved[:, :, now, axis] += step
+        columns.append((policy.epsilon(moved, t, conditioning)[:, :, now] - base) / step)
+    jacobian = torch.stack(columns, dim=-1).cpu().double().numpy()  # [s, m, component of ε, component of x]
+    mean = ((x[:, :, now] - sigma * base) / alpha).cpu().double().numpy()
     covariance = (sigma / alpha) ** 2 * (np.eye(2) - sigma * jacobian)
-    covariance = (covariance + covariance.swapaxes(1, 2)) / 2
+    covariance = (covariance + covariance.swapaxes(-1, -2)) / 2
     values, vectors = np.linalg.eigh(covariance)
     values = np.maximum(values, NARROWEST**2)
-    return mean, (vectors * values[:, None, :]) @ vectors.swapaxes(1, 2)
-
-
-def log_cell_density(mean: Array, covariance: Array, grid: Grid) -> Array:
-    """(N, N) log of the mixture's mean density over each cell [nats / px²]; mean (M, 2) px, covariance (M, 2, 2) px².
-
-    Cells are integrated by Gauss-Legendre points, as many as keep neighbouring ones well within a deviation of the
-    narrowest component: a mode narrower than a cell is neither missed nor counted twice. Where the integral would
-    underflow, far from every component, the log density at the cell's centre stands for it.
-    """
-    narrowest = float(np.sqrt(np.linalg.eigvalsh(covariance).min()))
-    order = int(np.clip(1 + np.ceil(1.25 * grid.cell / narrowest), 2, 24))
-    offsets, weights = leggauss(order)
-    axis = (grid.centres[:, None] + offsets * grid.cell / 2).ravel()
-    n, weight = grid.resolution, torch.from_numpy(weights / 2)
-    rows = []
-    for centre, y in zip(grid.centres, axis.reshape(n, order), strict=True):  # a row of cells at a time bounds memory
-        # e^-700 is the last power that is no denormal number; those are 20 times slower and would add nothing.
-        points = _log_components(mean, covariance, axis, y).clamp_(min=-700).exp_().sum(dim=-1)
-        density = torch.einsum("yxk,y,k->x", points.reshape(order, n, order), weight, weight)
-        far = torch.logsumexp(_log_components(mean, covariance, grid.centres, np.array([centre]))[0], dim=-1)
-        rows.append(torch.where(density > 1e-250, density.log(), far))
-    cells: Array = (torch.stack(rows) - np.log(len(mean))).numpy()
-    return cells
-
-
-def _log_components(mean: Array, covariance: Array, x: Array, y: Array) -> Tensor:
-    # (len(y), len(x), M) log density of every component: -½ (a-m)ᵀ P (a-m) + const is a product of the coordinates'
-    # monomials with its coefficients. Coordinates are centred so that the terms that cancel stay small.
-    centre = ACTION_SPAN / 2
-    precision, (mx, my) = np.linalg.inv(covariance), (mean - centre).T
-    pxx, pxy, pyy = precision[:, 0, 0], precision[:, 0, 1], precision[:, 1, 1]
-    constant = -0.5 * (pxx * mx**2 + 2 * pxy * mx * my + pyy * my**2)
-    constant += -0.5 * np.log(np.linalg.det(covariance)) - np.log(2 * np.pi)
-    coefficients = np.stack([-pxx / 2, -pxy, -pyy / 2, pxx * mx + pxy * my, pxy * mx + pyy * my, constant])
-    yy, xx = np.meshgrid(y - centre, x - centre, indexing="ij")
-    monomials = np.stack([xx**2, xx * yy, yy**2, xx, yy, np.ones_like(xx)], axis=-1)
-    return torch.from_numpy(monomials) @ torch.from_numpy(coefficients)
+    covariance = (vectors * values[..., None, :]) @ vectors.swapaxes(-1, -2)
+    return Gaussians(policy.to_px(mean), covariance * np.outer(policy.px_per_unit, policy.px_per_unit))

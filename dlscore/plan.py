@@ -26,7 +26,7 @@ class InputError(UserError):
 class Settings:
     """What decides the numbers in a cache. `methods` maps each scoring method to its own settings."""
 
-    methods: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: {"likelihood": {}})
+    methods: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: {"likelihood": {}})
     resolution: int = 50
     max_steps: int | None = None
     chunks: int = 8
@@ -78,9 +78,9 @@ def plan_episode(policy: Policy, source: Source, index: int, path: Path, setting
     episode, grid = source.load(index, policy.inputs), Grid(settings.resolution)
     steps = count_steps(episode, settings)
     scorers = make_scorers(settings.methods)
-    described = {name: describe(scorer, grid) for name, scorer in scorers.items()}
+    described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
     state, reason = inspect(path, make_identity(policy, episode, settings, steps), described)
-    each = sum(scorer.evaluations(grid) for scorer in scorers.values())
+    each = sum(scorer.evaluations(policy, grid) for scorer in scorers.values())
     each += settings.chunks * int(policy.policy.diffusion.num_inference_steps)
     return {"episode": index, "path": str(path), "state": state, "reason": reason, "steps": steps,
             "evaluations_per_step": each}  # fmt: skip

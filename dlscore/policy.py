@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dlscore import network
 from dlscore.errors import UserError
 from dlscore.hub import policy_folder
 
@@ -30,6 +31,9 @@ REQUIRED = (
     "diffusion_step_embed_dim", "use_film_scale_modulation", "noise_scheduler_type", "num_train_timesteps",
     "beta_schedule", "prediction_type", "clip_sample",
 )  # fmt: skip
+
+
+BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
 
 
 class PolicyError(UserError):
@@ -70,17 +74,27 @@ class Policy:
 
     @torch.inference_mode()
     def epsilon(self, x: Tensor, t: int, conditioning: Tensor) -> Tensor:
-        """ε(x_t, t), the predicted noise (B, H, 2) of noisy chunks (B, H, 2) under one conditioning (1, D)."""
+        """ε(x_t, t), the predicted noise (S, M, H, 2) of M noisy chunks under each of S conditionings (S, D).
+
+        The embeddings of t and of a conditioning are made once a batch, not once a chunk, where the batch is of one
+        step; several steps share a batch where one alone does not fill it.
+        """
         alpha, sigma = self.noise_level(t)
-        predicted = []
-        for part in torch.split(x, self.batch_size):
-            steps = torch.full((len(part),), t, dtype=torch.long, device=x.device)
-            output = self.policy.diffusion.unet(part, steps, global_cond=conditioning.expand(len(part), -1))
-            if self.config.prediction_type == "sample":
-                output = (part - alpha * output) / sigma
-            predicted.append(output)
-            self.evaluations += len(part)
-        return torch.cat(predicted)
+        steps, samples = x.shape[:2]
+        together = max(1, self.batch_size // samples)
+        rows = []
+        for start in range(0, steps, together):
+            group = conditioning[start : start + together]
+            parts = []
+            for part in torch.split(x[start : start + together], self.batch_size, dim=1):
+                # One row of conditioning broadcasts over the batch.
+                given = group if len(group) == 1 else group.repeat_interleave(part.shape[1], dim=0)
+                times = torch.full((len(given),), t, dtype=torch.long, device=x.device)
+                output = self.policy.diffusion.unet(part.flatten(0, 1), times, global_cond=given).view(part.shape)
+                parts.append((part - alpha * output) / sigma if self.config.prediction_type == "sample" else output)
+                self.evaluations += part.shape[0] * part.shape[1]
+            rows.append(torch.cat(parts, dim=1))
+        return torch.cat(rows)
 
     def noise_level(self, t: int) -> tuple[float, float]:
         """(α_t, σ_t)."""
@@ -122,9 +136,9 @@ class Policy:
         return (np.asarray(px, dtype=np.float64) - self._offset) / self._scale
 
     @property
-    def log_px_per_unit(self) -> float:
-        """log |d px / d normalised| of an action: what a log density loses on the way to px."""
-        return float(np.log(np.abs(self._scale)).sum())
+    def px_per_unit(self) -> Array:
+        """(2,) d px / d normalised of an action."""
+        return self._scale
 
     def _affine(self) -> tuple[Array, Array]:
         # The postprocessor's unnormalisation, whatever its mode, read off three points. It is affine or refused.
@@ -146,8 +160,12 @@ class Policy:
         return offset, scale
 
 
-def load_policy(path: str, *, device: str = "auto", revision: str | None = None, batch_size: int = 256) -> Policy:
+def load_policy(
+    path: str, *, device: str = "auto", revision: str | None = None, batch_size: int | None = None
+) -> Policy:
     """Load a LeRobot 0.6 DiffusionPolicy from a folder or hub id: strictly, and without writing anything.
+
+    `batch_size` is by default what one step fills on a CPU, and what several steps share on a GPU.
 
     Raises PolicyError or HubError, in one line, for whatever would make it another network than the one saved.
     """
@@ -180,11 +198,13 @@ def load_policy(path: str, *, device: str = "auto", revision: str | None = None,
     if not all(torch.isfinite(p).all() for p in policy.parameters()):
         raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
     policy.to(where).eval()
+    if where.type == "cpu":
+        network.accelerate(policy.diffusion.unet)
     digest = hashlib.sha256()
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
     return Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=digest.hexdigest(),
-                  device=where, batch_size=batch_size)  # fmt: skip
+                  device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
 
 
 def pick_device(device: str) -> str:

@@ -57,7 +57,7 @@ def test_options_as_lerobots_users_write_them(dlscore, options):
 
 def test_methods_by_commas_or_again(dlscore, options):
     options["scoring-method"] = "distance,noise_pred"
-    code, out, _ = dlscore("compute", *flat(options), "--scoring_method", "likelihood", "--samples", 4, "--json")
+    code, out, _ = dlscore("compute", *flat(options), "--scoring_method", "likelihood", "--samples", 8, "--json")
     assert code == 0
     (row,) = json.loads(out)["episodes"]
     code, out, _ = dlscore("info", row["path"], "--json")

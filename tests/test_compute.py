@@ -54,7 +54,7 @@ def test_a_computed_episode_is_the_experts(policy, source, finished):
         assert cache.attrs["policy"] == policy.name
         assert cache.attrs["identity"]["policy"] == policy.fingerprint
         assert cache.attrs["pose_source"] == "full state (full_state)"
-        assert cache.attrs["network_evaluations"] == 14 * (16 * 6 + 2 * 64 + 2 * 100)
+        assert cache.attrs["network_evaluations"] == 14 * (16 * 6 + 16 * 3 + 3 * 64 + 2 * 100)
 
 
 def test_the_same_run_twice_is_bit_identical(policy, source, finished, tmp_path):
@@ -136,7 +136,7 @@ def test_a_finished_file_is_left_alone_and_gains_methods(policy, source, finishe
     assert path.stat().st_mtime_ns == time_before
     policy.evaluations = 0
     assert compute_episode(policy, source, 0, path, ALL).state == "extended"
-    assert policy.evaluations == 14 * 2 * 64  # the likelihood and the chunks were not drawn again
+    assert policy.evaluations == 14 * 3 * 64  # the likelihood and the chunks were not drawn again
     same(finished, path)
     assert compute_episode(policy, source, 0, path, likelihood).state == "current"
 
@@ -216,22 +216,36 @@ def test_distance_is_zero_at_the_prediction(policy):
     grid = Grid(8)
     chunk = np.full((16, 2), 999.0)
     chunk[policy.current] = grid.actions[5, 2]
-    scores = Distance().score(policy, None, chunk, grid, 0)
+    scores = Distance().score(policy, None, chunk[None, None], grid, 0).values[0]
     assert scores[5, 2] == 0
     assert scores[5, 3] == -64
     assert scores[4, 2] == -64
 
 
-def test_noise_prediction_prefers_the_mode(policy_folder):
-    import torch
-    from analytic import Analytic
+def test_noise_prediction_prefers_the_mode():
+    from dlscore import analytic
 
-    analytic, grid = Analytic(policy_folder, [[0.3, -0.4]], sigma=0.1), Grid(24)
-    chunk = analytic.policy.to_px(analytic.unet.means[0].numpy().reshape(16, 2))
-    scores = NoisePrediction().score(analytic.policy, torch.zeros(1, 36), chunk, grid, 0)
-    assert analytic.policy.evaluations == NoisePrediction().evaluations(grid) == 4 * 24**2
+    one, grid = analytic.gaussians("", [[0.3, -0.4]], 0.1), Grid(24)
+    policy = analytic.make_policy(one)
+    scores = (
+        NoisePrediction().score(policy, analytic.observe(policy), policy.to_px(one.chunks)[None], grid, 0).values[0]
+    )
+    assert policy.evaluations == NoisePrediction().evaluations(policy, grid) == 5 * 24**2
     j, i = np.unravel_index(scores.argmax(), scores.shape)
-    np.testing.assert_allclose(grid.actions[j, i], analytic.policy.to_px([0.3, -0.4]), atol=grid.cell)
+    np.testing.assert_allclose(grid.actions[j, i], policy.to_px([0.3, -0.4]), atol=grid.cell)
+
+
+def test_an_observation_is_encoded_once_a_step_and_the_cache_keeps_the_checks(policy, source, tmp_path):
+    path = tmp_path / "episode_000.h5"
+    policy.encodings = 0
+    compute_episode(policy, source, 0, path, ALL)
+    assert policy.encodings == 14
+    with read_episode(path) as cache:
+        checks = cache.checks("likelihood")
+        assert sorted(checks) == ["level_difference", "sampling_error"]
+        assert all(values.shape == (14,) and (values >= 0).all() for values in checks.values())
+        assert checks["sampling_error"].max() > 0
+        assert cache.checks("distance") == cache.checks("noise_pred") == {}
 
 
 def test_windows_repeat_the_first_observation(policy, source):

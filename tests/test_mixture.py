@@ -1,87 +1,174 @@
 import numpy as np
 import pytest
 import torch
-from analytic import Analytic, total_variation
 
-from dlscore import mixture
+from dlscore import analytic, mixture, two_levels
+from dlscore.certify import total_variation
 from dlscore.grid import Grid
-from dlscore.scorers import Likelihood, ScorerError
+from dlscore.mixture import Gaussians
+from dlscore.scorers import QUALITIES, Likelihood, ScorerError, choose_quality
+
+CHUNKS = np.empty(0)  # likelihood looks at no drawn chunk
+BY_NAME = {each.name: each for each in analytic.MIXTURES}
 
 
-@pytest.fixture
-def conditioning():
-    return torch.zeros(1, 36)
+def score(name, scorer, resolution=50, seed=0):
+    """(estimated masses, true masses, checks, policy)"""
+    policy, grid = analytic.make_policy(BY_NAME[name]), Grid(resolution)
+    conditioning = analytic.observe(policy)
+    scores = scorer.score(policy, conditioning, CHUNKS, grid, seed)
+    masses = np.exp(scores.values[0]) * grid.cell_area
+    return masses, np.exp(BY_NAME[name].log_masses(policy, grid)), scores.checks, policy
 
 
-def test_posterior_of_one_gaussian_is_the_closed_form(policy_folder, conditioning):
-    analytic = Analytic(policy_folder, [[0.2, -0.3]], sigma=0.1)
-    policy, t = analytic.policy, 8
+@pytest.mark.parametrize("correlation_length", [1.5, 4, 9])
+def test_posterior_of_one_gaussian_is_the_closed_form(correlation_length):
+    one = analytic.gaussians("", [[0.2, -0.3]], 0.1, stretch=0.4, turn=[30], length=correlation_length)
+    policy, t = analytic.make_policy(one), 8
     alpha, sigma = policy.noise_level(t)
-    x = torch.randn(5, policy.horizon, 2, generator=torch.Generator().manual_seed(0))
-    mean, covariance = mixture.posterior(policy, conditioning, x, t)
+    conditioning = analytic.observe(policy)
+    x = torch.randn(1, 5, 16, 2, generator=torch.Generator().manual_seed(0))
+    found = mixture.posterior(policy, conditioning, x, t, policy.epsilon(x, t, conditioning))
 
-    unet = analytic.unet
-    prior = (unet.vectors * unet.values) @ unet.vectors.T
-    gain = alpha * prior @ torch.linalg.inv(alpha**2 * prior + sigma**2 * torch.eye(len(prior), dtype=torch.float64))
-    expected = unet.means[0] + (x.double().flatten(1) - alpha * unet.means[0]) @ gain.T
+    prior = np.kron(one.correlation, one.covariances[0])
+    gain = alpha * prior @ np.linalg.inv(alpha**2 * prior + sigma**2 * np.eye(32))
+    mean = one.chunks[0].ravel()
+    expected = mean + (x[0].double().numpy().reshape(5, 32) - alpha * mean) @ gain.T
     now = slice(2 * policy.current, 2 * policy.current + 2)
-    np.testing.assert_allclose(mean, expected[:, now], atol=2e-5)
-    np.testing.assert_allclose(
-        covariance, np.broadcast_to((prior - alpha * gain @ prior)[now, now], (5, 2, 2)), atol=2e-5
-    )
+    np.testing.assert_allclose(found.mean[0], policy.to_px(expected[:, now]), atol=0.01)
+    expected = (prior - alpha * gain @ prior)[now, now] * np.outer(policy.px_per_unit, policy.px_per_unit)
+    np.testing.assert_allclose(found.covariance[0], np.broadcast_to(expected, (5, 2, 2)), atol=2)
 
 
 @pytest.mark.parametrize(
-    ("modes", "sigma", "weights", "limit"),
+    ("name", "limit"),
     [
-        ([[0.2, -0.3]], 0.1, None, 0.02),
-        ([[0.2, -0.3]], 0.02, None, 0.06),  # half as wide as a cell
-        ([[-0.5, -0.5], [0.5, 0.4]], 0.08, [0.3, 0.7], 0.05),
-        ([[-0.6, 0.6], [0.6, 0.6], [0.0, -0.6], [0.1, 0.1]], 0.06, [0.4, 0.3, 0.2, 0.1], 0.06),
+        ("one", 0.03),
+        ("one half a cell wide", 0.02),
+        ("two unequal", 0.06),
+        ("two parallel narrow", 0.07),  # 0.15 at the coarse level alone
+        ("four unequal", 0.10),
+        ("banana", 0.10),
     ],
 )
-def test_likelihood_is_the_known_density(policy_folder, conditioning, modes, sigma, weights, limit):
-    analytic, grid = Analytic(policy_folder, modes, sigma, weights), Grid(50)
-    scores = Likelihood().score(analytic.policy, conditioning, np.zeros((16, 2)), grid, seed=0)
-    assert total_variation(scores, analytic.density(grid), grid) < limit
-    assert np.exp(scores).sum() * grid.cell_area == pytest.approx(1, abs=0.01)
-    assert analytic.policy.evaluations == 2560
+def test_likelihood_is_the_known_density(name, limit):
+    masses, truth, checks, policy = score(name, Likelihood())
+    assert total_variation(masses, truth) < limit
+    assert masses.sum() == pytest.approx(truth.sum(), abs=0.01)
+    assert policy.evaluations == 2496
+    assert checks["sampling_error"][0] < 0.1
 
 
-def test_the_grid_does_not_change_the_number_of_evaluations(policy_folder, conditioning):
-    analytic = Analytic(policy_folder, [[0.2, -0.3]], sigma=0.1)
+def test_where_modes_run_together_the_levels_differ_and_elsewhere_they_do_not():
+    found = {
+        name: score(name, Likelihood())[2]["level_difference"][0] for name in ("two parallel narrow", "one", "four")
+    }
+    assert found["two parallel narrow"] > 0.08
+    assert found["one"] < 0.03
+    assert found["four"] < 0.05
+
+
+def test_the_sampling_error_is_that_of_the_estimate():
+    errors = []
+    for seed in range(6):
+        masses, truth, checks, _ = score("four wide", Likelihood(), seed=seed)
+        errors.append((total_variation(masses, truth), checks["sampling_error"][0]))
+    actual, estimated = np.mean(errors, axis=0)
+    assert 0.6 < estimated / actual < 1.6
+
+
+def test_more_is_better():
+    found = [score("banana", Likelihood(**QUALITIES[quality]))[:2] for quality in ("draft", "standard", "reference")]
+    distances = [total_variation(*each) for each in found]
+    assert distances == sorted(distances, reverse=True)
+    assert distances[-1] < 0.04
+
+
+def test_the_policys_own_sampler_gives_the_same_density():
+    scorer = Likelihood(samples=128, sampler="policy")
+    masses, truth, _, policy = score("two unequal", scorer)
+    assert total_variation(masses, truth) < 0.12
+    assert policy.evaluations == scorer.evaluations(policy, Grid(50)) == 128 * (89 + 3) + 32 * (5 + 3)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_the_grid_does_not_change_the_number_of_evaluations(quality):
+    policy = analytic.make_policy(BY_NAME["one"])
+    scorer, conditioning = Likelihood(**QUALITIES[quality]), analytic.observe(policy)
     for resolution in (10, 70):
-        analytic.unet.calls.clear()
-        Likelihood(samples=64, steps=6).score(
-            analytic.policy, conditioning, np.zeros((16, 2)), Grid(resolution), seed=0
+        policy.evaluations = 0
+        policy.policy.diffusion.unet.calls.clear()
+        scorer.score(policy, conditioning, CHUNKS, Grid(resolution), seed=0)
+        made = sum(policy.policy.diffusion.unet.calls)
+        assert made == policy.evaluations == scorer.evaluations(policy, Grid(resolution))
+    assert made <= {"draft": 640, "standard": 2560, "reference": 25000}[quality]
+
+
+def test_steps_together_are_steps_alone(policy):
+    conditioning = torch.randn(3, 36, generator=torch.Generator().manual_seed(1))
+    for scorer in (Likelihood(samples=16, steps=3), Likelihood(samples=16, timestep=60, sampler="policy")):
+        together = scorer.score(policy, conditioning, CHUNKS, Grid(12), seed=4)
+        alone = [scorer.score(policy, row, CHUNKS, Grid(12), seed=4) for row in conditioning.split(1)]
+        np.testing.assert_allclose(
+            together.values, np.concatenate([each.values for each in alone]), rtol=1e-3, atol=1e-3
         )
-        assert sum(analytic.unet.calls) == 64 * 9 == Likelihood(samples=64, steps=6).evaluations(Grid(resolution))
+        for check in scorer.checks:
+            expected = np.concatenate([each.checks[check] for each in alone])
+            np.testing.assert_allclose(together.checks[check], expected, atol=1e-3)
 
 
-def test_a_policy_that_predicts_samples_has_the_same_density(tmp_path, policy_folder, conditioning):
-    import stub
-
-    epsilon = Analytic(policy_folder, [[0.2, -0.3]], sigma=0.1)
-    sample = Analytic(stub.save_policy(tmp_path / "sample", prediction_type="sample"), [[0.2, -0.3]], sigma=0.1)
+def test_a_policy_that_predicts_samples_has_the_same_density():
+    one = BY_NAME["one"]
+    epsilon = analytic.make_policy(one)
+    sample = analytic.make_policy(one, prediction_type="sample")
+    unet = sample.policy.diffusion.unet
 
     class PredictSample(torch.nn.Module):
         def forward(self, x, timestep, global_cond=None):
-            alpha, sigma = sample.policy.noise_level(int(timestep[0]))
-            return (x - sigma * sample.unet(x, timestep)) / alpha
+            alpha, sigma = sample.noise_level(int(timestep[0]))
+            return (x - sigma * unet(x, timestep)) / alpha
 
-    sample.policy.policy.diffusion.unet = PredictSample()
+    sample.policy.diffusion.unet = PredictSample()
     grid, scorer = Grid(20), Likelihood(samples=64, steps=6)
-    one, two = (scorer.score(a.policy, conditioning, np.zeros((16, 2)), grid, seed=0) for a in (epsilon, sample))
+    one, two = (scorer.score(p, analytic.observe(p), CHUNKS, grid, seed=0).values for p in (epsilon, sample))
     np.testing.assert_allclose(np.exp(one), np.exp(two), rtol=1e-2, atol=1e-8)
+
+
+def test_the_correction_is_dropped_where_it_is_noise_and_kept_where_it_is_not():
+    grid, rng = Grid(40), np.random.default_rng(0)
+
+    def gaussians(centres, sigma):
+        return Gaussians(centres[None], np.broadcast_to(np.eye(2) * sigma**2, (1, len(centres), 2, 2)))
+
+    # Chunks in two narrow modes 60 px apart, blurred at the coarse level, and not at the fine one.
+    modes = np.where(rng.random(256)[:, None] < 0.5, [220.0, 256.0], [280.0, 256.0])
+    chosen = two_levels.choose(256, 64)
+    coarse, fine = gaussians(0.5 * modes + 0.5 * np.array([250.0, 256.0]), 25), gaussians(modes[chosen], 12)
+    truth = (
+        np.exp(two_levels.log_cell_density(modes, np.broadcast_to(np.eye(2) * 144.0, (256, 2, 2)), grid))
+        * grid.cell_area
+    )
+    joined = two_levels.join(coarse, fine, 0, grid)
+    assert joined.level_difference > 0.2
+    assert total_variation(np.exp(joined.log_density) * grid.cell_area, truth) < 0.1
+
+    # One wide mode: the fine level of 64 chunks is nothing but rougher.
+    centres = rng.normal(256, 60, (256, 2))
+    coarse, fine = gaussians(centres, 35), gaussians(centres[chosen] + rng.normal(0, 30, (64, 2)), 18)
+    joined = two_levels.join(coarse, fine, 0, grid)
+    plain = two_levels.log_cell_density(coarse.mean[0], coarse.covariance[0], grid)
+    assert joined.level_difference < 0.1
+    assert total_variation(np.exp(joined.log_density), np.exp(plain)) * grid.cell_area < 0.05
+    assert np.isfinite(joined.log_density).all()
 
 
 def test_cells_are_integrated():
     # One component a tenth of a cell wide, in the middle of a cell: all its mass is in that cell.
     grid = Grid(16)
     mean, covariance = np.array([[grid.centres[3], grid.centres[12]]]), np.eye(2)[None] * (grid.cell / 10) ** 2
-    mass = np.exp(mixture.log_cell_density(mean, covariance, grid)) * grid.cell_area
+    mass = np.exp(two_levels.log_cell_density(mean, covariance, grid)) * grid.cell_area
     assert mass[12, 3] == pytest.approx(1, abs=1e-3)
-    assert np.isfinite(mixture.log_cell_density(mean, covariance, grid)).all()
+    assert np.isfinite(two_levels.log_cell_density(mean, covariance, grid)).all()
 
 
 def test_cells_of_a_correlated_component_match_fine_sampling():
@@ -91,28 +178,38 @@ def test_cells_of_a_correlated_component_match_fine_sampling():
     power = np.einsum("yxi,ij,yxj->yx", away, np.linalg.inv(covariance[0]), away)
     expected = np.exp(-0.5 * power) / (2 * np.pi * np.sqrt(np.linalg.det(covariance[0])))
     expected = expected.reshape(16, fine, 16, fine).mean(axis=(1, 3))
-    np.testing.assert_allclose(np.exp(mixture.log_cell_density(mean, covariance, grid)), expected, rtol=2e-3, atol=5e-9)
+    found = np.exp(two_levels.log_cell_density(mean, covariance, grid))
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=5e-9)
 
 
 def test_sobol_noise_is_standard_normal_and_repeatable():
-    noise = mixture.sobol_noise(1024, 16, seed=3)
-    np.testing.assert_array_equal(noise, mixture.sobol_noise(1024, 16, seed=3))
-    assert not np.array_equal(noise, mixture.sobol_noise(1024, 16, seed=4))
+    noise = mixture.sobol_noise(1024, 16, 1, seed=3)
+    np.testing.assert_array_equal(noise, mixture.sobol_noise(1024, 16, 1, seed=3))
+    assert not np.array_equal(noise, mixture.sobol_noise(1024, 16, 1, seed=4))
     flat = noise.reshape(1024, 32)
     np.testing.assert_allclose(flat.mean(axis=0), 0, atol=0.05)
     np.testing.assert_allclose(np.cov(flat.T), np.eye(32), atol=0.2)
+
+
+@pytest.mark.parametrize(("horizon", "current"), [(16, 1), (64, 0), (8, 3)])
+def test_the_noise_has_orthonormal_directions_and_the_current_action_comes_first(horizon, current):
+    directions = mixture._directions(horizon, current)
+    np.testing.assert_allclose(directions.T @ directions, np.eye(horizon), atol=1e-12)
+    assert np.abs(directions[:, 0]).argmax() == current
 
 
 def test_nodes_descend_to_the_last_timestep(policy):
     for steps, last in ((6, 10), (7, 8), (9, 4), (2, 30), (12, 3)):
         nodes = mixture.nodes(policy, steps, last)
         assert len(nodes) == steps + 1
-        assert nodes[:2] == [98, 90]
+        assert nodes[:2] == [96, 87]
         assert nodes[-1] == last
         assert all(np.diff(nodes) < 0)
 
 
-@pytest.mark.parametrize("settings", [{"samples": 100}, {"samples": 0}, {"steps": 1}, {"timestep": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"samples": 100}, {"samples": 0}, {"steps": 1}, {"timestep": 1}, {"sampler": "magic"}]
+)
 def test_impossible_settings_are_refused(settings):
     with pytest.raises(ScorerError, match="is not allowed"):
         Likelihood(**settings)
@@ -121,3 +218,16 @@ def test_impossible_settings_are_refused(settings):
 def test_a_timestep_beyond_the_schedule_is_refused(policy):
     with pytest.raises(ScorerError, match="noise-timestep 95"):
         mixture.nodes(policy, 7, 95)
+
+
+def test_a_sampler_that_does_not_come_to_the_timestep_is_refused():
+    policy = analytic.make_policy(BY_NAME["one"], num_inference_steps=10, noise_scheduler_type="DDIM")
+    with pytest.raises(ScorerError, match=r"timestep 4 is not one .* 10 steps"):
+        Likelihood(sampler="policy").evaluations(policy, Grid(10))
+
+
+def test_quality_is_a_set_of_settings_that_others_change():
+    assert Likelihood(**choose_quality("standard")) == Likelihood()
+    assert choose_quality("draft", samples=128, steps=None) == QUALITIES["draft"] | {"samples": 128}
+    with pytest.raises(ScorerError, match="--quality best does not exist; choose from draft, standard, reference"):
+        choose_quality("best")

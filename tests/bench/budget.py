@@ -1,0 +1,123 @@
+"""What `likelihood` is made of, one choice changed at a time: mean and largest total variation over the analytic policies.
+
+The noise that the chunks start from, the noise levels, the steps of the solver, one level or two, and how the Jacobian is
+taken. Run by `make bench-budget`; tests/bench/README.md has what came out.
+"""
+
+import argparse
+import time
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import torch
+from lerobot.policies.diffusion.modeling_diffusion import DiffusionConditionalUnet1d
+from speed import make_policy
+from torch.func import jvp
+
+from dlscore import analytic, mixture, two_levels
+from dlscore.certify import certify, summarise
+from dlscore.scorers import Likelihood
+
+
+def independent(samples, horizon, current, seed):
+    return np.random.default_rng(seed).standard_normal((samples, horizon, 2)).astype(np.float32)
+
+
+def antithetic(samples, horizon, current, seed):
+    half = independent(samples // 2, horizon, current, seed)
+    return np.stack([half, -half], axis=1).reshape(samples, horizon, 2)
+
+
+def frequencies(samples, horizon, current, seed):
+    with mock.patch.object(mixture, "NEIGHBOURHOOD", 1e6):  # the first direction is then the lowest frequency itself
+        return mixture.sobol_noise.__wrapped__(samples, horizon, current, seed)
+
+
+def one_level(coarse, fine, step, grid):
+    log_density = two_levels.log_cell_density(coarse.mean[step], coarse.covariance[step], grid)
+    return two_levels.Estimate(log_density, 0.0, 0.0)
+
+
+def exact_posterior(policy, conditioning, x, t, epsilon):
+    """`mixture.posterior` with the exact Jacobian, by forward-mode differentiation."""
+    unet, now = policy.policy.diffusion.unet, policy.current
+    alpha, sigma = policy.noise_level(t)
+    flat = x.flatten(0, 1).clone()
+    columns = []
+    with torch.no_grad():
+        for axis in range(2):
+            tangent = torch.zeros_like(flat)
+            tangent[:, now, axis] = 1
+            columns.append(jvp(lambda v: unet(v, torch.tensor([t])), (flat,), (tangent,))[1][:, now])
+    jacobian = torch.stack(columns, dim=-1).double().numpy().reshape(*x.shape[:2], 2, 2)
+    mean = ((x[:, :, now] - sigma * epsilon[:, :, now]) / alpha).double().numpy()
+    covariance = (sigma / alpha) ** 2 * (np.eye(2) - sigma * jacobian)
+    covariance = (covariance + covariance.swapaxes(-1, -2)) / 2
+    return mixture.Gaussians(policy.to_px(mean), covariance * np.outer(policy.px_per_unit, policy.px_per_unit))
+
+
+@contextmanager
+def patched(changes):
+    with (
+        mock.patch.multiple(mixture, **changes)
+        if changes
+        else mock.patch.object(mixture, "DIFFERENCE", mixture.DIFFERENCE)
+    ):
+        yield
+
+
+VARIANTS = [
+    ("as it is", Likelihood(), {}, False),
+    ("independent noise", Likelihood(), {"sobol_noise": independent}, False),
+    ("antithetic noise", Likelihood(), {"sobol_noise": antithetic}, False),
+    ("Sobol, frequencies only", Likelihood(), {"sobol_noise": frequencies}, False),
+    *[(f"noise levels {t}, {Likelihood(timestep=t).fine[0]}", Likelihood(timestep=t), {}, False) for t in (6, 8, 12, 14)],
+    *[(f"one noise level, {t}", Likelihood(timestep=t), {}, True) for t in (6, 8, 10, 14)],
+    *[(f"{steps} solver steps", Likelihood(steps=steps), {}, False) for steps in (4, 5, 7, 9)],
+    *[(f"differences of {step} σ", Likelihood(), {"DIFFERENCE": step}, False) for step in (0.01, 0.03, 0.3, 1.0)],
+    ("exact Jacobian (jvp)", Likelihood(), {"posterior": exact_posterior}, False),
+]  # fmt: skip
+
+
+def time_jacobian() -> None:
+    """Seconds of the two directions at the demo's size: by differences (two evaluations) and by jvp of LeRobot's module."""
+    policy = make_policy("demo", "cpu")
+    plain = DiffusionConditionalUnet1d(policy.config, 36).eval()
+    x, given, t = torch.randn(1, 256, 16, 2), torch.randn(1, 36), torch.tensor([8])
+    times: dict[str, list[float]] = {
+        "differences": [],
+        "differences, LeRobot's module": [],
+        "jvp, LeRobot's module": [],
+    }
+    for _ in range(7):
+        began = time.perf_counter()
+        [policy.epsilon(x, 8, given) for _ in range(2)]
+        times["differences"].append(time.perf_counter() - began)
+        with torch.no_grad():
+            began = time.perf_counter()
+            [plain(x[0], t, given) for _ in range(2)]
+            times["differences, LeRobot's module"].append(time.perf_counter() - began)
+            began = time.perf_counter()
+            [jvp(lambda v: plain(v, t, given), (x[0],), (torch.ones_like(x[0]),)) for _ in range(2)]
+            times["jvp, LeRobot's module"].append(time.perf_counter() - began)
+    print("seconds for 256 chunks:", {name: round(float(np.median(each)), 3) for name, each in times.items()})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    options = parser.parse_args()
+    print("| choice | evaluations | TV | TV max | modes |\n|---|---|---|---|---|")
+    for name, scorer, changes, single in VARIANTS:
+        with patched(changes), mock.patch.object(two_levels, "join", one_level if single else two_levels.join):
+            (row,) = summarise(
+                certify({name: scorer}, mixtures=analytic.MIXTURES, seeds=range(options.seeds)), {name: scorer}
+            )
+        print(f"| {name} | {row['evaluations']:,} | {row['tv_mean']:.3f} | {row['tv_max']:.3f} | {row['modes_found']:.0%} |",
+              flush=True)  # fmt: skip
+    time_jacobian()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""`dlscore certify` with the published definitions and sample-based densities in the same table. Run by `make certify`."""
+
+import argparse
+import json
+from pathlib import Path
+
+from published import PublishedLikelihood, PublishedNoisePrediction, SampleDensity
+
+from dlscore.certify import certify, choose_mixtures, summarise
+from dlscore.certify_report import SHOWN, draw, format_table
+from dlscore.progress import steps
+from dlscore.scorers import QUALITIES, Likelihood, NoisePrediction
+
+ENTRIES = {
+    **{f"likelihood, {quality}": Likelihood(**settings) for quality, settings in QUALITIES.items()},
+    "noise_pred": NoisePrediction(levels=9),
+    "published likelihood": PublishedLikelihood(),
+    "published noise_pred": PublishedNoisePrediction(),
+    "KDE, σ₀": SampleDensity(bandwidth="sigma0"),
+    "KDE, Scott": SampleDensity(bandwidth="scott"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--policies")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path)
+    options = parser.parse_args()
+    mixtures = choose_mixtures(options.policies)
+    with steps("certify") as report:
+        results = certify(ENTRIES, mixtures=mixtures, seeds=range(options.seeds), progress=report)
+    rows = summarise(results, ENTRIES)
+    print(format_table(rows))
+    if options.json:
+        options.json.write_text(
+            json.dumps({"rows": rows, "results": [vars(result) for result in results]}, indent=1) + "\n"
+        )
+    if options.figure:
+        draw(options.figure, ENTRIES, [m for m in mixtures if m.name in SHOWN])
+
+
+if __name__ == "__main__":
+    main()
