@@ -27,26 +27,36 @@ def log_cell_density(mean: Array, covariance: Array, grid: Grid) -> Array:
     offsets, weights = leggauss(order)
     axis = (grid.centres[:, None] + offsets * grid.cell / 2).ravel()
     n, weight = grid.resolution, torch.from_numpy(weights / 2)
+    coefficients = _coefficients(mean, covariance)
     rows = []
     for centre, y in zip(grid.centres, axis.reshape(n, order), strict=True):  # a row of cells at a time bounds memory
         # e^-700 is the last power that is no denormal number; those are 20 times slower and would add nothing.
-        points = _log_components(mean, covariance, axis, y).clamp_(min=-700).exp_().sum(dim=-1)
+        points = (_monomials(axis, y) @ coefficients).clamp_(min=-700).exp_().sum(dim=-1)
         density = torch.einsum("yxk,y,k->x", points.reshape(order, n, order), weight, weight)
-        far = torch.logsumexp(_log_components(mean, covariance, grid.centres, np.array([centre]))[0], dim=-1)
-        rows.append(torch.where(density > 1e-250, density.log(), far))
+        log_density, far = density.log(), density < 1e-250
+        if far.any():
+            away = _monomials(grid.centres[far.numpy()], np.array([centre]))[0]
+            log_density[far] = torch.logsumexp(away @ coefficients, dim=-1)
+        rows.append(log_density)
     cells: Array = (torch.stack(rows) - np.log(len(mean))).numpy()
     return cells
 
 
-def _log_components(mean: Array, covariance: Array, x: Array, y: Array) -> Tensor:
-    # (len(y), len(x), M) log density of every component: -½ (a-m)ᵀ P (a-m) + const is a product of the coordinates'
-    # monomials with its coefficients. Coordinates are centred so that the terms that cancel stay small.
-    centre = ACTION_SPAN / 2
-    precision, (mx, my) = np.linalg.inv(covariance), (mean - centre).T
+# The log density of a component, -½ (a-m)ᵀ P (a-m) + const, is a product of the coordinates' monomials with its
+# coefficients. Coordinates are centred so that the terms that cancel stay small.
+CENTRE = ACTION_SPAN / 2
+
+
+def _coefficients(mean: Array, covariance: Array) -> Tensor:
+    # (6, M)
+    precision, (mx, my) = np.linalg.inv(covariance), (mean - CENTRE).T
     pxx, pxy, pyy = precision[:, 0, 0], precision[:, 0, 1], precision[:, 1, 1]
     constant = -0.5 * (pxx * mx**2 + 2 * pxy * mx * my + pyy * my**2)
     constant += -0.5 * np.log(np.linalg.det(covariance)) - np.log(2 * np.pi)
-    coefficients = np.stack([-pxx / 2, -pxy, -pyy / 2, pxx * mx + pxy * my, pxy * mx + pyy * my, constant])
-    yy, xx = np.meshgrid(y - centre, x - centre, indexing="ij")
-    monomials = np.stack([xx**2, xx * yy, yy**2, xx, yy, np.ones_like(xx)], axis=-1)
-    return torch.from_numpy(monomials) @ torch.from_numpy(coefficients)
+    return torch.from_numpy(np.stack([-pxx / 2, -pxy, -pyy / 2, pxx * mx + pxy * my, pxy * mx + pyy * my, constant]))
+
+
+def _monomials(x: Array, y: Array) -> Tensor:
+    # (len(y), len(x), 6)
+    yy, xx = np.meshgrid(y - CENTRE, x - CENTRE, indexing="ij")
+    return torch.from_numpy(np.stack([xx**2, xx * yy, yy**2, xx, yy, np.ones_like(xx)], axis=-1))
