@@ -52,7 +52,7 @@ class Mixture:
     def log_masses(self, policy: Policy, grid: Grid, fine: int = 8) -> Array:
         """(N, N) log of the true probability of each cell [y, x], by `fine`² points a cell."""
         n = grid.resolution
-        points = policy.from_px(Grid(n * fine).actions)
+        points = policy.from_px(grid.subdivide(fine))
         terms = []
         for weight, centre, covariance in zip(self.weights, self.centres, self.covariances, strict=True):
             away = points - centre

@@ -73,6 +73,7 @@ CHECKS = (
     ),
     Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
 )
+SCORE_ATTRS = ("kind", "units", "definition", "parameters", "evaluations_per_step")
 LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
 BY_NAME = {field.name: field for field in FIELDS}
 
@@ -130,9 +131,7 @@ class EpisodeCache:
     def checks(self, method: str) -> dict[str, Array]:
         """(T,) float32 of each check that the method has: `sampling_error`, `level_difference`; {} for most methods."""
         self._score(method)
-        if f"checks/{method}" not in self._file:
-            return {}
-        return {check: self._small(field.name) for check, field in check_fields(method).items()}
+        return {check: self._small(field.name) for check, field in _required_checks(self._file, method).items()}
 
     def score(self, method: str, step: int) -> Array:
         """(N, N) float32 scores [y, x] of one step."""
@@ -204,7 +203,11 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
     if not isinstance(file.get("scores"), h5py.Group):
         raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
     scores = [score_field(name) for name in file["scores"]]
-    checks = [field for name in file["scores"] if f"checks/{name}" in file for field in check_fields(name).values()]
+    for name, dataset in file["scores"].items():
+        lacking = [key for key in SCORE_ATTRS if key not in dataset.attrs]
+        if lacking:
+            raise CacheError(f"{path} lacks the attribute {', '.join(lacking)} of scores/{name}; compute it again")
+    checks = [field for name in file["scores"] for field in _required_checks(file, name).values()]
     for field in (*FIELDS, *scores, *checks):
         dataset = file.get(field.name)
         if not isinstance(dataset, h5py.Dataset):
@@ -229,6 +232,12 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
                 f"{path}: its '{axis}' is not the grid of {n} cells over {ACTION_SPAN:g} px; compute it again"
             )
     return sizes
+
+
+def _required_checks(file: h5py.File, method: str) -> dict[str, Field]:
+    # All where the scores' own attributes promise them, so that one which is gone is damage; else none.
+    promised = _json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
+    return check_fields(method) if promised else {}
 
 
 def busy(path: Path) -> BusyError:

@@ -77,6 +77,7 @@ class CacheWriter:
                 sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
                 for method, score_attrs in scores.items():
                     _create_score(file, method, sizes, score_attrs)
+                file.attrs["schema_version"] = VERSION
                 file["done"][:] = 0
                 _set_attrs(file, {"extending": list(scores)})
         return cls.reopen(path)

@@ -23,7 +23,7 @@ def log_cell_density(mean: Array, covariance: Array, grid: Grid) -> Array:
     underflow, far from every component, the log density at the cell's centre stands for it.
     """
     narrowest = float(np.sqrt(np.linalg.eigvalsh(covariance).min()))
-    order = int(np.clip(1 + np.ceil(1.25 * grid.cell / narrowest), 2, 24))
+    order = int(np.clip(1 + np.ceil(1.25 * grid.cell / narrowest), 2, max(24, 400 // grid.resolution)))
     offsets, weights = leggauss(order)
     axis = (grid.centres[:, None] + offsets * grid.cell / 2).ravel()
     n, weight = grid.resolution, torch.from_numpy(weights / 2)

@@ -52,5 +52,9 @@ class Grid:
     @cached_property
     def actions(self) -> Array:
         """(N, N, 2) the action (x, y) [px] at each cell's centre."""
-        x, y = np.meshgrid(self.centres, self.centres)
-        return np.stack([x, y], axis=-1)
+        return self.subdivide(1)
+
+    def subdivide(self, fine: int) -> Array:
+        """(N·fine, N·fine, 2) centres (x, y) [px] of the squares that `fine`² to a cell make."""
+        points = (np.arange(self.resolution * fine) + 0.5) * self.cell / fine
+        return np.stack(np.meshgrid(points, points), axis=-1)

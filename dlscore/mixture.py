@@ -75,11 +75,11 @@ def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     the data end at 1), and one long step carries that along. At 96 a chunk is still noise to 0.2 % of its variance.
     """
     count = len(policy.alphas_cumprod)
-    first, second = round(0.96 * count), round(0.87 * count)
-    if steps < 2 or not 0 < last < second - steps:
+    first, second = policy.of_hundred(96), policy.of_hundred(87)
+    if not 0 < last < second - steps:
         raise ScorerError(
-            f"--solver-steps {steps} to --noise-timestep {last} is not allowed; choose at least 2 steps and a timestep "
-            f"from 1 to {second - steps - 1}"
+            f"--solver-steps {steps} do not fit between timesteps {second} and {last} of a schedule of {count}; choose "
+            "fewer, or a lower --noise-timestep"
         )
     log_snr = policy.log_snr()
     targets = np.linspace(log_snr[second], log_snr[last], steps)
@@ -87,7 +87,9 @@ def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     for k in range(1, len(lower)):  # integers may fall together where the schedule is coarse
         lower[k] = min(lower[k], lower[k - 1] - 1)
     if lower[-1] != last:
-        raise ScorerError(f"--solver-steps {steps} do not fit between timesteps {second} and {last}; choose fewer")
+        raise ScorerError(
+            f"--solver-steps {steps} do not fit between timesteps {second} and {last} of a schedule of {count}; choose fewer"
+        )
     return [first, *lower]
 
 
@@ -95,45 +97,44 @@ def fast_solver(policy: Policy, timesteps: list[int]) -> Any:
     """DPM-Solver++ of second order (Lu et al. 2022, algorithm 2) from timesteps[0] to timesteps[-1]."""
     from diffusers import DPMSolverMultistepScheduler
 
-    # Tweedie needs ε, and Policy.epsilon gives it whatever the network was trained to predict.
+    # Tweedie needs ε, and Policy.epsilon gives it whatever the network was trained to predict. The betas are handed over,
+    # since the policy's own scheduler knows schedules that this one does not.
+    betas = policy.scheduler.betas.tolist()
     solver = DPMSolverMultistepScheduler.from_config(
-        policy.scheduler.config, algorithm_type="dpmsolver++", solver_order=2, prediction_type="epsilon"
-    )
+        policy.scheduler.config, algorithm_type="dpmsolver++", solver_order=2, prediction_type="epsilon",
+        trained_betas=betas,
+    )  # fmt: skip
     solver.set_timesteps(timesteps=timesteps)
     return solver
 
 
-def own_sampler(policy: Policy, coarse: int, fine: int) -> Any:
-    """The policy's own scheduler; ScorerError where it does not come to the timesteps `coarse` and `fine`."""
+def own_sampler(policy: Policy, levels: tuple[int, int]) -> Any:
+    """The policy's own scheduler; ScorerError where it does not come to both noise levels."""
     scheduler = type(policy.scheduler).from_config(policy.scheduler.config, prediction_type="epsilon")
     scheduler.set_timesteps(policy.policy.diffusion.num_inference_steps)
     visited = [int(t) for t in scheduler.timesteps]
-    for t in (coarse, fine):
+    for t in levels:
         if t not in visited[1:]:
             raise ScorerError(
-                f"timestep {t} is not one that the policy's own sampler comes to, which has {len(visited)} steps; choose "
-                f"--noise-timestep so, or --sampler solver"
+                f"timestep {t} is not one that the policy's own sampler comes to in its {len(visited)} steps; use --sampler "
+                "solver"
             )
     return scheduler
 
 
 @torch.inference_mode()
 def levels(
-    policy: Policy,
-    conditioning: Tensor,
-    noise: Tensor,
-    scheduler: Any,
-    coarse: int,
-    fine: int,
-    chosen: Array,
-    seed: int,
+    policy: Policy, conditioning: Tensor, noise: Tensor, scheduler: Any, at: tuple[int, int], chosen: Array, seed: int
 ) -> tuple[Gaussians, Gaussians]:
-    """The mixtures at t = `coarse` of all chunks and at t = `fine` of the `chosen` ones, for S steps.
+    """The mixtures at the coarse t = at[0] of all chunks and at the fine t = at[1] of the `chosen` ones, for S steps.
 
     `noise` (1, M, H, 2) is where the chunks of every step start. `scheduler` goes from its first timestep through both
     levels; what noise it adds depends on `seed` alone, so a step comes out the same in any company.
     """
-    streams = [torch.Generator().manual_seed(seed) for _ in conditioning]
+    coarse, fine = at
+    # Another seed than the start's: the same would give its numbers once more.
+    state = int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
+    streams = [torch.Generator().manual_seed(state) for _ in conditioning]
     x = noise.expand(len(conditioning), -1, -1, -1)
     first = None
     for t in map(int, scheduler.timesteps):
@@ -163,6 +164,10 @@ def posterior(policy: Policy, conditioning: Tensor, x: Tensor, t: int, epsilon: 
         columns.append((policy.epsilon(moved, t, conditioning)[:, :, now] - base) / step)
     jacobian = torch.stack(columns, dim=-1).cpu().double().numpy()  # [s, m, component of ε, component of x]
     mean = ((x[:, :, now] - sigma * base) / alpha).cpu().double().numpy()
+    if not (np.isfinite(mean).all() and np.isfinite(jacobian).all()):
+        raise ScorerError(
+            f"the network's prediction at timestep {t} is not finite; check the policy's weights and statistics"
+        )
     covariance = (sigma / alpha) ** 2 * (np.eye(2) - sigma * jacobian)
     covariance = (covariance + covariance.swapaxes(-1, -2)) / 2
     values, vectors = np.linalg.eigh(covariance)

@@ -80,4 +80,6 @@ class SigmoidMish(nn.Module):
 
 
 def _is_plain(conv: nn.Conv1d) -> bool:
-    return conv.groups == 1 and conv.dilation == (1,) and conv.padding_mode == "zeros" and conv.padding != "same"
+    return (
+        conv.groups == 1 and conv.dilation == (1,) and conv.padding_mode == "zeros" and isinstance(conv.padding, tuple)
+    )

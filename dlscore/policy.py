@@ -96,6 +96,11 @@ class Policy:
             rows.append(torch.cat(parts, dim=1))
         return torch.cat(rows)
 
+    def of_hundred(self, t: int) -> int:
+        """The timestep of this policy's schedule at the place of t in one of 100."""
+        count = len(self.alphas_cumprod)
+        return max(0, round((t + 1) * count / 100) - 1)  # timestep t is the end of its part of the schedule
+
     def noise_level(self, t: int) -> tuple[float, float]:
         """(α_t, σ_t)."""
         return float(np.sqrt(self.alphas_cumprod[t])), float(np.sqrt(1 - self.alphas_cumprod[t]))

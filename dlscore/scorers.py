@@ -36,6 +36,7 @@ class Scorer(Protocol):
     units: ClassVar[str]
     definition: ClassVar[str]
     checks: ClassVar[tuple[str, ...]]  # names in cache.CHECKS
+    version: ClassVar[int]  # rises when the same settings give other numbers
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
         """Network evaluations a step."""
@@ -58,7 +59,7 @@ class Scores:
 class Likelihood:
     """log p(a | observation) [nats / px²]: the model's density of the current action, marginal over the chunk's rest.
 
-    `samples` chunks are denoised to the noise level `timestep` in `steps` solver steps, and a part of them on to the
+    `samples` chunks are denoised to the noise level `timestep` (of 100) in `steps` solver steps, and a part of them on to the
     finer level; each adds the Gaussian with its posterior mean and covariance (`mixture`), and the two levels are
     joined (`two_levels`). Costs samples · (steps + 3) evaluations and 3 for each chunk of the finer level, whatever the
     grid. `sampler` "solver" starts at Sobol points and goes fast; "policy" is the policy's own sampler with all its
@@ -78,6 +79,7 @@ class Likelihood:
         "of posterior Gaussians (Tweedie) of denoised chunks at two noise levels"
     )
     checks: ClassVar[tuple[str, ...]] = ("sampling_error", "level_difference")
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -87,31 +89,37 @@ class Likelihood:
         _require("--sampler", self.sampler, "solver or policy", self.sampler in ("solver", "policy"))
 
     @property
-    def fine(self) -> tuple[int, int]:
-        """(timestep, chunks) of the finer level."""
-        return max(1, round(0.4 * self.timestep)), min(self.samples, max(32, self.samples // 4))
+    def followed(self) -> int:
+        """How many of the chunks go on to the finer level."""
+        return min(self.samples, max(32, self.samples // 4))
+
+    def levels(self, policy: Policy) -> tuple[int, int]:
+        """The coarse and the fine timestep, of the policy's own schedule."""
+        coarse, fine = policy.of_hundred(self.timestep), policy.of_hundred(round(0.4 * self.timestep))
+        _require("--noise-timestep", self.timestep, f"larger for a schedule of {len(policy.alphas_cumprod)} timesteps",
+                 0 < fine < coarse)  # fmt: skip
+        return coarse, fine
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
-        timestep, count = self.fine
         visited = [int(t) for t in self._scheduler(policy).timesteps]
-        before, between = visited.index(self.timestep), visited.index(timestep) - visited.index(self.timestep) - 1
-        return self.samples * (before + 3) + count * (between + 3)
+        before, fine = (visited.index(t) for t in self.levels(policy))
+        return self.samples * (before + 3) + self.followed * (fine - before - 1 + 3)
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
         import torch
 
         from dlscore import mixture, two_levels
 
-        timestep, count = self.fine
         if self.sampler == "policy":
             shape = (self.samples, policy.horizon, 2)
             noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
         else:
             noise = torch.tensor(mixture.sobol_noise(self.samples, policy.horizon, policy.current, seed))
-        scheduler, chosen = self._scheduler(policy), two_levels.choose(self.samples, count)
+        chosen = two_levels.choose(self.samples, self.followed)
         coarse, fine = mixture.levels(
-            policy, conditioning, noise[None].to(conditioning.device), scheduler, self.timestep, timestep, chosen, seed
-        )
+            policy, conditioning, noise[None].to(conditioning.device), self._scheduler(policy), self.levels(policy),
+            chosen, seed,
+        )  # fmt: skip
         estimates = [two_levels.join(coarse, fine, step, grid) for step in range(len(conditioning))]
         return Scores(
             np.stack([estimate.log_density for estimate in estimates]),
@@ -122,8 +130,9 @@ class Likelihood:
         from dlscore import mixture
 
         if self.sampler == "policy":
-            return mixture.own_sampler(policy, self.timestep, self.fine[0])
-        return mixture.fast_solver(policy, [*mixture.nodes(policy, self.steps, self.timestep), self.fine[0]])
+            return mixture.own_sampler(policy, self.levels(policy))
+        coarse, fine = self.levels(policy)
+        return mixture.fast_solver(policy, [*mixture.nodes(policy, self.steps, coarse), fine])
 
 
 # What `--quality` sets: from the certification (README), the best total variation for about 600, 2,500 and 25,000
@@ -144,6 +153,7 @@ class Distance:
     units: ClassVar[str] = "px"
     definition: ClassVar[str] = "minus the Euclidean distance to the predicted action"
     checks: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
         return 0
@@ -181,6 +191,7 @@ class NoisePrediction:
         "expects around the nearest drawn chunk translated to the cell"
     )
     checks: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         _require("--levels", self.levels, "at least 1", self.levels >= 1)
@@ -191,7 +202,7 @@ class NoisePrediction:
     def timesteps(self, policy: Policy) -> list[int]:
         """The noise levels: midpoints of equal intervals of log SNR, as the nearest timesteps."""
         log_snr = policy.log_snr()
-        low, high = log_snr[self._percent(policy, self.highest)], log_snr[self._percent(policy, self.lowest)]
+        low, high = log_snr[policy.of_hundred(self.highest)], log_snr[policy.of_hundred(self.lowest)]
         middle = low + (np.arange(self.levels) + 0.5) / self.levels * (high - low)
         return [int(np.argmin(np.abs(log_snr - target))) for target in middle]
 
@@ -207,10 +218,10 @@ class NoisePrediction:
         nearest = (away**2).sum(axis=-1).argmin(axis=1)
         started = drawn[nearest] + away[np.arange(len(cells)), nearest][:, None]
         log_snr = policy.log_snr()
-        span = float(np.ptp(log_snr[[self._percent(policy, self.lowest), self._percent(policy, self.highest)]]))
+        span = float(np.ptp(log_snr[[policy.of_hundred(self.lowest), policy.of_hundred(self.highest)]]))
         stream = torch.Generator().manual_seed(seed)
         levels = [(t, torch.randn(drawn.shape[1:], generator=stream)) for t in self.timesteps(policy)]
-        settle = self._percent(policy, self.settle)
+        settle = policy.of_hundred(self.settle)
         alpha, sigma = policy.noise_level(settle)
         total = np.zeros(len(cells))
         for start in range(0, len(cells), policy.batch_size):  # never the whole grid on the device at once
@@ -226,10 +237,6 @@ class NoisePrediction:
                 total[part] += (predicted - noise).square().sum(dim=(2, 3))[0].cpu().double().numpy()
         scores: Array = (-0.5 * span / self.levels * total).reshape(grid.resolution, grid.resolution)
         return scores
-
-    def _percent(self, policy: Policy, timestep: int) -> int:
-        # The three timesteps are those of a schedule of 100; another length has them at the same place.
-        return min(len(policy.alphas_cumprod) - 1, round(timestep * len(policy.alphas_cumprod) / 100))
 
 
 SCORERS: dict[str, type[Any]] = {scorer.name: scorer for scorer in (Likelihood, Distance, NoisePrediction)}
@@ -280,7 +287,7 @@ def describe(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:
         "kind": scorer.kind,
         "units": scorer.units,
         "definition": scorer.definition,
-        "parameters": asdict(scorer),  # type: ignore[call-overload]
+        "parameters": asdict(scorer) | {"version": scorer.version},  # type: ignore[call-overload]
         "checks": list(scorer.checks),
         "evaluations_per_step": scorer.evaluations(policy, grid),
     }

@@ -26,6 +26,7 @@ from dlscore.mixture import Gaussians
 Array = NDArray[Any]
 
 FLOOR = 0.02  # the correction leaves at least this part of the coarse density
+NOTHING = 1e-200  # a probability inside the grid that is none
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Estimate:
 
     `sampling_error` is the standard error: half the total variation between the densities from either half of the
     chunks. `level_difference` is the total variation between the two levels, cross-fitted between the halves
-    (½ Σ sign(D_A) D_B) so that sampling adds nothing to it in the mean; large where narrow modes lie side by side.
+    (½ Σ sign(D_A) D_B) so that sampling adds about nothing to it in the mean; large where narrow modes lie side by side.
     """
 
     log_density: Array
@@ -66,6 +67,8 @@ def join(coarse: Gaussians, fine: Gaussians, step: int, grid: Grid) -> Estimate:
         for k in range(2)
     ]
     mass = np.exp(log_coarse) * grid.cell_area
+    if mass.sum() < NOTHING:  # all of it is far outside the grid: nothing to correct, and nothing to divide by
+        return Estimate(log_coarse, 0.0, 0.0)
     first, second = (mass * ratio for ratio in ratios)
     both = (first + second) / 2
     energy = float((both**2).sum())
@@ -73,7 +76,7 @@ def join(coarse: Gaussians, fine: Gaussians, step: int, grid: Grid) -> Estimate:
     weight = float(np.clip(2 * share - 0.5, 0, 1))
 
     log_corrected = log_coarse + np.log(np.maximum(1 + weight * (ratios[0] + ratios[1]) / 2, FLOOR))
-    expected = mass.sum() + weight * both.sum()
+    expected = max(mass.sum() + weight * both.sum(), FLOOR * mass.sum())
     log_corrected += np.log(expected / (np.exp(log_corrected).sum() * grid.cell_area))
 
     half_masses = [

@@ -79,7 +79,8 @@ def test_more_colours_than_the_palette_holds_are_refused(tmp_path):
 
 def test_extending_keeps_the_finished_file_until_the_end(cache):
     before = cache.read_bytes()
-    with CacheWriter.extend(cache, {"noise_pred": {"kind": "score", "units": "nats", "parameters": {}}}) as writer:
+    attrs = {"kind": "score", "units": "nats", "parameters": {}, "definition": "", "evaluations_per_step": 1}
+    with CacheWriter.extend(cache, {"noise_pred": attrs}) as writer:
         assert writer.extending == ["noise_pred"]
         assert cache.read_bytes() == before
         writer.write(slice(0, 6), {"scores/noise_pred": np.ones((6, 32, 32))})
@@ -129,6 +130,14 @@ def _nan(file):
         (_retype, "'state' is float32"),
         (_reshape, "'expert_action' has 5 along step"),
         (_nan, "not finite"),
+        (
+            lambda file: file["scores/likelihood"].attrs.__delitem__("kind"),
+            "lacks the attribute kind of scores/likelihood",
+        ),
+        (
+            lambda file: file["scores/likelihood"].attrs.__setitem__("checks", '["sampling_error"]'),
+            "no dataset 'checks/likelihood/sampling_error'",
+        ),
     ],
 )
 def test_a_damaged_or_foreign_file_is_named(cache, change, words):

@@ -162,6 +162,63 @@ def test_the_correction_is_dropped_where_it_is_noise_and_kept_where_it_is_not():
     assert np.isfinite(joined.log_density).all()
 
 
+def test_a_mixture_that_is_outside_the_grid_stays_finite():
+    grid = Grid(20)
+
+    def gaussians(centre, count, sigma):
+        centres = np.random.default_rng(0).normal(centre, 5, (1, count, 2))
+        return Gaussians(centres, np.broadcast_to(np.eye(2) * sigma**2, (1, count, 2, 2)))
+
+    for near, far in ((-2000, -2000), (-70, -85), (560, 540)):
+        joined = two_levels.join(gaussians(near, 64, 25), gaussians(far, 32, 12), 0, grid)
+        assert np.isfinite(joined.log_density).all()
+        assert np.exp(joined.log_density).sum() * grid.cell_area <= 1 + 1e-6
+
+
+def test_a_network_that_is_not_finite_is_named():
+    policy = analytic.make_policy(BY_NAME["one"])
+    conditioning = analytic.observe(policy)
+    policy.policy.diffusion.unet.means *= np.nan
+    with pytest.raises(ScorerError, match="is not finite; check the policy's weights"):
+        Likelihood(samples=64).score(policy, conditioning, CHUNKS, Grid(10), 0)
+
+
+@pytest.mark.parametrize("changes", [{"num_train_timesteps": 1000}, {"num_train_timesteps": 50}],
+                         ids=str)  # fmt: skip
+def test_other_schedules_have_the_same_noise_levels(changes):
+    one = BY_NAME["one"]
+    policy, grid = analytic.make_policy(one, **changes), Grid(30)
+    scores = Likelihood().score(policy, analytic.observe(policy), CHUNKS, grid, 0)
+    truth = np.exp(one.log_masses(policy, grid))
+    assert total_variation(np.exp(scores.values[0]) * grid.cell_area, truth) < 0.05
+    assert policy.evaluations == 2496
+    standard = analytic.make_policy(one)
+    for t in (4, 10):
+        ratio = policy.noise_level(policy.of_hundred(t))[1] / standard.noise_level(t)[1]
+        assert ratio == pytest.approx(1, abs=0.2)
+
+
+def test_a_schedule_that_the_solver_does_not_know_is_handed_over():
+    policy = analytic.make_policy(BY_NAME["one"], beta_schedule="sigmoid")
+    solver = mixture.fast_solver(policy, [*mixture.nodes(policy, 6, 10), 4])
+    np.testing.assert_allclose(solver.alphas_cumprod, policy.alphas_cumprod, rtol=1e-5)
+
+
+def test_a_schedule_that_is_too_short_is_refused():
+    policy = analytic.make_policy(BY_NAME["one"], num_train_timesteps=8)
+    with pytest.raises(ScorerError, match="noise-timestep 10 is not allowed; it must be larger for a schedule of 8"):
+        Likelihood().evaluations(policy, Grid(10))
+
+
+@pytest.mark.parametrize("resolution", [2, 4, 10])
+def test_cells_are_integrated_wherever_a_narrow_mode_lies(resolution):
+    grid = Grid(resolution)
+    for offset in np.linspace(-0.45, 0.45, 7):
+        mean = np.full((1, 2), grid.centres[1]) + offset * grid.cell
+        masses = np.exp(two_levels.log_cell_density(mean, np.eye(2)[None] * 4.0, grid)) * grid.cell_area
+        assert masses.sum() == pytest.approx(1, abs=0.01)
+
+
 def test_cells_are_integrated():
     # One component a tenth of a cell wide, in the middle of a cell: all its mass is in that cell.
     grid = Grid(16)
@@ -216,7 +273,7 @@ def test_impossible_settings_are_refused(settings):
 
 
 def test_a_timestep_beyond_the_schedule_is_refused(policy):
-    with pytest.raises(ScorerError, match="noise-timestep 95"):
+    with pytest.raises(ScorerError, match="do not fit between timesteps 87 and 95"):
         mixture.nodes(policy, 7, 95)
 
 

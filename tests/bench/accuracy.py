@@ -1,7 +1,7 @@
 """`likelihood` on a real network, against the policy's own sampler: total variation at ten varied steps.
 
-The reference is 16,384 chunks of the policy's own sampler with all its steps, smoothed with the same kernel (the posterior
-Gaussians at the same two noise levels): `Likelihood(samples=16384, sampler="policy")`. It takes 1.5 million network
+The reference is 16,384 chunks of the policy's own sampler with all its steps, smoothed with the same kernel as at the
+standard quality (the posterior Gaussians at its two noise levels), `Likelihood(samples=16384, sampler="policy")`: 1.5 million
 evaluations a step; each is kept in --cache, so that an interrupted run goes on. Run by `make bench-accuracy`.
 """
 
@@ -49,11 +49,14 @@ def main() -> None:
 
         wanted = replace(Likelihood(), samples=options.samples, sampler="policy")
         # The name says what the reference depends on.
-        name = f"{policy.fingerprint[:12]}_{index}_{step}_{wanted.samples}_{wanted.timestep}_{wanted.fine[0]}_{grid.resolution}"
+        numbers = (index, step, wanted.samples, *wanted.levels(policy), grid.resolution)
+        name = f"{policy.fingerprint[:12]}_" + "_".join(map(str, numbers))
         kept = options.cache / f"{name}.npy"
         if not kept.exists():
             began = time.monotonic()
-            np.save(kept, density(wanted, 12345)[0])
+            draft = kept.with_suffix(".draft.npy")
+            np.save(draft, density(wanted, 12345)[0])
+            draft.replace(kept)
             print(f"reference of episode {index} step {step}: {time.monotonic() - began:.0f} s", flush=True)
         reference = np.load(kept)
         row = {"episode": index, "step": step}

@@ -21,6 +21,10 @@ ENTRIES = {
 }
 
 
+def finite(result) -> dict:
+    return {key: None if value != value else value for key, value in vars(result).items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
@@ -34,9 +38,7 @@ def main() -> None:
     rows = summarise(results, ENTRIES)
     print(format_table(rows))
     if options.json:
-        options.json.write_text(
-            json.dumps({"rows": rows, "results": [vars(result) for result in results]}, indent=1) + "\n"
-        )
+        options.json.write_text(json.dumps({"rows": rows, "results": list(map(finite, results))}, indent=1) + "\n")
     if options.figure:
         draw(options.figure, ENTRIES, [m for m in mixtures if m.name in SHOWN])
 

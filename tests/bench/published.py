@@ -85,7 +85,7 @@ class SampleDensity:
         else:
             covariance = np.cov(drawn.T) * len(drawn) ** (-1 / 3)
         fine = 4  # points a side of a cell
-        away = policy.from_px(Grid(grid.resolution * fine).actions)[..., None, :] - drawn
+        away = policy.from_px(grid.subdivide(fine))[..., None, :] - drawn
         power = np.einsum("yxmi,ij,yxmj->yxm", away, np.linalg.inv(covariance), away)
         log_density = logsumexp(-0.5 * power, axis=-1) - np.log(len(drawn))
         log_density -= 0.5 * np.log(np.linalg.det(2 * np.pi * covariance)) + np.log(policy.px_per_unit.prod())
@@ -93,7 +93,14 @@ class SampleDensity:
         return Scores(logsumexp(log_density.reshape(n, fine, n, fine), axis=(1, 3))[None] - 2 * np.log(fine))
 
 
+@torch.inference_mode()
 def draw(policy: Policy, conditioning: Any, count: int, seed: int) -> np.ndarray:
     """(count, H, 2) chunks of the policy's own sampler, normalised units."""
-    seeds = [[seed * 1_000_000 + k for k in range(count)]]
-    return policy.sample(conditioning, seeds)[0].cpu().double().numpy()
+    stream = torch.Generator(policy.device).manual_seed(seed)
+    chunks = []
+    for start in range(0, count, policy.batch_size):
+        size = min(policy.batch_size, count - start)
+        given = conditioning.expand(size, -1)
+        chunks.append(policy.policy.diffusion.conditional_sample(size, global_cond=given, generator=stream))
+        policy.evaluations += size * policy.policy.diffusion.num_inference_steps
+    return torch.cat(chunks).cpu().double().numpy()

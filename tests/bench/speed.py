@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlscore import network
 from dlscore.compute import BLOCK
 from dlscore.grid import Grid
-from dlscore.policy import Policy, pick_device
+from dlscore.policy import BATCH_SIZES, Policy, pick_device
 from dlscore.scorers import Likelihood
 
 LEROBOT = "LeRobot's"
@@ -34,7 +34,7 @@ SIZES = {"demo": (64, 128, 256), "full": (512, 1024, 2048)}
 STATE, ENVIRONMENT = "observation.state", "observation.environment_state"
 
 
-def make_policy(size: str, device: str, batch_size: int = 256) -> Policy:
+def make_policy(size: str, device: str, batch_size: int | None = None) -> Policy:
     """A policy of random weights; the time does not depend on them."""
     config = DiffusionConfig(
         n_obs_steps=2, horizon=16, n_action_steps=8, down_dims=SIZES[size], use_film_scale_modulation=True,
@@ -54,7 +54,7 @@ def make_policy(size: str, device: str, batch_size: int = 256) -> Policy:
     if device == "cpu":
         network.accelerate(policy.diffusion.unet)
     return Policy(policy, *processors, name=size, revision="", fingerprint="", device=torch.device(device),
-                  batch_size=batch_size)  # fmt: skip
+                  batch_size=batch_size or BATCH_SIZES.get(device, 2048))  # fmt: skip
 
 
 def interleave(functions: dict, repeats: int, synchronize, warm: bool = True) -> dict:
@@ -223,7 +223,8 @@ def main() -> None:
     device = pick_device(options.device)
     if options.child:
         return child(options.child[0], int(options.child[1]), device)
-    synchronize = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
+    kind = device.split(":")[0]
+    synchronize = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(kind, lambda: None)
     name = torch.cuda.get_device_name() if device.startswith("cuda") else f"{torch.get_num_threads()} threads"
     print(f"torch {torch.__version__}, {device}, {name}, {torch.backends.cpu.get_cpu_capability()}")
     report = {
@@ -234,8 +235,11 @@ def main() -> None:
             "demo": step("demo", device, 500, options.repeats, synchronize),
             "full": step("full", device, options.cells, 1, synchronize),
         },
-        "memory": memory(device),
     }
+    if kind == "cuda" or Path("/proc/self/clear_refs").exists():
+        report["memory"] = memory(device)
+    else:
+        print("\npeak memory is measured on Linux or CUDA only")
     if options.json:
         options.json.write_text(json.dumps(report, indent=1) + "\n")
 
