@@ -132,7 +132,7 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
-certify: $(READY)  ## every score, and the published ones, against policies whose density is known (20 minutes)
+certify: $(READY)  ## every score, and the published ones, against policies whose density is known (10 minutes)
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/certify.py --json $(OUTPUTS)/certification.json --figure $(OUTPUTS)/certification.png
 
@@ -144,7 +144,7 @@ bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/accuracy.py --json $(OUTPUTS)/accuracy.json
 
-bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (15 minutes)
+bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (5 minutes)
 	$(BIN)/python tests/bench/budget.py
 
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
