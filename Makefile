@@ -30,7 +30,7 @@ LOCK  := requirements.lock
 
 help:  ## print this help
 	@printf 'dlscore: what does a Diffusion Policy think of every action in PushT?\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nSettings (make render NAME=value): POLICY DATASET EPISODE METHOD RESOLUTION COLORMAP STEPS DEVICE\n'
 	@printf '  SCORE_FLAGS RENDER_FLAGS CACHE OUTPUTS; EPISODE="0 1 2" makes several, -j2 two at a time\n'
 
