@@ -75,12 +75,12 @@ class MixtureNoise(nn.Module):
     def __init__(self, mixture: Mixture, alphas_cumprod: Tensor) -> None:
         super().__init__()
         self.anchor = nn.Parameter(torch.zeros(1))  # LeRobot asks the module's parameters for device and dtype
-        over_time, self.over_time = np.linalg.eigh(mixture.correlation)
+        over_time, time = np.linalg.eigh(mixture.correlation)
         in_plane, plane = np.linalg.eigh(mixture.covariances)
         self.plane = torch.tensor(plane)  # (K, 2, 2)
-        self.time = torch.tensor(self.over_time)  # (H, H)
+        self.time = torch.tensor(time)  # (H, H)
         self.spread = torch.tensor(over_time[:, None] * in_plane[:, None, :])  # (K, H, 2) eigenvalues of R ⊗ S_k
-        self.means = torch.tensor(np.einsum("hj,khc,kcd->kjd", self.over_time, mixture.chunks, plane))
+        self.means = torch.tensor(np.einsum("hj,khc,kcd->kjd", time, mixture.chunks, plane))
         self.log_weights = torch.tensor(np.log(mixture.weights))
         self.alphas_cumprod = alphas_cumprod.double()
         self.calls: list[int] = []

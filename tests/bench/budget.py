@@ -5,15 +5,14 @@ taken. Run by `make bench-budget`; tests/bench/README.md has what came out.
 """
 
 import argparse
-import time
-from contextlib import contextmanager
+from contextlib import nullcontext
 from unittest import mock
 
 import numpy as np
 import torch
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionConditionalUnet1d
 from scipy.fft import idct
-from speed import make_policy
+from speed import interleave, make_policy
 from torch.func import jvp
 
 from dlscore import analytic, mixture, two_levels
@@ -62,16 +61,6 @@ def exact_posterior(policy, conditioning, x, t, epsilon):
     return mixture.Gaussians(policy.to_px(mean), covariance * np.outer(policy.px_per_unit, policy.px_per_unit))
 
 
-@contextmanager
-def patched(changes):
-    with (
-        mock.patch.multiple(mixture, **changes)
-        if changes
-        else mock.patch.object(mixture, "DIFFERENCE", mixture.DIFFERENCE)
-    ):
-        yield
-
-
 VARIANTS = [
     ("as it is", Likelihood(), {}, False),
     ("independent noise", Likelihood(), {"sobol_noise": independent}, False),
@@ -90,23 +79,16 @@ def time_jacobian() -> None:
     policy = make_policy("demo", "cpu")
     plain = DiffusionConditionalUnet1d(policy.config, 36).eval()
     x, given, t = torch.randn(1, 256, 16, 2), torch.randn(1, 36), torch.tensor([8])
-    times: dict[str, list[float]] = {
-        "differences": [],
-        "differences, LeRobot's module": [],
-        "jvp, LeRobot's module": [],
+    functions = {
+        "differences": lambda: [policy.epsilon(x, 8, given) for _ in range(2)],
+        "differences, LeRobot's module": lambda: [plain(x[0], t, given) for _ in range(2)],
+        "jvp, LeRobot's module": lambda: [
+            jvp(lambda v: plain(v, t, given), (x[0],), (torch.ones_like(x[0]),)) for _ in range(2)
+        ],
     }
-    for _ in range(7):
-        began = time.perf_counter()
-        [policy.epsilon(x, 8, given) for _ in range(2)]
-        times["differences"].append(time.perf_counter() - began)
-        with torch.no_grad():
-            began = time.perf_counter()
-            [plain(x[0], t, given) for _ in range(2)]
-            times["differences, LeRobot's module"].append(time.perf_counter() - began)
-            began = time.perf_counter()
-            [jvp(lambda v: plain(v, t, given), (x[0],), (torch.ones_like(x[0]),)) for _ in range(2)]
-            times["jvp, LeRobot's module"].append(time.perf_counter() - began)
-    print("seconds for 256 chunks:", {name: round(float(np.median(each)), 3) for name, each in times.items()})
+    with torch.no_grad():
+        seconds = interleave(functions, 7, lambda: None)
+    print("seconds for 256 chunks:", {name: round(each, 3) for name, each in seconds.items()})
 
 
 def main() -> None:
@@ -118,7 +100,8 @@ def main() -> None:
     for name, scorer, changes, single in VARIANTS:
         if options.choice not in name:
             continue
-        with patched(changes), mock.patch.object(two_levels, "join", one_level if single else two_levels.join):
+        patched = mock.patch.multiple(mixture, **changes) if changes else nullcontext()
+        with patched, mock.patch.object(two_levels, "join", one_level if single else two_levels.join):
             (row,) = summarise(
                 certify({name: scorer}, mixtures=analytic.MIXTURES, seeds=range(options.seeds)), {name: scorer}
             )
