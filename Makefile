@@ -147,6 +147,10 @@ bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks
 bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (5 minutes)
 	$(BIN)/python tests/bench/budget.py
 
+bench-pose: $(READY)  ## the block's pose from pictures, and the drift of replays, on HUMAN (4 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/pose.py --source $(HUMAN) --json $(OUTPUTS)/pose.json
+
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
 
@@ -176,4 +180,4 @@ clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
 .PHONY: help setup cache render demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
-    bench-budget bench-alternatives lock demo-policy demo-data clean FORCE
+    bench-budget bench-pose bench-alternatives lock demo-policy demo-data clean FORCE

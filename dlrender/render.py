@@ -15,7 +15,7 @@ from dlrender.heatmap import Norm, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Overlay
 from dlrender.video import mp4, whole_file
 from dlscore import __version__
-from dlscore.cache import EpisodeCache, read_episode
+from dlscore.cache import EpisodeCache, largest_drift, read_episode
 from dlscore.folders import check_writable
 
 STILLS = (".png", ".pdf", ".svg")
@@ -213,8 +213,7 @@ def _describe(episode: EpisodeCache, method: str, style: Style, names: Sequence[
                      "git_revision", "identity", "pose_source", "predicted_action_is", "created_at")
         if name in episode.attrs
     }  # fmt: skip
-    agent, block, angle = (float(value) for value in episode.drift.max(axis=0))
-    run["largest_drift"] = {"agent_px": agent, "block_px": block, "block_rad": angle}
+    run["largest_drift"] = largest_drift(episode)
     return {
         "run": {**run, "cache": str(episode.path), "steps": episode.steps, "resolution": episode.grid.resolution},
         "score": episode.score_attrs(method),

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
+from dlscore.diffusion import Policy
 from dlscore.grid import Grid
-from dlscore.policy import Policy
 
 Array = NDArray[Any]
 

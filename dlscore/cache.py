@@ -23,7 +23,7 @@ from dlscore.grid import ACTION_SPAN, RESOLUTIONS, Grid
 
 Array = NDArray[Any]
 
-SCHEMA, VERSION = "dlscore-cache", "1.1"
+SCHEMA, VERSION = "dlscore-cache", "1.2"
 CANVAS = 512  # px, side of a frame
 MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
 
@@ -49,7 +49,7 @@ class Field:
 
 
 # Lengths of the dimensions that every file shares; the others (step, x, y, sample, horizon) are the episode's own.
-FIXED = {"xy": 2, "pose": 5, "drift_part": 3, "row": CANVAS, "column": CANVAS, "colour": 256, "rgb": 3}
+FIXED = {"xy": 2, "pose": 5, "row": CANVAS, "column": CANVAS, "colour": 256, "rgb": 3}
 COORDINATES = {"time": "step", "x": "x", "y": "y"}  # dimension scales that carry values
 
 FIELDS = (
@@ -60,7 +60,9 @@ FIELDS = (
     Field("predicted_chunks", ("step", "sample", "horizon", "xy"), "f4", "px", "action chunks drawn from the policy"),
     Field("expert_action", ("step", "xy"), "f4", "px", "the expert's action (x, y)"),
     Field("state", ("step", "pose"), "f8", "px, px, px, px, rad", "agent x, y, block x, y, angle as replayed"),
-    Field("drift", ("step", "drift_part"), "f4", "px, px, rad", "replay minus record: agent, block, block angle"),
+    Field(
+        "drift", ("step", "drift_part"), "f4", "see the attribute parts", "replay against record, absolute difference"
+    ),
     Field("frames/index", ("step", "row", "column"), "u1", "1", "environment frame as indices into the palette", 4),
     Field("frames/palette", ("colour", "rgb"), "u1", "1", "colours of the frames"),
     Field("done", ("step",), "u1", "1", "1 where a step is whole"),
@@ -75,6 +77,8 @@ CHECKS = (
 )
 SCORE_ATTRS = ("kind", "units", "definition", "parameters", "evaluations_per_step")
 LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
+# What `drift` may compare, and in what; a file names those that its record had. Files of schema 1.0 and 1.1 have three.
+DRIFT_UNITS = {"agent_px": "px", "block_px": "px", "block_rad": "rad", "picture": "1/255"}
 BY_NAME = {field.name: field for field in FIELDS}
 
 
@@ -87,6 +91,26 @@ def check_fields(method: str) -> dict[str, Field]:
     """The fields of a method's checks, by the last part of their name."""
     named = {field.name.split("/")[-1]: field for field in CHECKS}
     return {check: replace(field, name=field.name.format(method=method)) for check, field in named.items()}
+
+
+def drift_parts(file: h5py.File) -> tuple[str, ...]:
+    """Names of the columns of `drift`."""
+    parts = _json_or_text(file["drift"].attrs.get("parts", json.dumps(list(DRIFT_UNITS)[:3])))
+    return tuple(parts)
+
+
+def largest_drift(episode: EpisodeCache) -> dict[str, float]:
+    """The largest of each part of the drift over the steps that are done; {} if none is."""
+    if not episode.done.any():
+        return {}
+    return dict(zip(episode.drift_parts, (float(v) for v in episode.drift[episode.done].max(axis=0)), strict=True))
+
+
+def format_drift(drift: Mapping[str, float]) -> str:
+    """`agent 0.1 px, block 0.2 px, …`, as users read it."""
+    return ", ".join(
+        f"{part.rpartition('_')[0] or part} {value:.2g} {DRIFT_UNITS[part]}" for part, value in drift.items()
+    )
 
 
 def part_path(path: Path) -> Path:
@@ -116,6 +140,7 @@ class EpisodeCache:
         self.predicted_chunks = self._small("predicted_chunks")
         self.state = self._small("state")
         self.drift = self._small("drift")
+        self.drift_parts = drift_parts(file)
         self._palette = np.asarray(file["frames/palette"][:])
 
     @property
@@ -226,6 +251,9 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
     n = sizes["x"]
     if sizes["y"] != n or not RESOLUTIONS[0] <= n <= RESOLUTIONS[1] or sizes["step"] > MAX_STEPS:
         raise CacheError(f"{path} is damaged ({sizes['step']} steps of {sizes['y']} × {n} cells); compute it again")
+    parts = drift_parts(file)
+    if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
+        raise CacheError(f"{path} is damaged (drift of {sizes['drift_part']} parts {parts}); compute it again")
     for axis in ("x", "y"):
         if not np.allclose(file[axis][:], Grid(n).centres, atol=1e-6 * ACTION_SPAN):
             raise CacheError(

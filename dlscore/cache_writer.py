@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -56,13 +56,16 @@ class CacheWriter:
         grid: Grid,
         samples: int,
         horizon: int,
+        drift_parts: Sequence[str],
         scores: Mapping[str, Mapping[str, Any]],
         attrs: Mapping[str, Any],
     ) -> Self:
         """Start `path` anew: `scores` gives each method's attributes, `attrs` those of the file (JSON-able)."""
-        sizes = {"step": len(time), "x": grid.resolution, "y": grid.resolution, "sample": samples, "horizon": horizon}
+        sizes = {"step": len(time), "x": grid.resolution, "y": grid.resolution, "sample": samples, "horizon": horizon,
+                 "drift_part": len(drift_parts)}  # fmt: skip
         with _draft(path) as draft, h5py.File(draft, "w") as file:
             _lay_out(file, sizes | FIXED, attrs)
+            file["drift"].attrs["parts"] = json.dumps(list(drift_parts))
             file["time"][:], file["x"][:], file["y"][:] = time, grid.centres, grid.centres
             for method, score_attrs in scores.items():
                 _create_score(file, method, sizes, score_attrs)

@@ -35,6 +35,19 @@ def compute(
     replay: Annotated[
         str, typer.Option(help="actions: replay them; states: set each recorded state.", rich_help_panel=DATA)
     ] = "actions",
+    observations: Annotated[
+        str, typer.Option(help="What the policy sees: recorded, or replayed by gym-pusht.", rich_help_panel=DATA)
+    ] = "recorded",
+    block_pose: Annotated[
+        str,
+        typer.Option(
+            help="Where the block's pose is from: state, keypoints, sister, image; auto: the first that can.",
+            rich_help_panel=DATA,
+        ),
+    ] = "auto",
+    rename_map: Annotated[
+        str, typer.Option(help="JSON from the data set's names to the policy's.", rich_help_panel=DATA)
+    ] = "",
     scoring_method: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +114,9 @@ def compute(
         chunks=chunks,
         seed=seed,
         replay=replay,
+        observations=observations,
+        block_pose=block_pose,
+        rename_map=rename_map,
         device=device,
         batch_size=batch_size,
         output_dir=output_dir,
@@ -109,6 +125,7 @@ def compute(
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
     policy, source, indices, settings = prepare(request)
 
+    from dlscore.cache import format_drift
     from dlscore.compute import compute_episode
     from dlscore.info import format_checks, read_checks
     from dlscore.plan import episode_path, plan_episode
@@ -127,8 +144,8 @@ def compute(
             checks = read_checks(path)
             row = {**vars(outcome), "path": str(path), "warning": outcome.warning, "checks": checks}
             line = (
-                f"{path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift agent "
-                f"{outcome.drift[0]:.2g} px, block {outcome.drift[1]:.2g} px, {outcome.drift[2]:.2g} rad"
+                f"{path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift "
+                f"{format_drift(outcome.drift)}; the block's pose from {outcome.pose_source}"
             )
             line += "".join(f"\n  {name}: {format_checks(each, outcome.steps)}" for name, each in checks.items())
             if outcome.warning:

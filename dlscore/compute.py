@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlscore import provenance
-from dlscore.cache import CacheError, read_episode
+from dlscore.cache import CacheError, largest_drift, read_episode
 from dlscore.cache_writer import CacheWriter
-from dlscore.episodes import Episode, Source
+from dlscore.diffusion import Policy
+from dlscore.episode import Episode
+from dlscore.episodes import Source
 from dlscore.grid import Grid
-from dlscore.plan import Settings, count_steps, inspect, make_identity
-from dlscore.policy import Policy
-from dlscore.replay import DRIFT_LIMIT, Step, replay
+from dlscore.plan import Settings, count_steps, inspect, load_episode, make_identity
+from dlscore.replay import DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, Step, drift_parts, replay
 from dlscore.scorers import describe, make_scorers
 
 Array = NDArray[Any]
@@ -39,17 +40,27 @@ class Outcome:
     steps: int
     seconds: float
     evaluations: int
-    drift: tuple[float, float, float]  # the largest of each: agent px, block px, block angle rad
+    pose_source: str
+    drift: dict[str, float]  # the largest of each part of the replay's difference from the record
 
     @property
     def warning(self) -> str:
         """What a user should know about the replay, or ""."""
-        if max(self.drift[:2]) <= DRIFT_LIMIT:
-            return ""
+        return drift_warning(self.episode, self.drift)
+
+
+def drift_warning(episode: int, drift: Mapping[str, float]) -> str:
+    """What a user should know about the replay, or ""."""
+    px = max(drift["agent_px"], drift.get("block_px", 0.0))
+    remedy = "--replay states sets the recorded state at each step"
+    if px > DRIFT_LIMIT:
+        return f"episode {episode}: the replay drifts {px:.1f} px from the record (limit {DRIFT_LIMIT:g}); {remedy}"
+    if "block_px" not in drift and drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
         return (
-            f"episode {self.episode}: the replay drifts {max(self.drift[:2]):.1f} px from the record (limit "
-            f"{DRIFT_LIMIT:g}); --replay states sets the recorded state at each step"
+            f"episode {episode}: the replayed picture differs by {drift['picture']:.1f}/255 from the recorded one (limit "
+            f"{PICTURE_DRIFT_LIMIT:g}), so the block is elsewhere; {remedy}"
         )
+    return ""
 
 
 def compute_episode(
@@ -71,7 +82,7 @@ def compute_episode(
     began = time.monotonic()
     grid = Grid(settings.resolution)
     scorers = make_scorers(settings.methods)
-    episode = source.load(index, policy.inputs)
+    episode = load_episode(policy, source, index, settings)
     steps = count_steps(episode, settings)
     identity = make_identity(policy, episode, settings, steps)
     described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
@@ -82,7 +93,8 @@ def compute_episode(
             "keeps both"
         )
     if state == "current" and not force:
-        return Outcome(path, index, "current", steps, 0.0, 0, _largest_drift(path))
+        with read_episode(path) as cache:
+            return Outcome(path, index, "current", steps, 0.0, 0, episode.pose_source, largest_drift(cache))
     if state == "lacking" and not force:
         with read_episode(path) as cache:
             lacking = {name: values for name, values in described.items() if name not in cache.methods}
@@ -96,6 +108,7 @@ def compute_episode(
             grid=grid,
             samples=settings.chunks,
             horizon=policy.horizon,
+            drift_parts=drift_parts(episode),
             scores=described,
             attrs=_attributes(policy, source, episode, identity, settings),
         )
@@ -124,9 +137,10 @@ def compute_episode(
             }
             writer.write(rows, arrays, cost)
             progress(rows.stop, steps)
-        agent, block, angle = (float(value) for value in writer.read("drift", slice(None)).max(axis=0))
+        worst = writer.read("drift", slice(None)).max(axis=0)
+        drift = dict(zip(drift_parts(episode), (float(value) for value in worst), strict=True))
         seconds = time.monotonic() - began
-        outcome = Outcome(path, index, state, steps, seconds, policy.evaluations, (agent, block, angle))
+        outcome = Outcome(path, index, state, steps, seconds, policy.evaluations, episode.pose_source, drift)
         writer.finish({"drift_warning": outcome.warning})
     return outcome
 
@@ -180,7 +194,9 @@ def _attributes(
         "identity": dict(identity),
         "key": provenance.settings_key(identity),
         "pose_source": episode.pose_source,
-        "observations": "recorded",
+        "pose_note": episode.pose_note,
+        "observations": settings.observations,
+        "replay": settings.replay,
         "drift_limit_px": DRIFT_LIMIT,
         "current_action_index": policy.current,
         "predicted_action_is": (
@@ -189,9 +205,3 @@ def _attributes(
             "random stream of its own from (seed, episode, step, sample)"
         ),
     }
-
-
-def _largest_drift(path: Path) -> tuple[float, float, float]:
-    with read_episode(path) as cache:
-        agent, block, angle = (float(value) for value in cache.drift.max(axis=0))
-    return agent, block, angle

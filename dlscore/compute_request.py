@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlscore.episodes import DatasetError, Source, open_source
+from dlscore.checkpoint_config import read_config, read_rename_map
+from dlscore.episode import DatasetError
+from dlscore.episodes import Source, open_source
 from dlscore.errors import UserError
 from dlscore.folders import check_writable
 from dlscore.grid import Grid
+from dlscore.hub import policy_folder
 from dlscore.plan import Settings, check_inputs
 from dlscore.replay import MODES, ReplayError
 from dlscore.scorers import make_scorers
 
 if TYPE_CHECKING:
-    from dlscore.policy import Policy
+    from dlscore.diffusion import Policy
+
+
+OBSERVATIONS = ("recorded", "replayed")
 
 
 class RequestError(UserError):
@@ -42,6 +49,9 @@ class Request:
     chunks: int = 8
     seed: int = 0
     replay: str = "actions"
+    observations: str = "recorded"
+    block_pose: str = "auto"
+    rename_map: str = ""
     device: str = "auto"
     batch_size: int | None = None
     output_dir: Path = Path("data/cache")
@@ -55,22 +65,58 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
     Grid(request.resolution)
     if request.replay not in MODES:
         raise ReplayError(f"--replay {request.replay} does not exist; choose from {', '.join(MODES)}")
+    if request.observations not in OBSERVATIONS:
+        raise RequestError(
+            f"--observations {request.observations} does not exist; choose from {', '.join(OBSERVATIONS)}"
+        )
+    rename = parse_rename_map(request.rename_map)
     check_writable(request.output_dir, RequestError)
-    source = open_source(request.dataset_repo_id, request.dataset_root, request.dataset_revision)
+
+    def check_config(folder: Path) -> None:  # before its weights are fetched, and before torch is imported
+        read_config(folder, request.policy_path)
+
+    folder, _ = policy_folder(request.policy_path, request.policy_revision, check_config)
+    source = open_source(
+        request.dataset_repo_id,
+        request.dataset_root,
+        request.dataset_revision,
+        rename=rename,
+        optional_rename=read_rename_map(folder),
+        block_pose=request.block_pose,
+        every_step=request.replay == "states",
+    )
     indices = parse_episodes(request.episodes, len(source), source.name)
-
-    from dlscore.hub import policy_folder
-
-    policy_folder(request.policy_path, request.policy_revision)  # before torch is imported
 
     from dlscore.policy import load_policy
 
     policy = load_policy(
         request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
     )
-    check_inputs(policy, source)
-    settings = Settings(methods, request.resolution, request.max_steps, request.chunks, request.seed, request.replay)
+    check_inputs(policy, source, request.observations)
+    settings = Settings(
+        methods,
+        request.resolution,
+        request.max_steps,
+        request.chunks,
+        request.seed,
+        request.replay,
+        request.observations,
+    )
     return policy, source, indices, settings
+
+
+def parse_rename_map(text: str) -> dict[str, str]:
+    """The data set's names -> the policy's, from JSON as LeRobot's --rename_map takes it; RequestError if it is none."""
+    try:
+        names = json.loads(text or "{}")
+    except ValueError:
+        names = None
+    if not isinstance(names, dict) or not all(isinstance(new, str) for new in names.values()):
+        raise RequestError(
+            f"--rename-map {text!r} is not understood; write JSON from the data set's names to the policy's, such as "
+            '\'{"observation.images.top": "observation.image"}\''
+        )
+    return names
 
 
 def parse_episodes(text: str, count: int, name: str = "the data set") -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +11,53 @@ from dlscore.errors import UserError
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 ASK_SECONDS = 5.0  # how long the hub may take to say whether a repository exists
+DATASET_TAG = "v3.0"  # LeRobot tags the revision of a data set that is of this format, and fetches that one
+
+POLICY_FILES = ["model.safetensors", "policy_preprocessor*", "policy_postprocessor*"]
 
 
 class HubError(UserError):
     """A hub id that is neither cached nor reachable."""
 
 
-def policy_folder(path_or_id: str, revision: str | None = None) -> tuple[Path, str]:
-    """(folder, resolved revision) of a checkpoint: a folder as it is, or a hub id from the cache or the hub."""
+def policy_folder(
+    path_or_id: str, revision: str | None = None, check: Callable[[Path], object] = lambda folder: None
+) -> tuple[Path, str]:
+    """(folder, resolved revision) of a checkpoint: a folder, that of a training run, or a hub id.
+
+    `check` is called with the folder when it holds config.json, before the weights are fetched.
+    """
     folder = Path(path_or_id)
     if folder.exists():
-        if not (folder / "config.json").is_file():
-            raise HubError(f"policy folder {folder} has no config.json; give the folder that save_pretrained wrote")
-        return folder, "local"
+        found, below = _in_training_run(folder)
+        check(found)
+        return found, f"local {below}".strip()
     if not HUB_ID.fullmatch(path_or_id):
         raise HubError(f"policy {path_or_id} is neither a folder nor a hub id such as lerobot/diffusion_pusht")
-    found = _snapshot(path_or_id, revision, "model", ["*.json", "*.safetensors"], "config.json")
+    check(_snapshot(path_or_id, [revision], "model", ["config.json"], ["config.json"]))
+    found = _snapshot(path_or_id, [revision], "model", ["config.json", *POLICY_FILES], ["model.safetensors"])
     return found, found.name
 
 
-def dataset_folder(repo_id: str, revision: str | None = None) -> tuple[Path, str]:
-    """(folder, resolved revision) of a LeRobotDataset on the hub, or of its copy under HF_LEROBOT_HOME."""
+def _in_training_run(folder: Path) -> tuple[Path, str]:
+    # LeRobot writes <run>/checkpoints/<step>/pretrained_model, and a link <run>/checkpoints/last.
+    if (folder / "config.json").is_file():
+        return folder, ""
+    base = folder.resolve()
+    root = base / "checkpoints" if (base / "checkpoints").is_dir() else base
+    numbered = sorted((path for path in root.glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
+    for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
+        model = candidate / "pretrained_model"
+        if (model / "config.json").is_file():
+            return model, str(model.relative_to(base) if model.is_relative_to(base) else model.name)
+    raise HubError(
+        f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "
+        "save_pretrained wrote, or that of a training run"
+    )
+
+
+def dataset_folder(repo_id: str, revision: str | None = None, *, ask: bool = True) -> tuple[Path, str]:
+    """(folder, resolved revision) of a data set: its copy under HF_LEROBOT_HOME, a cached snapshot, or the hub's."""
     from lerobot.utils.constants import HF_LEROBOT_HOME, HF_LEROBOT_HUB_CACHE
 
     local = Path(HF_LEROBOT_HOME) / repo_id
@@ -38,29 +65,43 @@ def dataset_folder(repo_id: str, revision: str | None = None) -> tuple[Path, str
         return local, "local"
     if not HUB_ID.fullmatch(repo_id):
         raise HubError(f"data set {repo_id} is no hub id such as lerobot/pusht; for a folder use --dataset-root")
-    found = _snapshot(repo_id, revision, "dataset", None, "meta/info.json", cache=Path(HF_LEROBOT_HUB_CACHE))
+    revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
+    found = _snapshot(repo_id, revisions, "dataset", None, ["meta/info.json", "data"], Path(HF_LEROBOT_HUB_CACHE), ask)
     return found, found.name
 
 
 def _snapshot(
-    repo_id: str, revision: str | None, kind: str, patterns: list[str] | None, needed: str, cache: Path | None = None
-) -> Path:
+    repo_id: str, revisions: list[str | None], kind: str, patterns: list[str] | None, needed: list[str],
+    cache: Path | None = None, ask: bool = True,
+) -> Path:  # fmt: skip
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
 
-    options: dict[str, Any] = {"revision": revision, "repo_type": kind, "allow_patterns": patterns, "cache_dir": cache}
+    options: dict[str, Any] = {"repo_type": kind, "allow_patterns": patterns, "cache_dir": cache}
+    # LeRobot caches data sets under a folder of its own; the hub's other tools under theirs.
+    for place in dict.fromkeys((cache, None)):
+        for revision in revisions:
+            try:
+                folder = Path(snapshot_download(repo_id, revision=revision, local_files_only=True,
+                                                **{**options, "cache_dir": place}))  # fmt: skip
+            except LocalEntryNotFoundError:
+                continue
+            if all((folder / name).exists() for name in needed):
+                return folder
+    if not ask:
+        raise HubError(f"{kind} {repo_id} is not cached")
     try:
-        folder = Path(snapshot_download(repo_id, local_files_only=True, **options))
-        if (folder / needed).is_file():
-            return folder
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        HfApi().repo_info(repo_id, revision=revision, repo_type=kind, timeout=ASK_SECONDS)
-        return Path(snapshot_download(repo_id, **options))
+        for revision in revisions:
+            try:
+                HfApi().repo_info(repo_id, revision=revision, repo_type=kind, timeout=ASK_SECONDS)
+            except RevisionNotFoundError:
+                if revision == revisions[-1]:
+                    raise
+                continue
+            return Path(snapshot_download(repo_id, revision=revision, **options))
     except HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
-        at = f" at revision {revision}" if revision else ""
+        at = f" at revision {revisions[0]}" if len(revisions) == 1 and revisions[0] else ""
         raise HubError(
             f"the hub has no {kind} {repo_id}{at} that you may read (HTTP {status}); check the id"
         ) from error
@@ -69,3 +110,4 @@ def _snapshot(
             f"{kind} {repo_id} is not a folder here, not cached, and the hub cannot be reached ({type(error).__name__}); "
             "check the spelling, give a folder, or connect to the network once"
         ) from error
+    raise AssertionError("unreachable")

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from dlscore.cache import LEVEL_LIMIT, EpisodeCache, read_episode
+from dlscore.cache import LEVEL_LIMIT, EpisodeCache, format_drift, largest_drift, read_episode
 
 PROVENANCE = (
-    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "drift_warning", "observations", "seed", "device",
-    "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision", "identity", "key",
+    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",
+    "observations", "seed", "device", "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision",
+    "identity", "key",
 )  # fmt: skip
 
 
@@ -19,7 +20,6 @@ def describe_cache(path: Path) -> dict[str, Any]:
     """Shapes, methods, provenance, drift and state of a finished or unfinished cache."""
     with read_episode(path, partial=True) as cache:
         done = int(cache.done.sum())
-        drift = cache.drift[cache.done].max(axis=0).tolist() if done else [0.0, 0.0, 0.0]
         return {
             "path": str(path),
             "state": "finished" if done == cache.steps else "partial",
@@ -31,7 +31,7 @@ def describe_cache(path: Path) -> dict[str, Any]:
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
             "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if _is_density(cache, name) and done},
             "checks": {name: describe_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
-            "largest_drift": dict(zip(("agent_px", "block_px", "block_rad"), drift, strict=True)),
+            "largest_drift": largest_drift(cache),
             "bytes": path.stat().st_size,
             **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
         }
@@ -75,12 +75,11 @@ def format_checks(checks: dict[str, Any], steps: int) -> str:
 
 def format_cache(described: dict[str, Any]) -> str:
     """`describe_cache` as indented lines."""
-    drift = described["largest_drift"]
     lines = [
         f"{described['path']}: episode {described['episode']}, {described['state']}, "
         f"{described['steps_done']}/{described['steps']} steps, {described['bytes'] / 1e6:.2f} MB",
         f"  grid {described['grid'][0]} × {described['grid'][1]}, chunks {described['predicted_chunks']}",
-        f"  largest drift: agent {drift['agent_px']:.2g} px, block {drift['block_px']:.2g} px, {drift['block_rad']:.2g} rad",
+        f"  largest drift of the replay: {format_drift(described['largest_drift'])}",
     ]
     for name, attrs in described["methods"].items():
         settings = ", ".join(f"{key} {value}" for key, value in attrs["parameters"].items())

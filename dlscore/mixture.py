@@ -25,7 +25,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 from torch import Tensor
 
-from dlscore.policy import Policy
+from dlscore.diffusion import Policy
 from dlscore.scorers import ScorerError
 
 Array = NDArray[Any]

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlscore import provenance
+from dlscore import provenance, pusht
 from dlscore.cache import BusyError, CacheError, part_path, read_episode
-from dlscore.episodes import Episode, Source
+from dlscore.episode import Episode, is_image
+from dlscore.episodes import Source
 from dlscore.errors import UserError
 from dlscore.grid import Grid
+from dlscore.replay import observe, replayed_observations
 from dlscore.scorers import describe, make_scorers
 
 if TYPE_CHECKING:
-    from dlscore.policy import Policy
+    from dlscore.diffusion import Policy
 
 
 class InputError(UserError):
@@ -32,15 +34,26 @@ class Settings:
     chunks: int = 8
     seed: int = 0
     replay: str = "actions"
+    observations: str = "recorded"
 
 
-def check_inputs(policy: Policy, source: Source) -> None:
-    """Raise InputError unless the data set has every observation that the policy takes, in the policy's shape."""
+def check_inputs(policy: Policy, source: Source, observations: str = "recorded") -> None:
+    """Raise InputError unless every observation that the policy takes can be had, in the policy's shape."""
+    if observations == "replayed":
+        env = pusht.make_env()
+        for name, shape in policy.inputs.items():
+            observe(env, name, shape)
+        if (cameras := sum(map(is_image, policy.inputs.values()))) > 1:
+            raise InputError(
+                f"--observations replayed has one camera, gym-pusht's own; policy {policy.name} takes {cameras}: use recorded"
+            )
+        return
     for name, shape in policy.inputs.items():
         if name not in source.features:
             raise InputError(
                 f"policy {policy.name} takes '{name}', which data set {source.name} lacks; it has "
-                f"{', '.join(sorted(source.features))}: choose a data set that was recorded for such a policy"
+                f"{', '.join(sorted(source.features))}: choose a data set that was recorded for such a policy, give a feature "
+                "that name with --rename-map, or make them anew with --observations replayed"
             )
         if tuple(source.features[name]) != shape:
             raise InputError(
@@ -61,7 +74,7 @@ def count_steps(episode: Episode, settings: Settings) -> int:
 
 def make_identity(policy: Policy, episode: Episode, settings: Settings, steps: int) -> dict[str, Any]:
     """Everything but the methods that decides the numbers in a cache; its SHA-256 is the cache's key."""
-    return {
+    identity = {
         "policy": policy.fingerprint,
         "episode_data": episode.fingerprint(),
         "episode": episode.index,
@@ -71,11 +84,25 @@ def make_identity(policy: Policy, episode: Episode, settings: Settings, steps: i
         "seed": settings.seed,
         "replay": settings.replay,
     }
+    # What most runs do not say has no entry, so that the caches of earlier versions stay current.
+    if settings.observations != "recorded":
+        identity["observations"] = settings.observations
+    if not episode.pose_source.startswith(("full state", "keypoints")):
+        identity["pose_source"] = episode.pose_source
+    return identity
+
+
+def load_episode(policy: Policy, source: Source, index: int, settings: Settings) -> Episode:
+    """The episode with the observations that the policy takes, recorded or replayed."""
+    if settings.observations == "recorded":
+        return source.load(index, policy.inputs)
+    episode = source.load(index)
+    return replayed_observations(episode, policy.inputs, settings.replay, count_steps(episode, settings))
 
 
 def plan_episode(policy: Policy, source: Source, index: int, path: Path, settings: Settings) -> dict[str, Any]:
     """What `compute_episode` would find and do: state, reason, steps, network evaluations a step."""
-    episode, grid = source.load(index, policy.inputs), Grid(settings.resolution)
+    episode, grid = load_episode(policy, source, index, settings), Grid(settings.resolution)
     steps = count_steps(episode, settings)
     scorers = make_scorers(settings.methods)
     described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}

@@ -1,8 +1,7 @@
-"""A LeRobot DiffusionPolicy as this project sees it: encode, predict the noise, sample chunks, change units.
+"""A checkpoint on disk to a Policy: strictly, exactly, and without writing anything.
 
-Chunks are tensors (B, H, 2) in the policy's normalised units unless a name says px. H is the horizon; the current
-action is index `current` = n_obs_steps - 1. The forward process is x_t = α_t x_0 + σ_t ε with α_t² = ᾱ_t, σ_t² = 1 - ᾱ_t
-(Ho et al. 2020, eq. 4); t is a timestep of the policy's own scheduler.
+LeRobot 0.6 keeps a policy's normalisation in processor files; up to 0.3 it was inside the weights, and in 2024 config.json
+had another schema. All are read; what would need a guess is a PolicyError that says what and what to do.
 """
 
 from __future__ import annotations
@@ -13,162 +12,22 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from dlscore import network
-from dlscore.errors import UserError
+from dlscore import legacy
+from dlscore.checkpoint_config import PolicyError, read_config
+from dlscore.diffusion import Policy
 from dlscore.hub import policy_folder
 
-Array = NDArray[Any]
-
-# Fields of config.json that shape the network or the sampler: one that is missing would silently become the default
-# of the installed LeRobot, which is of another era than the weights.
-REQUIRED = (
-    "horizon", "n_obs_steps", "n_action_steps", "normalization_mapping", "down_dims", "kernel_size", "n_groups",
-    "diffusion_step_embed_dim", "use_film_scale_modulation", "noise_scheduler_type", "num_train_timesteps",
-    "beta_schedule", "prediction_type", "clip_sample",
-)  # fmt: skip
-
-
 BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
-
-
-class PolicyError(UserError):
-    """A policy that cannot be found, loaded exactly, or used on PushT."""
-
-
-class Policy:
-    """A loaded policy. `evaluations` counts chunks through the network since it was last set to 0."""
-
-    def __init__(self, policy: Any, preprocess: Any, postprocess: Any, *, name: str, revision: str, fingerprint: str,
-                 device: torch.device, batch_size: int = 256) -> None:  # fmt: skip
-        self.policy, self._preprocess, self._postprocess = policy, preprocess, postprocess
-        self.name, self.revision, self.fingerprint = name, revision, fingerprint
-        self.device, self.batch_size = device, batch_size
-        self.config = policy.config
-        self.horizon, self.current = int(self.config.horizon), int(self.config.n_obs_steps) - 1
-        self.evaluations = 0
-        self.encodings = 0
-        self.scheduler = policy.diffusion.noise_scheduler
-        self.alphas_cumprod = self.scheduler.alphas_cumprod.cpu().double().numpy()
-        self._offset, self._scale = self._affine()
-
-    @property
-    def inputs(self) -> dict[str, tuple[int, ...]]:
-        """Observation features that the policy takes, with their shapes."""
-        return {name: tuple(feature.shape) for name, feature in self.config.input_features.items()}
-
-    @torch.inference_mode()
-    def encode(self, windows: dict[str, Array]) -> Tensor:
-        """Conditioning (B, D) of observation windows (B, n_obs_steps, …), through the policy's own preprocessor."""
-        batch = self._preprocess({name: torch.as_tensor(values) for name, values in windows.items()})
-        images = list(self.config.image_features)
-        if images:
-            batch["observation.images"] = torch.stack([batch[name] for name in images], dim=-4)
-        self.encodings += len(batch["observation.state"])
-        conditioning: Tensor = self.policy.diffusion._prepare_global_conditioning(batch)
-        return conditioning
-
-    @torch.inference_mode()
-    def epsilon(self, x: Tensor, t: int, conditioning: Tensor) -> Tensor:
-        """ε(x_t, t), the predicted noise (S, M, H, 2) of M noisy chunks under each of S conditionings (S, D).
-
-        The embeddings of t and of a conditioning are made once a batch, not once a chunk, where the batch is of one
-        step; several steps share a batch where one alone does not fill it.
-        """
-        alpha, sigma = self.noise_level(t)
-        steps, samples = x.shape[:2]
-        together = max(1, self.batch_size // samples)
-        rows = []
-        for start in range(0, steps, together):
-            group = conditioning[start : start + together]
-            parts = []
-            for part in torch.split(x[start : start + together], self.batch_size, dim=1):
-                # One row of conditioning broadcasts over the batch.
-                given = group if len(group) == 1 else group.repeat_interleave(part.shape[1], dim=0)
-                times = torch.full((len(given),), t, dtype=torch.long, device=x.device)
-                output = self.policy.diffusion.unet(part.flatten(0, 1), times, global_cond=given).view(part.shape)
-                parts.append((part - alpha * output) / sigma if self.config.prediction_type == "sample" else output)
-                self.evaluations += part.shape[0] * part.shape[1]
-            rows.append(torch.cat(parts, dim=1))
-        return torch.cat(rows)
-
-    def of_hundred(self, t: int) -> int:
-        """The timestep of this policy's schedule at the place of t in one of 100."""
-        count = len(self.alphas_cumprod)
-        return max(0, round((t + 1) * count / 100) - 1)  # timestep t is the end of its part of the schedule
-
-    def noise_level(self, t: int) -> tuple[float, float]:
-        """(α_t, σ_t)."""
-        return float(np.sqrt(self.alphas_cumprod[t])), float(np.sqrt(1 - self.alphas_cumprod[t]))
-
-    def log_snr(self) -> Array:
-        """(timesteps,) log signal-to-noise ratio log(α_t² / σ_t²), falling with t."""
-        snr: Array = np.log(self.alphas_cumprod / (1 - self.alphas_cumprod))
-        return snr
-
-    @torch.inference_mode()
-    def sample(self, conditioning: Tensor, seeds: list[list[int]]) -> Tensor:
-        """Chunks (B, M, H, 2) from the policy's own sampler, M for each conditioning (B, D).
-
-        Every chunk has a random stream of its own, seeds[b][m], so a chunk does not depend on its company.
-        """
-        flat = [seed for row in seeds for seed in row]
-        repeated = conditioning.repeat_interleave(len(seeds[0]), dim=0)
-        shape = (self.horizon, len(self._scale))
-        chunks = []
-        for start in range(0, len(flat), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            streams = [torch.Generator().manual_seed(seed) for seed in flat[part]]
-            noise = torch.stack([torch.randn(shape, generator=stream) for stream in streams]).to(self.device)
-            chunks.append(
-                self.policy.diffusion.conditional_sample(
-                    len(streams), global_cond=repeated[part], generator=streams, noise=noise
-                )
-            )
-            self.evaluations += len(streams) * self.policy.diffusion.num_inference_steps
-        return torch.cat(chunks).reshape(len(seeds), len(seeds[0]), *shape)
-
-    def to_px(self, normalised: Array) -> Array:
-        """Normalised actions (..., 2) in px."""
-        return np.asarray(normalised, dtype=np.float64) * self._scale + self._offset
-
-    def from_px(self, px: Array) -> Array:
-        """Actions (..., 2) [px] in normalised units."""
-        return (np.asarray(px, dtype=np.float64) - self._offset) / self._scale
-
-    @property
-    def px_per_unit(self) -> Array:
-        """(2,) d px / d normalised of an action."""
-        return self._scale
-
-    def _affine(self) -> tuple[Array, Array]:
-        # The postprocessor's unnormalisation, whatever its mode, read off three points. It is affine or refused.
-        values = self._postprocess(torch.tensor([[0.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])).cpu().double().numpy()
-        offset, scale = values[0], (values[1] - values[2]) / 2
-        if (
-            not np.isfinite(values).all()
-            or not np.allclose(values[1] - values[0], scale, rtol=1e-3)
-            or (scale == 0).any()
-        ):
-            raise PolicyError(
-                f"policy {self.name} has action statistics that are no scale and offset: {values.tolist()}"
-            )
-        if np.all(scale == 1) and np.all(offset == 0):
-            raise PolicyError(
-                f"policy {self.name} does not normalise its actions; PushT policies do: its processor files lack the "
-                "data set's statistics"
-            )
-        return offset, scale
+PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
+STATISTICS_REMEDY = "save the policy again with the statistics of its data set"
 
 
 def load_policy(
     path: str, *, device: str = "auto", revision: str | None = None, batch_size: int | None = None
 ) -> Policy:
-    """Load a LeRobot 0.6 DiffusionPolicy from a folder or hub id: strictly, and without writing anything.
+    """Load a LeRobot DiffusionPolicy from a folder, the folder of a training run, or a hub id.
 
     `batch_size` is by default what one step fills on a CPU, and what several steps share on a GPU.
 
@@ -176,40 +35,91 @@ def load_policy(
     """
     folder, resolved = policy_folder(path, revision)
     where = torch.device(pick_device(device))
-    config = _config(folder, path, str(where))
+    written = read_config(folder, path)
     logging.getLogger("lerobot").setLevel(logging.ERROR)
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
-    from lerobot.policies.factory import make_pre_post_processors
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    weights = folder / "model.safetensors"
-    processors = [folder / f"policy_{side}processor.json" for side in ("pre", "post")]
-    for file in (weights, *processors):
-        if not file.is_file():
-            raise PolicyError(
-                f"policy {path} has no {file.name}; a LeRobot 0.6 checkpoint has config.json, model.safetensors and the "
-                "two processor files: save it again with lerobot 0.6"
-            )
+    config = _config(written, path, str(where))
+    weights_file = folder / "model.safetensors"
+    if not weights_file.is_file():
+        raise PolicyError(f"policy {path} has no model.safetensors; its folder {folder} has {_listing(folder)}")
     try:
+        weights = legacy.plain_names(load_file(weights_file), path)
+        weights, preprocess, postprocess = _processors(folder, path, config, weights, str(where))
         policy = DiffusionPolicy(config)
-        policy.load_state_dict(load_file(weights), strict=True)
-        preprocess, postprocess = make_pre_post_processors(
-            config, str(folder), preprocessor_overrides={"device_processor": {"device": str(where)}}
-        )
+        policy.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
         text = " ".join(str(error).split())
         raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
     if not all(torch.isfinite(p).all() for p in policy.parameters()):
         raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
     policy.to(where).eval()
-    if where.type == "cpu":
-        network.accelerate(policy.diffusion.unet)
     digest = hashlib.sha256()
+    processors = [folder / name for name in PROCESSORS if (folder / name).is_file()]
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    return Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=digest.hexdigest(),
-                  device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+    loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=digest.hexdigest(),
+                    device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+    _check_normalised(loaded, path)
+    return loaded
+
+
+def _processors(
+    folder: Path, path: str, config: Any, weights: dict[str, torch.Tensor], device: str
+) -> tuple[dict[str, torch.Tensor], Any, Any]:
+    # (weights of the network, preprocessor, postprocessor), the statistics from processor files or from the weights.
+    from lerobot.policies.factory import make_pre_post_processors
+
+    lacking = [name for name in PROCESSORS if not (folder / name).is_file()]
+    if lacking and len(lacking) < len(PROCESSORS):
+        raise PolicyError(f"policy {path} has no {lacking[0]}; a LeRobot 0.6 checkpoint has {' and '.join(PROCESSORS)}")
+    if not lacking:
+        steps = [json.loads((folder / name).read_text())["steps"] for name in PROCESSORS]
+        # The device is ours to choose, and the data are renamed where they are read.
+        changes = {"device_processor": {"device": device}, "rename_observations_processor": {"rename_map": {}}}
+        pre, post = (
+            {
+                name: change
+                for name, change in changes.items()
+                if any(step.get("registry_name") == name for step in side)
+            }
+            for side in steps
+        )
+        if "device_processor" in post:
+            post["device_processor"] = {"device": "cpu"}  # actions are wanted there
+        return weights, *make_pre_post_processors(
+            config, str(folder), preprocessor_overrides=pre, postprocessor_overrides=post
+        )
+    features = {**config.input_features, **config.output_features}
+    mapping = {str(getattr(kind, "value", kind)): mode.value for kind, mode in config.normalization_mapping.items()}
+    modes = {name: mapping.get(feature.type.value, "IDENTITY") for name, feature in features.items()}
+    weights, statistics = legacy.split_statistics(weights, modes, path)
+    return weights, *make_pre_post_processors(config, dataset_stats=statistics)
+
+
+def _check_normalised(policy: Policy, path: str) -> None:
+    # LeRobot leaves a feature that it has no statistics of as it is, silently: told here by what comes out.
+    mapping = {
+        str(getattr(kind, "value", kind)): mode.value for kind, mode in policy.config.normalization_mapping.items()
+    }
+    for name, feature in policy.config.input_features.items():
+        probes = [torch.full((1, 1, *feature.shape), value) for value in (0.0, 0.5)]
+        found = [policy.preprocess(_probe(policy, name, probe))[name] for probe in probes]
+        if not all(torch.isfinite(values).all() for values in found):
+            raise PolicyError(f"policy {path} has statistics of '{name}' that are not finite; {STATISTICS_REMEDY}")
+        # Keypoints and pictures may have been trained as they are, where the config says so.
+        meant = mapping.get(feature.type.value, "IDENTITY") == "IDENTITY" and feature.type.value in ("ENV", "VISUAL")
+        if not meant and all(torch.equal(a.cpu(), b) for a, b in zip(found, probes, strict=True)):
+            raise PolicyError(
+                f"policy {path} does not normalise '{name}'; its processor files lack the data set's statistics, and LeRobot "
+                f"would leave the values as they are: {STATISTICS_REMEDY}"
+            )
+
+
+def _probe(policy: Policy, name: str, values: torch.Tensor) -> dict[str, torch.Tensor]:
+    return {each: values if each == name else torch.zeros(1, 1, *shape) for each, shape in policy.inputs.items()}
 
 
 def pick_device(device: str) -> str:
@@ -228,35 +138,26 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _config(folder: Path, path: str, device: str) -> Any:
-    from lerobot.configs.policies import PreTrainedConfig
+def _config(written: dict[str, Any], path: str, device: str) -> Any:
+    import draccus
     from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 
+    fields = {key: value for key, value in written.items() if key != "type"} | {"device": "cpu"}
     try:
-        written = json.loads((folder / "config.json").read_text())
-        kind = written.get("type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise PolicyError(f"{folder}/config.json cannot be read ({type(error).__name__}: {error})") from error
-    if kind != "diffusion":
-        raise PolicyError(f"policy {path} is of type {kind!r}; dlscore scores LeRobot policies of type 'diffusion'")
-    missing = [name for name in REQUIRED if name not in written]
-    if missing:
-        raise PolicyError(
-            f"config.json of policy {path} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
-            "network silently; add the values it was trained with"
-        )
-    try:
-        config = PreTrainedConfig.from_pretrained(folder)
+        config = draccus.decode(DiffusionConfig, fields)  # as LeRobot does with the file
+        config.device = device
+        config.pretrained_backbone_weights = None  # the checkpoint's own weights follow; never download others
+        config.compile_model = False
+        config.validate_features()
     except Exception as error:  # draccus raises types of its own
         text = " ".join(str(error).split())
         raise PolicyError(
             f"config.json of policy {path} is not understood ({type(error).__name__}: {text[:300]})"
         ) from error
-    assert isinstance(config, DiffusionConfig)
-    action = config.output_features["action"].shape if "action" in (config.output_features or {}) else None
-    if action is None or tuple(action) != (2,):
-        raise PolicyError(f"policy {path} has actions of shape {action}; PushT's are (2,)")
-    config.device = device
-    config.pretrained_backbone_weights = None  # the checkpoint's own weights follow; never download others
-    config.compile_model = False
+    if config.robot_state_feature is None:
+        raise PolicyError(f"policy {path} does not take observation.state, which LeRobot's DiffusionPolicy needs")
     return config
+
+
+def _listing(folder: Path) -> str:
+    return ", ".join(sorted(path.name for path in folder.iterdir())[:8])

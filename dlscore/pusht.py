@@ -8,7 +8,10 @@ A state is `(agent x, agent y, block x, block y [px], block angle [rad])`; y poi
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,14 +21,22 @@ if TYPE_CHECKING:
     from gym_pusht.envs.pusht import PushTEnv
 
 SIZE = 512  # px, the side of the world and of the native canvas
+GOAL = np.array([256.0, 256.0, np.pi / 4])  # pose of the goal
 
 Array = NDArray[Any]
 
 
-def make_env() -> PushTEnv:
-    """A bare PushT environment (no time limit, no checker) that renders off screen."""
+@contextmanager
+def quiet_import() -> Iterator[None]:
+    """Without pygame's warning about pkg_resources, which a user can do nothing about."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*")
+        yield
+
+
+def make_env() -> PushTEnv:
+    """A bare PushT environment (no time limit, no checker) that renders off screen."""
+    with quiet_import():
         from gym_pusht.envs.pusht import PushTEnv
 
         env = PushTEnv(obs_type="state", render_mode="rgb_array")
@@ -76,10 +87,16 @@ def draw(env: PushTEnv) -> Array:
     return canvas
 
 
-def observed_image(env: PushTEnv, size: int = 96) -> Array:
-    """The picture (size, size, 3) uint8 RGB that a camera of PushT's data sets sees."""
-    image: Array = env._get_img(env._draw(), width=size, height=size, render_action=False)
+def observed_image(env: PushTEnv, height: int = 96, width: int = 96) -> Array:
+    """The picture (height, width, 3) uint8 RGB that a camera of PushT's data sets sees."""
+    image: Array = env._get_img(env._draw(), width=width, height=height, render_action=False)
     return image
+
+
+def picture_difference(env: PushTEnv, picture: Array) -> float:
+    """Mean absolute difference [1/255] between the world as a camera sees it and a picture (3, H, W) in [0, 1]."""
+    seen = observed_image(env, *picture.shape[1:])
+    return float(np.abs(seen - picture.transpose(1, 2, 0) * 255.0).mean())
 
 
 def block_pose(points: Array) -> Array:
@@ -107,18 +124,25 @@ def pose_keypoints(pose: Array) -> Array:
     return np.stack([x, y], axis=-1)
 
 
+def block_centroid() -> Array:
+    """(2,) px from the block's position to the centre of its area, at angle 0."""
+    bar, stem = np.asarray(_vertices_at_origin()).reshape(2, 4, 2).mean(axis=1)
+    centre: Array = (120 * 30 * bar + 30 * 90 * stem) / (120 * 30 + 30 * 90)
+    return centre
+
+
 def angle_difference(a: Array, b: Array) -> Array:
     """`a - b` [rad] folded into [-π, π)."""
     folded: Array = (np.asarray(a) - np.asarray(b) + np.pi) % (2 * np.pi) - np.pi
     return folded
 
 
+@functools.cache
 def _vertices_at_origin() -> list[tuple[float, float]]:
     # gym-pusht's T (scale 30, length 4) as pymunk stores it: each rectangle's hull in its own order.
     import pymunk
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*")
+    with quiet_import():
         from gym_pusht.envs.pusht import PushTEnv
     _, shapes = PushTEnv.add_tee(pymunk.Space(), (0, 0), 0)
     return [tuple(v) for shape in shapes for v in shape.get_vertices()]

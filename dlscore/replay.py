@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlscore import pusht
-from dlscore.episodes import Episode
+from dlscore.episode import ENVIRONMENT, STATE, Episode, is_image
 from dlscore.errors import UserError
+
+if TYPE_CHECKING:
+    from gym_pusht.envs.pusht import PushTEnv
 
 Array = NDArray[Any]
 
 DRIFT_LIMIT = 5.0  # px; beyond it the picture is no longer the recorded episode, and the run says so
+# The same for a record that has pictures only, in mean difference [1/255]: AV1 in motion reaches 2.0 on its own.
+PICTURE_DRIFT_LIMIT = 2.5
 MODES = ("actions", "states")
 
 
@@ -27,8 +32,8 @@ class ReplayError(UserError):
 class Step:
     """What the world is at the moment when the expert chooses action `index`.
 
-    state: (5,) as replayed. frame: (512, 512, 3) uint8, clean. drift: (3,) agent px, block px, block angle rad, the
-    absolute difference between replay and record.
+    state: (5,) as replayed. frame: (512, 512, 3) uint8, clean. drift: the absolute difference between replay and record,
+    one number for each of `drift_parts`.
     """
 
     index: int
@@ -37,26 +42,69 @@ class Step:
     drift: Array
 
 
+def drift_parts(episode: Episode) -> tuple[str, ...]:
+    """What the record has to compare with: agent [px] always; block [px], [rad] and picture [1/255] where known."""
+    block = ("block_px", "block_rad") if len(episode.block) == len(episode) else ()
+    return ("agent_px", *block, *(("picture",) if episode.pictures is not None else ()))
+
+
 def replay(episode: Episode, mode: str = "actions", start: int = 0, stop: int | None = None) -> Iterator[Step]:
     """Steps `start` to `stop` of the episode.
 
     mode "actions": the recorded start state, then the recorded actions (earlier ones are run, not drawn). mode
     "states": the recorded state of every step, so that nothing can drift.
     """
+    for k, env in worlds(episode, mode, stop):
+        if k >= start:
+            state = pusht.get_state(env)
+            yield Step(k, state, pusht.draw(env), _drift(env, state, episode, k))
+
+
+def worlds(episode: Episode, mode: str = "actions", stop: int | None = None) -> Iterator[tuple[int, PushTEnv]]:
+    """(step, the environment at that step) from the start to `stop`; see `replay` for `mode`."""
     if mode not in MODES:
         raise ReplayError(f"--replay {mode} does not exist; choose from {', '.join(MODES)}")
-    env = pusht.make_env()
-    pusht.set_state(env, episode.state[0])
+    if mode == "states" and len(episode.block) < len(episode):
+        raise ReplayError("--replay states needs the block's pose at every step; open the data set with every_step")
+    env, states = pusht.make_env(), episode.state
+    pusht.set_state(env, states[0])
     for k in range(len(episode) if stop is None else stop):
         if mode == "states":
-            pusht.set_state(env, episode.state[k])
-        if k >= start:
-            state, record = pusht.get_state(env), episode.state[k]
-            drift = np.array([
-                np.hypot(*(state[:2] - record[:2])),
-                np.hypot(*(state[2:4] - record[2:4])),
-                abs(pusht.angle_difference(state[4], record[4])),
-            ])  # fmt: skip
-            yield Step(k, state, pusht.draw(env), drift)
+            pusht.set_state(env, states[k])
+        yield k, env
         if mode == "actions":
             env.step(episode.action[k])
+
+
+def replayed_observations(episode: Episode, inputs: Mapping[str, tuple[int, ...]], mode: str, steps: int) -> Episode:
+    """The episode with observations (steps, ...) of the replay in the place of the recorded ones."""
+    found: dict[str, list[Array]] = {name: [] for name in inputs}
+    for _, env in worlds(episode, mode, steps):
+        for name, shape in inputs.items():
+            found[name].append(observe(env, name, shape))
+    return replace(episode, observations={name: np.stack(values) for name, values in found.items()})
+
+
+def observe(env: PushTEnv, name: str, shape: tuple[int, ...]) -> Array:
+    """What gym-pusht shows under LeRobot's name for it: float32, a picture in [0, 1] CHW; ReplayError if it shows none."""
+    if name == STATE and shape in ((2,), (5,)):
+        return pusht.get_state(env)[: shape[0]].astype(np.float32)
+    if name == ENVIRONMENT and shape == (16,):
+        return pusht.keypoints(env).reshape(16).astype(np.float32)
+    if is_image(shape):
+        picture = pusht.observed_image(env, shape[1], shape[2])
+        return picture.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    raise ReplayError(
+        f"--observations replayed cannot make '{name}' {shape}; gym-pusht shows {STATE} (2,) or (5,), {ENVIRONMENT} (16,) "
+        "and pictures (3, H, W)"
+    )
+
+
+def _drift(env: PushTEnv, state: Array, episode: Episode, k: int) -> Array:
+    parts = [np.hypot(*(state[:2] - episode.agent[k]))]
+    if len(episode.block) == len(episode):
+        pose = episode.block[k]
+        parts += [np.hypot(*(state[2:4] - pose[:2])), abs(pusht.angle_difference(state[4], pose[2]))]
+    if episode.pictures is not None:
+        parts.append(pusht.picture_difference(env, episode.pictures[k]))
+    return np.array(parts)

@@ -19,7 +19,7 @@ from dlscore.grid import Grid
 if TYPE_CHECKING:  # torch takes seconds to import, and the names of the methods must be known at once
     from torch import Tensor
 
-    from dlscore.policy import Policy
+    from dlscore.diffusion import Policy
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ from dlscore.cache import CacheError, part_path, read_episode
 from dlscore.compute import BLOCK, compute_episode, windows
 from dlscore.episodes import open_source
 from dlscore.grid import Grid
-from dlscore.plan import InputError, Settings, check_inputs, inspect
+from dlscore.plan import InputError, Settings, check_inputs, inspect, load_episode
 from dlscore.policy import load_policy
 from dlscore.scorers import SCORERS, Distance, NoisePrediction
 
@@ -201,7 +201,7 @@ def test_the_observation_is_encoded_once_a_step(policy, source, tmp_path):
 
 def test_drift_beyond_the_limit_is_a_warning(policy, source, tmp_path, monkeypatch):
     episode = source.load(0, policy.inputs)
-    episode.state[1:, 2] += 30  # a record of a block that is not where the replay has it
+    episode.block[1:, 0] += 30  # a record of a block that is not where the replay has it
     monkeypatch.setattr(source, "load", lambda index, names: episode)
     outcome = compute_episode(
         policy, source, 0, tmp_path / "a" / "episode_000.h5", replace(ALL, methods={"distance": {}})
@@ -289,6 +289,54 @@ def test_a_policy_that_looks_at_the_video(tmp_path):
     shown = policy.encode(windows(policy, episode, slice(0, 2)))
     episode.observations["observation.image"][:] = 0
     assert not np.allclose(shown, policy.encode(windows(policy, episode, slice(0, 2))))
+
+
+def test_replayed_observations_are_what_gym_pusht_shows(policy, source, tmp_path):
+    recorded, replayed = (
+        load_episode(policy, source, 0, replace(ALL, observations=each)) for each in ("recorded", "replayed")
+    )
+    for name in policy.inputs:  # the replay does not drift, so these are the same to float32
+        np.testing.assert_allclose(replayed.observations[name], recorded.observations[name][:14], atol=1e-3)
+    assert compute_episode(policy, source, 0, tmp_path / "episode_000.h5", ALL).state == "computed"
+    with pytest.raises(CacheError, match=r'observations: null -> "replayed"'):
+        compute_episode(policy, source, 0, tmp_path / "episode_000.h5", replace(ALL, observations="replayed"))
+
+
+def test_a_policy_of_pictures_scores_a_data_set_without_any(source, tmp_path):
+    import stub
+
+    policy = load_policy(str(stub.save_policy(tmp_path / "policy", **stub.image_config())), device="cpu")
+    with pytest.raises(InputError, match="or make them anew with --observations replayed"):
+        check_inputs(policy, source)
+    check_inputs(policy, source, "replayed")
+    settings = replace(ALL, observations="replayed", max_steps=3)
+    pictures = load_episode(policy, source, 0, settings).observations["observation.image"]
+    assert pictures.shape == (3, 3, 96, 96)
+    assert 0 <= pictures.min() < 0.5 < pictures.max() <= 1
+    path = tmp_path / "episode_000.h5"
+    assert compute_episode(policy, source, 0, path, settings).state == "computed"
+    with read_episode(path) as cache:
+        assert cache.attrs["observations"] == "replayed"
+    two = stub.save_policy(tmp_path / "two", **stub.image_config("observation.images.a", "observation.images.b"))
+    with pytest.raises(InputError, match=r"has one camera, gym-pusht's own; policy .* takes 2"):
+        check_inputs(load_policy(str(two), device="cpu"), source, "replayed")
+
+
+def test_a_run_of_replayed_observations_goes_on_where_it_stopped(policy, source, tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(done, steps):
+        if done >= BLOCK:
+            raise Stop
+
+    settings = replace(ALL, observations="replayed", methods={"distance": {}})
+    whole, halved = tmp_path / "a" / "episode_000.h5", tmp_path / "b" / "episode_000.h5"
+    compute_episode(policy, source, 0, whole, settings)
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, halved, settings, progress=stop)
+    assert compute_episode(policy, source, 0, halved, settings).state == "resumed"
+    same(whole, halved)
 
 
 def test_progress_starts_where_the_work_does(policy, source, tmp_path):

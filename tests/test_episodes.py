@@ -1,4 +1,7 @@
+import dataclasses
+import importlib.util
 import json
+import shutil
 import zipfile
 
 import numpy as np
@@ -7,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlscore.compute_request import parse_episodes
-from dlscore.episodes import DatasetError, open_source
+from dlscore.episode import ENVIRONMENT, STATE, DatasetError, check
+from dlscore.episodes import open_source
 from dlscore.errors import UserError
 
 NAMES = ["observation.state", "observation.environment_state"]
@@ -68,15 +72,25 @@ def test_a_dataset_without_actions_is_refused(dataset_folder, tmp_path):
         open_source(root=folder)
 
 
-@pytest.mark.parametrize("version", ["v2.0", "v2.1", "v4.0"])
-def test_other_versions_are_refused(dataset_folder, tmp_path, version):
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        ("v2.0", "convert it first to v2.1"),
+        ("v2.1", "convert it with python -m lerobot.scripts.convert_dataset_v21_to_v30"),
+        ("v4.0", "update dlscore"),
+    ],
+)
+def test_other_versions_are_refused(dataset_folder, tmp_path, version, remedy):
     import shutil
 
     folder = shutil.copytree(dataset_folder, tmp_path / "data")
     file = folder / "meta" / "info.json"
     file.write_text(file.read_text().replace("v3.0", version))
-    with pytest.raises(DatasetError, match=rf"format {version}; v3.0 is read"):
+    with pytest.raises(DatasetError, match=rf"format {version}; v3.0 is read here: {remedy}"):
         open_source(root=folder)
+    assert importlib.util.find_spec(
+        "lerobot.scripts.convert_dataset_v21_to_v30"
+    )  # the converter that is named is there
 
 
 def test_what_is_not_there_is_named(source, tmp_path):
@@ -92,11 +106,64 @@ def test_what_is_not_there_is_named(source, tmp_path):
         source.load(0, ["observation.image"])
 
 
-def test_a_hub_id_without_network_is_answered_at_once(tmp_path, monkeypatch):
+def test_a_hub_id_without_network_is_an_error(monkeypatch):
     monkeypatch.setattr("dlscore.hub.ASK_SECONDS", 0.001)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="nobody/nothing"):
         open_source("nobody/nothing")
+
+
+def test_features_under_other_names_are_renamed_as_lerobot_does(source, tmp_path):
+    import stub
+
+    names = {STATE: "observation.agent", ENVIRONMENT: "observation.keypoints"}
+    folder = stub.save_dataset(tmp_path / "data", episodes=2, names=names)
+    with pytest.raises(DatasetError, match=r"has no feature 'observation\.state' .*--rename-map gives"):
+        open_source(root=folder)
+    renamed = open_source(root=folder, rename={theirs: ours for ours, theirs in names.items()})
+    assert renamed.features == source.features
+    assert renamed.load(1, NAMES).fingerprint() == source.load(1, NAMES).fingerprint()
+
+
+def test_a_checkpoints_own_names_are_used_where_the_data_have_them(dataset_folder):
+    renamed = open_source(root=dataset_folder, optional_rename={"full_state": "observation.full_state", "gone": "x"})
+    assert renamed.load(0).pose_source == "full state (observation.full_state)"
+
+
+def test_a_state_of_five_numbers_is_the_full_state(source, tmp_path):
+    import stub
+
+    names = {"full_state": STATE}
+    folder = stub.save_dataset(tmp_path / "data", without=(STATE, ENVIRONMENT), names=names)
+    episode = open_source(root=folder).load(0, [STATE])
+    assert episode.pose_source == "full state (observation.state)"
+    assert episode.observations[STATE].shape == (24, 5)
+    np.testing.assert_array_equal(episode.state, source.load(0).state)
+
+
+@pytest.mark.parametrize("gone", ["meta/tasks.parquet", "data", "data/chunk-000/file-000.parquet"])
+def test_a_data_set_that_is_not_whole_is_named_without_a_question_to_the_hub(
+    dataset_folder, tmp_path, monkeypatch, gone
+):
+    monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("asked the network"))
+    folder = shutil.copytree(dataset_folder, tmp_path / "data")
+    shutil.rmtree(folder / gone) if (folder / gone).is_dir() else (folder / gone).unlink()
+    with pytest.raises(DatasetError, match=f"is not whole: it .*{gone}"):
+        open_source(root=folder).load(0)
+
+
+def test_no_folder_is_made_where_there_is_none(tmp_path):
+    with pytest.raises(DatasetError, match="does not exist"):
+        open_source(root=tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_pictures_that_are_not_in_the_unit_interval_are_refused(source):
+    # uint8 pictures give a policy garbage silently.
+    episode = source.load(0, NAMES)
+    pictures = {"observation.image": np.full((len(episode), 3, 96, 96), 255, dtype=np.uint8)}
+    with pytest.raises(DatasetError, match=r"has values from 255 to 255; pictures are 0 to 1"):
+        check(dataclasses.replace(episode, observations=pictures), "x")
 
 
 def test_the_fingerprint_is_of_the_data(source):

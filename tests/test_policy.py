@@ -6,9 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlscore import network
 from dlscore.compute import windows
-from dlscore.episodes import ENVIRONMENT, STATE
+from dlscore.episode import ENVIRONMENT, STATE
 from dlscore.errors import UserError
 from dlscore.policy import load_policy, pick_device
 
@@ -31,7 +30,7 @@ def test_windows_reach_the_network_as_lerobot_makes_them(policy, source, dataset
 
     deltas = resolve_delta_timestamps(policy.config, LeRobotDatasetMetadata("tiny", root=dataset_folder))
     dataset = LeRobotDataset("tiny", root=dataset_folder, episodes=[1], delta_timestamps=deltas, video_backend="pyav")
-    batch = policy._preprocess(next(iter(DataLoader(dataset, batch_size=len(dataset)))))
+    batch = policy.preprocess(next(iter(DataLoader(dataset, batch_size=len(dataset)))))
     theirs = torch.cat([batch[STATE], batch[ENVIRONMENT]], dim=-1).flatten(1)
     ours = policy.encode(windows(policy, source.load(1, policy.inputs), slice(0, len(dataset))))
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
@@ -67,8 +66,7 @@ def test_the_checkpoint_is_not_written_to(checkpoint):
     assert {file.name: file.read_bytes() for file in checkpoint.iterdir()} == before
 
 
-def test_half_precision_weights_load(checkpoint, monkeypatch):
-    monkeypatch.setattr(network, "accelerate", lambda unet: True)  # which packs the weights away
+def test_half_precision_weights_load(checkpoint):
     file = checkpoint / "model.safetensors"
     weights = load_file(file)
     save_file({name: tensor.half() for name, tensor in weights.items()}, file)

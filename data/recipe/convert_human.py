@@ -11,7 +11,8 @@ import numpy as np
 from lerobot.datasets import LeRobotDataset
 from rich.progress import track
 
-from dlscore.episodes import ACTION, ENVIRONMENT, STATE, open_source
+from dlscore.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.episodes import open_source
 
 FEATURES = {
     STATE: {"dtype": "float32", "shape": (2,), "names": ["x", "y"]},

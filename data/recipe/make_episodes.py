@@ -15,7 +15,7 @@ from lerobot.policies.factory import make_pre_post_processors
 from rollout import Rollout, rollout
 
 from dlscore import pusht
-from dlscore.episodes import ACTION, ENVIRONMENT, STATE
+from dlscore.episode import ACTION, ENVIRONMENT, STATE
 
 SEEDS = range(200_000, 200_100)
 LENGTHS = range(50, 161)  # steps: long enough to show the task, short enough to score in minutes

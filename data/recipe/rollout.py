@@ -9,7 +9,7 @@ from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from rich.progress import track
 
 from dlscore import pusht
-from dlscore.episodes import ENVIRONMENT, STATE
+from dlscore.episode import ENVIRONMENT, STATE
 
 MAX_STEPS = 300  # gym-pusht's own time limit
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
+from dlscore.diffusion import Policy
 from dlscore.grid import Grid
-from dlscore.policy import Policy
 from dlscore.scorers import Scores
 
 

@@ -23,10 +23,10 @@ from lerobot.policies.factory import make_pre_post_processors
 from published import PublishedLikelihood
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlscore import network
 from dlscore.compute import BLOCK
+from dlscore.diffusion import Policy
 from dlscore.grid import Grid
-from dlscore.policy import BATCH_SIZES, Policy, pick_device
+from dlscore.policy import BATCH_SIZES, pick_device
 from dlscore.scorers import Likelihood
 
 LEROBOT = "LeRobot's"
@@ -51,8 +51,6 @@ def make_policy(size: str, device: str, batch_size: int | None = None) -> Policy
     span = {"min": torch.zeros(2), "max": torch.full((2,), 512.0)}
     wide = {"min": torch.zeros(16), "max": torch.full((16,), 512.0)}
     processors = make_pre_post_processors(config, dataset_stats={STATE: span, ENVIRONMENT: wide, "action": span})
-    if device == "cpu":
-        network.accelerate(policy.diffusion.unet)
     return Policy(policy, *processors, name=size, revision="", fingerprint="", device=torch.device(device),
                   batch_size=batch_size or BATCH_SIZES.get(device, 2048))  # fmt: skip
 
@@ -146,6 +144,7 @@ def step(size: str, device: str, cells: int, repeats: int, synchronize) -> dict:
     ours, grid = make_policy(size, device), Grid(50)
     theirs = make_policy(size, device, batch_size=100)
     theirs.policy.diffusion.unet = DiffusionConditionalUnet1d(theirs.config, 36).to(device).eval()
+    theirs.accelerated = True  # leave LeRobot's own layers
     chosen = theirs.from_px(grid.actions.reshape(-1, 2)[:: 2500 // cells][:cells])
 
     def window(steps: int) -> dict:

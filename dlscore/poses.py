@@ -1,0 +1,146 @@
+"""Where the block is, in a data set that says so, and in one that does not: state, keypoints, sister data set, picture.
+
+Each finder gives the block's poses (T, 3), or (1, 3) where only the start is wanted, and says in words from what; or
+raises PoseUnknown with the reason, upon which `locate` goes on to the next. What was passed over is told with the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlscore import progress, pusht
+from dlscore.episode import ACTION, ENVIRONMENT, FULL_STATE, STATE, Array, DatasetError, is_image
+from dlscore.errors import UserError
+from dlscore.pose_from_image import fit
+
+if TYPE_CHECKING:
+    from dlscore.episodes import Reader
+
+SISTER = "lerobot/pusht_keypoints"  # the episodes of lerobot/pusht and lerobot/pusht_image, with keypoints
+SISTERS = ("lerobot/pusht", "lerobot/pusht_image")
+AGREEMENT = 1e-3  # px by which states and actions of a data set and its sister may differ
+
+# Mean absolute difference [1/255] between a picture and the world drawn at the pose that fits it best. Measured on human
+# episodes: lossless at most 0.07 where the pose is right and 0.3 where it is 3 px off; AV1 at rest at most 0.94, and
+# 1.2 where it is 4 px off; AV1 in motion up to 2.0, where the picture lags behind.
+LIMIT, LIMIT_VIDEO, LIMIT_VIDEO_MOVING = 0.3, 1.2, 2.5
+
+
+class PoseUnknown(UserError):
+    """A way to the block's pose that this data set or episode does not offer."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What an episode's data set gives: arrays (T, ...) by name, under which names its videos are, and its sister."""
+
+    index: int
+    arrays: dict[str, Array]
+    compressed: tuple[str, ...]
+    sister: Callable[[], Reader]
+    every_step: bool
+
+
+def from_state(record: Record) -> tuple[Array, str]:
+    """The full state (T, 5)."""
+    name = state_feature({name: values.shape[1:] for name, values in record.arrays.items()})
+    if name is None:
+        raise PoseUnknown(f"it has no {FULL_STATE[0]} (5,)")
+    return record.arrays[name][:, 2:], f"full state ({name})"
+
+
+def from_keypoints(record: Record) -> tuple[Array, str]:
+    """The 8 keypoints (T, 16), in closed form."""
+    if keypoint_feature({name: values.shape[1:] for name, values in record.arrays.items()}) is None:
+        raise PoseUnknown(f"it has no {ENVIRONMENT} (16,)")
+    poses = np.array([pusht.block_pose(points) for points in record.arrays[ENVIRONMENT]])
+    return poses, f"keypoints ({ENVIRONMENT})"
+
+
+def from_sister(record: Record) -> tuple[Array, str]:
+    """The keypoints of the same episode in `SISTER`, if its agent and actions are the same."""
+    sister = record.sister()
+    if record.index >= len(sister):
+        raise PoseUnknown(f"{SISTER} has {len(sister)} episodes")
+    other = sister.read(record.index, (STATE, ACTION, ENVIRONMENT))
+    for name in (STATE, ACTION):
+        ours, theirs = record.arrays[name][:, :2], other[name]
+        if len(ours) != len(theirs):
+            raise PoseUnknown(f"episode {record.index} of {SISTER} has {len(theirs)} steps, not {len(ours)}")
+        if (apart := float(np.abs(ours - theirs).max())) > AGREEMENT:
+            raise PoseUnknown(f"'{name}' of {SISTER} differs by up to {apart:.3g} px")
+    poses = np.array([pusht.block_pose(points) for points in other[ENVIRONMENT]])
+    return poses, f"sister data set {SISTER} ({sister.revision}), whose states and actions agree"
+
+
+def from_images(record: Record) -> tuple[Array, str]:
+    """The recorded pictures by render-and-compare: the first one, or every one."""
+    cameras = sorted(name for name, values in record.arrays.items() if is_image(values.shape[1:]))
+    if not cameras:
+        raise PoseUnknown("it has no picture")
+    agent, reasons = record.arrays[STATE][:, :2], []
+    for name in cameras:
+        pictures = record.arrays[name].transpose(0, 2, 3, 1)
+        limit = LIMIT_VIDEO if name in record.compressed else LIMIT
+        first = fit(pictures[0] * 255, agent[0])
+        if first is None or first.residual > limit:
+            shown = "shows no block" if first is None else f"fits no pose (residual {first.residual:.2f}/255)"
+            reasons.append(f"the first picture of {name} {shown}, limit {limit}")
+            continue
+        poses, residuals = [first.pose], [first.residual]
+        if record.every_step:
+            limit = LIMIT_VIDEO_MOVING if name in record.compressed else LIMIT
+            with progress.steps(f"poses of episode {record.index} from {name}") as report:
+                for k in range(1, len(pictures)):
+                    found = fit(pictures[k] * 255, agent[k], poses[-1])
+                    if found is None or found.residual > limit / 2:  # lost: look everywhere
+                        again = fit(pictures[k] * 255, agent[k])
+                        found = min(
+                            (each for each in (found, again) if each), key=lambda each: each.residual, default=None
+                        )
+                    if found is None or found.residual > limit:
+                        residual = "no block" if found is None else f"residual {found.residual:.2f}/255, limit {limit}"
+                        raise PoseUnknown(f"the picture of {name} at step {k} fits no pose ({residual})")
+                    poses.append(found.pose)
+                    residuals.append(found.residual)
+                    report(k + 1, len(pictures))
+        which = f"every picture of {name}" if record.every_step else f"the first picture of {name}"
+        return np.array(poses), f"{which}, residual {max(residuals):.2f}/255 (limit {limit})"
+    raise PoseUnknown("; ".join(reasons))
+
+
+FINDERS = {"state": from_state, "keypoints": from_keypoints, "sister": from_sister, "image": from_images}
+CHOICES = ("auto", *FINDERS)
+
+
+def locate(record: Record, wanted: str, name: str) -> tuple[Array, str, str]:
+    """(poses, from what, why not from its sister) by the one finder that is `wanted`, or with "auto" by the first that can.
+
+    Raises DatasetError with the reason of each.
+    """
+    reasons = []
+    for kind in FINDERS if wanted == "auto" else (wanted,):
+        try:
+            poses, source = FINDERS[kind](record)
+        except UserError as error:
+            reasons.append(f"{kind}: {error}")
+            continue
+        return poses, source, "".join(reason for reason in reasons if reason.startswith("sister: "))
+    raise DatasetError(
+        f"where the block is in episode {record.index} of {name} is not known, so a replay cannot start; "
+        f"{'; '.join(reasons)}"
+    )
+
+
+def state_feature(features: dict[str, tuple[int, ...]]) -> str | None:
+    """The feature that holds the full state (5,), if any."""
+    return next((name for name in (*FULL_STATE, STATE) if tuple(features.get(name, ())) == (5,)), None)
+
+
+def keypoint_feature(features: dict[str, tuple[int, ...]]) -> str | None:
+    """The feature that holds the 8 keypoints (16,), if any; a data set may call another thing environment state."""
+    return ENVIRONMENT if tuple(features.get(ENVIRONMENT, ())) == (16,) else None

@@ -1,0 +1,65 @@
+"""A Diffusion Policy zarr, such as `pusht_cchi_v7_replay.zarr`, as a folder or a .zip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from dlscore import pusht
+from dlscore.episode import ACTION, ENVIRONMENT, FULL_STATE, IMAGE, STATE, Array, DatasetError
+
+
+class ZarrReader:
+    """Its full state gives the agent's position and the keypoints under LeRobot's names."""
+
+    fps = 10.0
+    compressed: tuple[str, ...] = ()  # its images are lossless
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import zarr
+        except ImportError as error:
+            raise DatasetError(
+                f"reading {path} needs zarr, which is not installed; pip install 'dlscore[zarr]'"
+            ) from error
+        try:
+            store = zarr.ZipStore(str(path), mode="r") if path.suffix == ".zip" else zarr.DirectoryStore(str(path))
+            # A zip may hold the folder itself: the shortest name of a group's marker says where the root is.
+            root = min((key for key in store if key.endswith(".zgroup")), key=len, default=".zgroup")
+            group = zarr.open_group(store, mode="r", path=root.removesuffix(".zgroup").strip("/"))
+            self._state, self._action = group["data/state"], group["data/action"]
+            self._image = group.get("data/img")
+            self._ends = np.asarray(group["meta/episode_ends"][:], dtype=np.int64)
+        except Exception as error:  # zarr raises many types for a damaged store
+            raise DatasetError(
+                f"{path} is no Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
+                "data/action and meta/episode_ends"
+            ) from error
+        self.name, self.revision = path.name, "local"
+        self.features: dict[str, tuple[int, ...]] = {
+            ACTION: tuple(self._action.shape[1:]), STATE: (2,), ENVIRONMENT: (16,),
+            FULL_STATE[0]: tuple(self._state.shape[1:]),
+        }  # fmt: skip
+        if self._image is not None:
+            self.features[IMAGE] = (3, *self._image.shape[1:3])
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
+        """Arrays (T, ...) of the features of one episode."""
+        rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
+        state = np.asarray(self._state[rows], dtype=np.float64)
+        found: dict[str, Array] = {}
+        for name in names:
+            if name == ACTION:
+                found[name] = np.asarray(self._action[rows], dtype=np.float64)
+            elif name == IMAGE:
+                found[name] = np.asarray(self._image[rows], dtype=np.float32).transpose(0, 3, 1, 2) / np.float32(255)
+            elif name == ENVIRONMENT:
+                found[name] = pusht.pose_keypoints(state[:, 2:]).reshape(len(state), 16)
+            else:
+                found[name] = state[:, :2] if name == STATE else state
+        return found

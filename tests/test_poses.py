@@ -1,0 +1,193 @@
+"""Where the block is: the strokes are gym-pusht's, a picture gives its pose back, and the order of the sources holds."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import stub
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlscore import episodes, poses, pusht
+from dlscore.episode import ACTION, ENVIRONMENT, IMAGE, STATE, DatasetError
+from dlscore.episodes import open_source
+from dlscore.pose_from_image import Comparer, fit
+from dlscore.strokes import FILLS, Canvas, fill_rounding, fill_truncating
+
+positions, angles = st.floats(60, 450), st.floats(0, 2 * np.pi, exclude_max=True)
+
+
+@pytest.fixture(scope="module")
+def image_only(tmp_path_factory):
+    """Data sets of pictures and agent positions alone, lossless and video."""
+    without = ("full_state", ENVIRONMENT)
+    folder = tmp_path_factory.mktemp("image_only")
+    for name, video in (("lossless", False), ("video", True)):
+        stub.save_dataset(folder / name, episodes=2, steps=12, cameras=(IMAGE,), without=without, video=video)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch, tmp_path):
+    """No sister but the one that a test puts in its place."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(poses, "SISTER", "local/none")
+    monkeypatch.setattr(episodes, "SISTER", "local/none")
+
+
+@settings(max_examples=20, deadline=None)
+@given(x=positions, y=positions, angle=angles, agent_x=positions, agent_y=positions)
+def test_the_strokes_are_gym_pushts(x, y, angle, agent_x, agent_y):
+    import pygame
+
+    env, canvas = pusht.make_env(), Canvas(fill_rounding)
+    pusht.set_state(env, np.array([agent_x, agent_y, x, y, angle]))
+    canvas.draw(np.array([x, y, angle]), np.array([agent_x, agent_y]))
+    np.testing.assert_array_equal(canvas.pixels(), pygame.surfarray.array3d(env._draw()))
+
+
+@settings(max_examples=20, deadline=None)
+@given(x=positions, y=positions, angle=angles)
+def test_the_difference_is_that_of_the_whole_picture(x, y, angle):
+    # The comparer draws a part of the picture and knows the rest; cv2 rounds, so a level is allowed.
+    agent, pose = np.array([100.0, 400.0]), np.array([x, y, angle])
+    env = pusht.make_env()
+    pusht.set_state(env, np.array([*agent, 200.0, 250.0, 1.0]))
+    picture = pusht.observed_image(env).astype(np.float64)
+    pusht.set_state(env, np.array([*agent, *pose]))
+    whole = np.abs(pusht.observed_image(env) - picture).mean()
+    assert Comparer(picture, agent, fill_rounding)(pose) / picture.size == pytest.approx(whole, abs=0.05)
+
+
+def test_the_older_fill_truncates():
+    # By hand: the edge from (9, 0) to (4, 3) is at x = 9 - 5y/3, truncated towards 9: 9, 8, 6, 4.
+    import pygame
+
+    screen = pygame.Surface((512, 512), depth=32)
+    fill_truncating(screen, (255, 0, 0), [(9, 0), (4, 3), (12, 3)])
+    filled = pygame.surfarray.array3d(screen)[:, :4, 0] > 0
+    assert [(int(row.argmax()), int(row.sum())) for row in filled.T] == [(9, 1), (8, 3), (6, 6), (4, 9)]
+
+
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_picture_gives_its_pose_back(fill, seed):
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    pose, agent = rng.uniform([120, 120, 0], [400, 400, 2 * np.pi]), rng.uniform(40, 470, 2)
+    canvas = Canvas(fill)
+    canvas.draw(pose, agent)
+    found = fit(cv2.resize(np.ascontiguousarray(canvas.pixels().transpose(1, 0, 2)), (96, 96)), agent)
+    assert np.hypot(*(found.pose[:2] - pose[:2])) < 1
+    assert abs(pusht.angle_difference(found.pose[2], pose[2])) < np.radians(1)
+    assert found.residual < poses.LIMIT
+
+
+def test_a_picture_without_a_block_has_no_pose():
+    canvas = Canvas(fill_rounding)
+    canvas.draw(None, np.array([100.0, 100.0]))
+    assert fit(np.full((96, 96, 3), 255.0), np.array([100.0, 100.0])) is None
+
+
+@pytest.mark.parametrize(("name", "px"), [("lossless", 1.0), ("video", 3.0)])
+def test_the_start_comes_from_the_first_picture_where_nothing_else_says(image_only, source, name, px):
+    episode = open_source(root=image_only / name).load(0)
+    assert episode.block.shape == (1, 3)
+    assert episode.pose_source.startswith("the first picture of observation.image, residual 0.")
+    truth = source.load(0).block[0]
+    assert np.hypot(*(episode.block[0, :2] - truth[:2])) < px
+    assert abs(pusht.angle_difference(episode.block[0, 2], truth[2])) < np.radians(px)
+
+
+def test_every_step_comes_from_every_picture(image_only, source):
+    episode = open_source(root=image_only / "lossless", every_step=True).load(0)
+    truth = source.load(0).block[:12]
+    assert episode.block.shape == (12, 3)
+    assert np.abs(episode.block[:, :2] - truth[:, :2]).max() < 1.5
+    assert "every picture" in episode.pose_source
+
+
+def test_a_picture_of_something_else_is_refused_with_its_residual(image_only):
+    source = open_source(root=image_only / "lossless")
+    read = source._reader.read
+
+    def swapped(index, names):
+        arrays = dict(read(index, names))
+        arrays[IMAGE] = np.ascontiguousarray(arrays[IMAGE][..., ::-1])  # mirrored: no T of ours
+        return arrays
+
+    source._reader.read = swapped
+    with pytest.raises(DatasetError, match=r"fits no pose \(residual \d\.\d\d/255\), limit 0\.3"):
+        source.load(0)
+
+
+def test_the_order_is_state_keypoints_sister_image(tmp_path, monkeypatch):
+    full = stub.save_dataset(tmp_path / "full", episodes=1, steps=8, cameras=(IMAGE,), video=False)
+    assert open_source(root=full).load(0).pose_source == "full state (full_state)"
+    assert open_source(root=full, block_pose="keypoints").load(0).pose_source == f"keypoints ({ENVIRONMENT})"
+    assert open_source(root=full, block_pose="image").load(0).pose_source.startswith("the first picture")
+    with pytest.raises(DatasetError, match="--block-pose guess does not exist; choose from auto, state, keypoints"):
+        open_source(root=full, block_pose="guess")
+
+
+@pytest.fixture
+def with_sister(image_only, monkeypatch, tmp_path):
+    """open(change) -> a source of pictures whose sister's arrays went through `change`."""
+    sister = stub.save_dataset(tmp_path / "sister", episodes=2, steps=12, without=("full_state",))
+
+    def open_with(change=lambda arrays: arrays):
+        class Changed(episodes.LeRobotReader):
+            def __init__(self, repo_id, root, revision, *, ask=True):
+                super().__init__("sister", sister, None)
+
+            def read(self, index, names):
+                return change(super().read(index, names))
+
+        source = open_source(root=image_only / "lossless")
+        monkeypatch.setattr(episodes, "LeRobotReader", Changed)
+        return source
+
+    return open_with
+
+
+def test_the_sister_gives_the_pose_of_every_step(with_sister, source):
+    episode = with_sister().load(1)
+    assert episode.pose_source.startswith("sister data set")
+    np.testing.assert_allclose(episode.block, source.load(1).block[:12], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        (STATE, lambda values: values + 0.01, "differs by up to 0.01 px"),
+        (ACTION, lambda values: np.roll(values, 1, axis=0), "differs by up to"),
+        (STATE, lambda values: values[:-1], "has 11 steps, not 12"),
+    ],
+)
+def test_a_sister_that_does_not_agree_is_passed_over_and_told(with_sister, name, change, words):
+    episode = with_sister(lambda arrays: {**arrays, name: change(arrays[name])}).load(1)
+    assert episode.pose_source.startswith("the first picture")
+    assert episode.pose_note.startswith("sister: ")
+    assert words in episode.pose_note
+
+
+def test_states_need_a_pose_at_every_step(image_only):
+    from dlscore.replay import ReplayError, replay
+
+    with pytest.raises(ReplayError, match="needs the block's pose at every step"):
+        next(replay(open_source(root=image_only / "lossless").load(0), "states"))
+
+
+def test_a_record_of_pictures_has_their_drift(image_only):
+    from dlscore.compute import drift_warning
+    from dlscore.replay import drift_parts, replay
+
+    episode = open_source(root=image_only / "lossless").load(0)
+    assert drift_parts(episode) == ("agent_px", "picture")
+    right = np.array([step.drift for step in replay(episode)]).max(axis=0)
+    elsewhere = dataclasses.replace(episode, block=episode.block + [60, 40, 1.0])
+    wrong = np.array([step.drift for step in replay(elsewhere)]).max(axis=0)
+    assert right[1] < 0.3 < 2.5 < wrong[1]
+    assert drift_warning(0, dict(zip(drift_parts(episode), right, strict=True))) == ""
+    assert "the block is elsewhere" in drift_warning(0, dict(zip(drift_parts(episode), wrong, strict=True)))
