@@ -57,10 +57,32 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
             "network silently; add the values it was trained with"
         )
     outputs = written["output_features"]
-    action = outputs.get("action", {}).get("shape") if isinstance(outputs, dict) else None
-    if list(action or []) != [2]:
-        raise PolicyError(f"policy {name} has actions of shape {tuple(action or ())}; PushT's are (2,)")
+    action = outputs.get("action") if isinstance(outputs, dict) else None
+    shape = action.get("shape") if isinstance(action, dict) else None
+    if shape != [2]:
+        raise PolicyError(f"policy {name} has actions of shape {tuple(shape or ())}; PushT's are (2,)")
+    _check_counts(written, name)
     return dict(written)
+
+
+def _check_counts(written: dict[str, Any], name: str) -> None:
+    # LeRobot takes any number, and fails, or samples nonsense, much later.
+    horizon, steps = written["horizon"], written["num_train_timesteps"]
+    limits = {
+        "horizon": 10_000,
+        "num_train_timesteps": 100_000,
+        "n_obs_steps": horizon,
+        "n_action_steps": horizon,
+        "num_inference_steps": steps,
+    }
+    for field, most in limits.items():
+        value = written.get(field)
+        if field == "num_inference_steps" and value is None:  # as many as there are
+            continue
+        if type(value) is not int or not 1 <= value <= most:
+            raise PolicyError(
+                f"config.json of policy {name} has {field} {value!r}; it is a whole number from 1 to {most}"
+            )
 
 
 def read_rename_map(folder: Path) -> dict[str, str]:

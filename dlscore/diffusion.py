@@ -143,7 +143,7 @@ class Policy:
         if (
             not np.isfinite(values).all()
             or not np.allclose(values[1] - values[0], scale, rtol=1e-3)
-            or (scale == 0).any()
+            or (scale <= 0).any()
         ):
             raise PolicyError(
                 f"policy {self.name} has action statistics that are no scale and offset: {values.tolist()}"

@@ -34,11 +34,17 @@ class LeRobotReader:
             self.features = {name: _shape(feature) for name, feature in info["features"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{folder}/meta/info.json cannot be read ({type(error).__name__}: {error})") from error
+        if self.fps <= 0 or self._episodes < 1:
+            raise DatasetError(
+                f"data set {repo_id} has {self._episodes} episodes at {self.fps:g} fps; it is damaged or empty"
+            )
         if not version.startswith("v3."):
             remedy = CONVERTERS.get(version, "save it again with LeRobot 0.6" if version < "v3" else "update dlscore")
             raise DatasetError(f"data set {repo_id} is of LeRobot's format {version}; v3.0 is read here: {remedy}")
         for needed in ("meta/tasks.parquet", "meta/episodes", "data"):  # LeRobot would look for them on the hub
-            if not (folder / needed).exists():
+            if not (folder / needed).exists() or (
+                (folder / needed).is_dir() and not any((folder / needed).rglob("*.parquet"))
+            ):
                 raise DatasetError(f"data set {repo_id} at {folder} is not whole: it has no {needed}; fetch it again")
         self.compressed = tuple(name for name, kind in self._kinds.items() if kind == "video")
 

@@ -38,7 +38,6 @@ def load_policy(
     written = read_config(folder, path)
     logging.getLogger("lerobot").setLevel(logging.ERROR)
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     config = _config(written, path, str(where))
@@ -50,20 +49,26 @@ def load_policy(
         weights, preprocess, postprocess = _processors(folder, path, config, weights, str(where))
         policy = DiffusionPolicy(config)
         policy.load_state_dict(weights, strict=True)
-    except (RuntimeError, ValueError, KeyError, OSError, SafetensorError) as error:
+        policy.to(where).eval()
+        loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=_fingerprint(folder),
+                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+        _check_normalised(loaded, path)
+    except PolicyError:
+        raise
+    except Exception as error:  # torch, safetensors, diffusers and the processors raise types of their own
         text = " ".join(str(error).split())
         raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
     if not all(torch.isfinite(p).all() for p in policy.parameters()):
         raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
-    policy.to(where).eval()
+    return loaded
+
+
+def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     processors = [folder / name for name in PROCESSORS if (folder / name).is_file()]
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
         digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=digest.hexdigest(),
-                    device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
-    _check_normalised(loaded, path)
-    return loaded
+    return digest.hexdigest()
 
 
 def _processors(

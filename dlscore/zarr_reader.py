@@ -37,13 +37,24 @@ class ZarrReader:
                 f"{path} is no Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
                 "data/action and meta/episode_ends"
             ) from error
+        self._check(path)
         self.name, self.revision = path.name, "local"
         self.features: dict[str, tuple[int, ...]] = {
-            ACTION: tuple(self._action.shape[1:]), STATE: (2,), ENVIRONMENT: (16,),
-            FULL_STATE[0]: tuple(self._state.shape[1:]),
+            ACTION: (2,), STATE: (2,), ENVIRONMENT: (16,), FULL_STATE[0]: (5,),
         }  # fmt: skip
         if self._image is not None:
             self.features[IMAGE] = (3, *self._image.shape[1:3])
+
+    def _check(self, path: Path) -> None:
+        n = len(self._state)
+        shapes = {"data/state": (self._state, (n, 5)), "data/action": (self._action, (n, 2))}
+        if self._image is not None:
+            shapes["data/img"] = (self._image, (n, *self._image.shape[1:3], 3))
+        for name, (array, shape) in shapes.items():
+            if array.shape != shape:
+                raise DatasetError(f"{name} of {path} has shape {array.shape}; a PushT zarr's is {shape}")
+        if not len(self._ends) or self._ends[-1] > n or (np.diff(self._ends, prepend=0) <= 0).any():
+            raise DatasetError(f"meta/episode_ends of {path} do not ascend from above 0 to at most {n}; it is damaged")
 
     def __len__(self) -> int:
         return len(self._ends)
