@@ -151,6 +151,10 @@ bench-pose: $(READY)  ## the block's pose from pictures, and the drift of replay
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/pose.py --source $(HUMAN) --json $(OUTPUTS)/pose.json
 
+bench-render: $(READY)  ## frames a second of dlrender, of a naive program and of the encoder alone; memory (5 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/render.py --json $(OUTPUTS)/render.json
+
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
 
@@ -180,4 +184,4 @@ clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
 .PHONY: help setup cache render demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
-    bench-budget bench-pose bench-alternatives lock demo-policy demo-data clean FORCE
+    bench-budget bench-pose bench-render bench-alternatives lock demo-policy demo-data clean FORCE

@@ -81,9 +81,15 @@ def colour_table(colormap: str) -> Array:
     return table
 
 
+def places(scores: Array, norm: Norm, width: int, height: int, count: int = COLOURS) -> Array:
+    """(height, width) uint16 places in a colour table of `count` rows: scores are interpolated (bilinear), then coloured."""
+    shown = norm.unit(norm.prepare(scores)) * (count - 1)  # interpolation is linear, so the scale may go first
+    large = Image.fromarray(shown.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    found: Array = (np.asarray(large) + np.float32(0.5)).astype(np.uint16)
+    return found
+
+
 def colour(scores: Array, norm: Norm, table: Array, width: int, height: int) -> Array:
-    """(height, width, 3) uint8 picture of (N, N) scores: scores are interpolated (bilinear), then coloured."""
-    shown = Image.fromarray(norm.prepare(scores).astype(np.float32))
-    values = norm.unit(np.asarray(shown.resize((width, height), Image.Resampling.BILINEAR)))
-    picture: Array = table[(values * (len(table) - 1) + 0.5).astype(np.intp)]
+    """(height, width, 3) uint8 picture of (N, N) scores."""
+    picture: Array = np.take(table, places(scores, norm, width, height, len(table)), axis=0)
     return picture

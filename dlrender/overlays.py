@@ -63,13 +63,24 @@ class Contours:
         levels = self.levels(scores, episode.score_attrs(method)["kind"])
         if not len(levels):
             return []
+        from contourpy import LineType, contour_generator
+        from matplotlib.collections import PathCollection
+        from matplotlib.path import Path
+
+        # matplotlib's own contour lines, without the colour mapping and the bookkeeping of Axes.contour.
         centres = episode.grid.centres
-        # matplotlib dashes negative levels unless told not to; log densities are negative.
-        lines = axes.contour(centres, centres, scores, levels=levels, colors=self.color, linestyles="solid",
-                             linewidths=self.linewidth)  # fmt: skip
-        lines.set_path_effects(halo(self.linewidth + 1.2))
-        lines.remove()  # drawn by hand on each frame; the axes keep nothing
-        return [lines]
+        found = contour_generator(centres, centres, scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
+        paths = []
+        for level in levels:
+            points, codes = found.lines(level)  # type: ignore[misc]  # of the one chunk there is
+            if points[0] is not None:
+                paths.append(Path(points[0], codes[0]))
+
+        def lines(color: str, width: float) -> Artist:
+            drawn = PathCollection(paths, facecolors="none", edgecolors=color, linewidths=width, joinstyle="round")
+            return _place(axes, drawn)
+
+        return [lines("black", self.linewidth + 1.2), lines(self.color, self.linewidth)]
 
     def legend(self, episode: EpisodeCache, method: str) -> list[Artist]:
         from matplotlib.lines import Line2D
@@ -192,7 +203,7 @@ def _place(axes: Axes, artist: Artist) -> Artist:
     artist.axes = axes
     if not artist.is_transform_set():
         artist.set_transform(axes.transData)
-    artist.set_clip_path(axes.patch)
+    artist.set_clip_box(axes.bbox)
     return artist
 
 

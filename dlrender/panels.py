@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, colour, colour_table, make_norm
-from dlrender.overlays import Overlay, halo
-from dlscore.cache import EpisodeCache
+from dlrender.heatmap import Norm, colour_table, make_norm, places
+from dlrender.overlays import Overlay
+from dlscore.cache import CANVAS, EpisodeCache
 from dlscore.grid import ACTION_SPAN
 
 Array = NDArray[Any]
@@ -35,15 +35,57 @@ def check_height(height: int) -> None:
         raise RenderError(f"--target-height {height} is not allowed; choose an even number from {low} to {high} px")
 
 
-def environment_frame(episode: EpisodeCache, step: int, height: int) -> Array:
-    """(height, height, 3) uint8: the clean environment frame, scaled."""
-    frame = Image.fromarray(episode.frame(step))
-    kind = Image.Resampling.LANCZOS if height < frame.height else Image.Resampling.BICUBIC
-    return np.asarray(frame if height == frame.height else frame.resize((height, height), kind))
+class EnvironmentPanel:
+    """The clean environment; `draw(step)` is (height, height, 4) uint8 RGBA, valid until the next call.
+
+    From one step to the next little moves, so only the rectangle that differs from the frame before is scaled anew.
+    """
+
+    MARGIN = 4  # px of the picture around what is scaled: more than the filter reaches
+
+    def __init__(self, episode: EpisodeCache, height: int) -> None:
+        check_height(height)
+        self.episode, self.height = episode, height
+        self._kind = Image.Resampling.LANCZOS if height < CANVAS else Image.Resampling.BICUBIC
+        self._index: Array | None = None  # of the step drawn last
+        self._picture = np.full((height, height, 4), 255, dtype=np.uint8)
+
+    def draw(self, step: int) -> Array:
+        """(height, height, 4) uint8 RGBA of one step: the panel's own buffer."""
+        index = self.episode.frame_index(step)
+        if self._index is None:
+            rows = columns = (0, self.height)
+        else:
+            changed = index != self._index
+            rows, columns = (self._reach(changed.any(axis=axis)) for axis in (1, 0))
+        if rows[0] < rows[1]:
+            self._scale(index, rows, columns)
+        self._index = index
+        return self._picture
+
+    def _reach(self, changed: Array) -> tuple[int, int]:
+        # First and last pixel of the picture that changed pixels of the canvas have a part in.
+        at = np.flatnonzero(changed)
+        if not len(at):
+            return 0, 0
+        first, last = at[0] * self.height / CANVAS, (at[-1] + 1) * self.height / CANVAS
+        return max(0, int(first) - self.MARGIN), min(self.height, int(np.ceil(last)) + self.MARGIN)
+
+    def _scale(self, index: Array, rows: tuple[int, int], columns: tuple[int, int]) -> None:
+        # One margin more is scaled and thrown away, since the filter knows nothing beyond the edge of what it is given.
+        wider = [(max(0, low - self.MARGIN), min(self.height, high + self.MARGIN)) for low, high in (columns, rows)]
+        (left, right), (top, bottom) = wider
+        frame = Image.fromarray(index, "P")
+        frame.putpalette(self.episode.palette.tobytes())
+        unit = CANVAS / self.height
+        box = (left * unit, top * unit, right * unit, bottom * unit)
+        near = np.asarray(frame.convert("RGB").resize((right - left, bottom - top), self._kind, box=box))
+        inner = near[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
+        self._picture[rows[0] : rows[1], columns[0] : columns[1], :3] = inner
 
 
 class HeatmapPanel:
-    """One method's landscape with overlays; `frame(step)` is (height, width, 3) uint8, width = 4/3 height."""
+    """One method's landscape with overlays; `draw(step)` is (height, width, 4) uint8 RGBA, width = 4/3 height."""
 
     def __init__(self, episode: EpisodeCache, method: str, *, colormap: str, norm: Norm | None, range_nats: float = 10.0,
                  overlays: Sequence[Overlay] = (), height: int = SHAPE[1]) -> None:  # fmt: skip
@@ -58,20 +100,24 @@ class HeatmapPanel:
             self._canvas = self.figure.canvas
             self._canvas.draw()
         self._background = self._canvas.copy_from_bbox(self.figure.bbox)
+        opaque = np.full((len(self.table), 1), 255, dtype=np.uint8)
+        self._packed = np.ascontiguousarray(np.hstack([self.table, opaque])).view(np.uint32)[:, 0]
 
-    def frame(self, step: int) -> Array:
-        """(height, width, 3) uint8 RGB of one step."""
+    def draw(self, step: int) -> Array:
+        """(height, width, 4) uint8 RGBA of one step: the panel's own buffer, valid until the next call."""
         self._canvas.restore_region(self._background)
         buffer = np.asarray(self._canvas.buffer_rgba())
+        pixels = buffer.view(np.uint32)[..., 0]
         left, top, side = self.square
         norm = self.norm or make_norm("frame", [self.episode], self.method, self.range_nats, step)
         scores = self.episode.score(self.method, step)
-        buffer[top : top + side, left : left + side, :3] = colour(scores, norm, self.table, side, side)
+        where = places(scores, norm, side, side)
+        pixels[top : top + side, left : left + side] = np.take(self._packed, where)
         for artist in self.artists(step):
             self.axes.draw_artist(artist)
         for spine in self.axes.spines.values():
             self.axes.draw_artist(spine)
-        return buffer[..., :3].copy()
+        return buffer
 
     def artists(self, step: int) -> list[Any]:
         """What is drawn over the scores of one step: the overlays' artists and the step counter."""
@@ -105,7 +151,7 @@ class HeatmapPanel:
         decorate(axes, f"{self.method}, episode {self.episode.episode}")
         self._counter = axes.text(0.98, 0.98, "", transform=axes.transAxes, ha="right", va="top", fontsize=8.5,
                                   color="white", animated=True)  # fmt: skip
-        self._counter.set_path_effects(halo(2))
+        self._counter.set_bbox({"facecolor": "black", "alpha": 0.45, "edgecolor": "none", "pad": 1.6})
         bar = figure.add_axes(((left + side + 14 * scale) / self.width, 1 - (top + side) / self.height,
                                14 * scale / self.width, side / self.height))  # fmt: skip
         add_colorbar(figure, bar, self._colormap, self.norm, attrs)
@@ -166,5 +212,5 @@ def add_legend(figure: Any, handles: list[Any], anchor: float = 0.5) -> None:
 
 
 def combined_frame(environment: Array, heatmap: Array) -> Array:
-    """(height, width, 3): the environment left, the heatmap right."""
+    """(height, width, channels): the environment left, the heatmap right."""
     return np.concatenate([environment, heatmap], axis=1)

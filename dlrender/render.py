@@ -136,6 +136,7 @@ def render_episode(
             overlays=style.make_overlays(),
             height=height,
         )
+        world = panels.EnvironmentPanel(episode, height)
         described = _describe(episode, method, style, names)
         note = {"title": f"episode {episode.episode}, {method}", **described["run"], **described["style"]}
         with ExitStack() as stack:
@@ -145,10 +146,10 @@ def render_episode(
                 for name, width in zip(names, widths, strict=True)
             )
             for step in range(episode.steps):
-                left, right = panels.environment_frame(episode, step, height), panel.frame(step)
+                left, right = world.draw(step), panel.draw(step)
                 environment.write(left)
                 heatmap.write(right)
-                combined.write(panels.combined_frame(left, right))
+                combined.write(left, right)
                 progress(step + 1, episode.steps)
         config = Path(f"{stem}_config.json")
         _write_config(config, described, method)

@@ -169,7 +169,16 @@ class EpisodeCache:
 
     def frame(self, step: int) -> Array:
         """(512, 512, 3) uint8 RGB environment frame of one step."""
-        return self._palette[_read(self._file["frames/index"], step)]
+        return self._palette[self.frame_index(step)]
+
+    def frame_index(self, step: int) -> Array:
+        """(512, 512) uint8 places of one step's frame in `palette`."""
+        return _read(self._file["frames/index"], step)
+
+    @property
+    def palette(self) -> Array:
+        """(256, 3) uint8 RGB colours of the frames."""
+        return self._palette
 
     def _score(self, method: str) -> h5py.Dataset:
         if method not in self.methods:

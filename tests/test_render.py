@@ -8,13 +8,14 @@ import h5py
 import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 from synthetic import write_cache
 
 from dlrender import cli
 from dlrender.errors import RenderError
 from dlrender.heatmap import Norm, colour, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Contours, ExpertAction, ExpertTrace, PolicyPrediction
-from dlrender.panels import TEXT, HeatmapPanel, combined_frame, environment_frame
+from dlrender.panels import TEXT, EnvironmentPanel, HeatmapPanel, combined_frame
 from dlrender.render import Style, render_episode, save_still
 from dlscore.cache import read_episode
 
@@ -62,8 +63,8 @@ def test_axes_of_the_artists(corner):
 @pytest.mark.parametrize("height", [240, 480, 722])
 def test_axes_of_the_pixels(corner, height):
     plain = make_panel(corner, height=height, colormap="gray")
-    environment = environment_frame(corner, 1, height)
-    frame = combined_frame(environment, plain.frame(1)).astype(int)
+    environment = EnvironmentPanel(corner, height).draw(1)[..., :3].copy()
+    frame = combined_frame(environment, plain.draw(1)[..., :3].copy()).astype(int)
     assert frame.shape == (height, height + plain.width, 3)
 
     # the agent, blue, in the environment on the left
@@ -81,11 +82,29 @@ def test_axes_of_the_pixels(corner, height):
     np.testing.assert_allclose(peak, CORNER / 512 * side, atol=0.5 * side / 50 + 0.5)
 
     # the cross, red, over it
-    marked = make_panel(corner, overlays=[ExpertAction()], height=height, colormap="gray").frame(1).astype(int)
+    marked = (
+        make_panel(corner, overlays=[ExpertAction()], height=height, colormap="gray")
+        .draw(1)[..., :3]
+        .copy()
+        .astype(int)
+    )
     rows, columns = np.nonzero((marked[..., 0] > 200) & (marked[..., 1] < 60) & (marked[..., 2] < 60))
     inside = rows < y0 + side  # the legend has one, too
     found = [columns[inside].mean() + 0.5, rows[inside].mean() + 0.5]
     np.testing.assert_allclose(found, plain.data_to_pixel(*CORNER), atol=1)
+
+
+@pytest.mark.parametrize("height", [240, 480, 512, 722])
+def test_an_environment_scaled_in_parts_is_the_one_scaled_whole(tmp_path, height):
+    # The agent goes along two edges, so parts touch the border, and jumps, so that parts are large and small.
+    places = np.array([[15, 15], [15, 60], [300, 15], [495, 495], [490, 490], [490, 490], [20, 480]], dtype=float)
+    with read_episode(write_cache(tmp_path / "episode_000.h5", steps=len(places), expert=places)) as episode:
+        panel = EnvironmentPanel(episode, height)
+        for step in (*range(len(places)), 2, 0):
+            kind = Image.Resampling.LANCZOS if height < 512 else Image.Resampling.BICUBIC
+            whole = np.asarray(Image.fromarray(episode.frame(step)).resize((height, height), kind)).astype(int)
+            assert np.abs(panel.draw(step)[..., :3] - whole).max() <= 1
+            assert (panel.draw(step)[..., 3] == 255).all()
 
 
 # ---- norms and colours ------------------------------------------------------------------------------------------
@@ -138,15 +157,16 @@ def test_contours_hold_the_mass_they_name(tmp_path):
         levels = Contours().levels(scores, "log_density")
         # of an isotropic Gaussian the region of mass p is where the density is over (1 - p) of its peak
         np.testing.assert_allclose(levels - scores.max(), np.log([0.05, 0.2, 0.5]), atol=0.02)
-        (lines,) = Contours().draw(make_panel(fine).axes, fine, 0, "likelihood")
+        _, lines = Contours().draw(make_panel(fine).axes, fine, 0, "likelihood")
         for path_of_level, mass in zip(lines.get_paths(), (0.95, 0.8, 0.5), strict=True):
             radius = np.hypot(*(path_of_level.vertices - 256).T)
             np.testing.assert_allclose(radius, 40 * np.sqrt(-2 * np.log(1 - mass)), rtol=0.02)
 
 
 def test_contours_are_solid_though_the_levels_are_negative(episode):
-    (lines,) = Contours().draw(make_panel(episode).axes, episode, 0, "likelihood")
-    assert (lines.levels < 0).all()
+    assert (Contours().levels(episode.score("likelihood", 0), "log_density") < 0).all()
+    halo, lines = Contours().draw(make_panel(episode).axes, episode, 0, "likelihood")
+    assert halo.get_linewidth()[0] > lines.get_linewidth()[0]
     assert all(style[1] is None for style in lines.get_linestyle())
 
 
@@ -196,8 +216,8 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(episode, 
     overlay = OVERLAYS[name]()
     panel = make_panel(episode, overlays=[overlay])
     before = len(panel.axes.get_children())
-    plain = make_panel(episode).frame(4)
-    one, two = panel.frame(4), panel.frame(4)
+    plain = make_panel(episode).draw(4)[..., :3].copy()
+    one, two = panel.draw(4)[..., :3].copy(), panel.draw(4)[..., :3].copy()
     np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
     assert (one != plain).any()
     assert len(panel.axes.get_children()) == before
@@ -243,7 +263,7 @@ def test_the_videos_of_an_episode(cache, tmp_path):
     data = written[2].read_bytes()
     assert 0 < data.find(b"moov") < data.find(b"mdat")  # faststart
     with read_episode(cache) as episode:
-        right = make_panel(episode, overlays=[overlay() for overlay in OVERLAYS.values()]).frame(5)
+        right = make_panel(episode, overlays=[overlay() for overlay in OVERLAYS.values()]).draw(5)[..., :3].copy()
     assert np.abs(frames[5][:, 480:].astype(int) - right).mean() < 3  # what was encoded is what was drawn
     config = json.loads(written[3].read_text())
     assert config["run"]["policy"] == "synthetic"
@@ -264,7 +284,7 @@ def test_the_videos_of_an_episode(cache, tmp_path):
 def test_every_method_and_norm_draws(episode, method, norm):
     made = None if norm == "frame" else make_norm(norm, [episode], method, 10.0)
     panel = HeatmapPanel(episode, method, colormap="inferno", norm=made, overlays=[Contours()], height=240)
-    assert panel.frame(0).shape == (240, 320, 3)
+    assert panel.draw(0)[..., :3].copy().shape == (240, 320, 3)
 
 
 def test_a_still_beside_the_environment_is_wider(cache, tmp_path):
@@ -393,7 +413,7 @@ def test_a_failure_halfway_leaves_nothing(cache, tmp_path, monkeypatch):
     def fail(self, step):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(HeatmapPanel, "frame", fail)
+    monkeypatch.setattr(HeatmapPanel, "draw", fail)
     with pytest.raises(ZeroDivisionError):
         render_episode(cache, Style(), tmp_path / "out")
     assert os.listdir(tmp_path / "out") == []
