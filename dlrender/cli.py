@@ -21,6 +21,10 @@ NormKind = Annotated[
     str, typer.Option("--norm", help="Colours over the episode, each frame, all files (global), or rank.")
 ]
 Range = Annotated[float, typer.Option(help="Scores in nats: how far below the largest the colours go.")]
+Vmin = Annotated[float | None, typer.Option(help="Score at the lower end of the colours.  [default: from the scores]")]
+Vmax = Annotated[float | None, typer.Option(help="Score at the upper end of the colours.  [default: from the scores]")]
+Gamma = Annotated[float, typer.Option(help="Power of the colour scale: below 1 shows low scores, above 1 high ones.")]
+Center = Annotated[float | None, typer.Option(help="Score in the middle of the colours, for maps such as coolwarm.")]
 Prediction = Annotated[bool, typer.Option(help="White star: the policy's predicted action.")]
 Expert = Annotated[bool, typer.Option(help="Red cross: the expert's action.")]
 Arrow = Annotated[bool, typer.Option(help="Yellow arrow from the prediction to the expert's action.")]
@@ -41,6 +45,10 @@ def render(
     colormap: Colormap = "viridis",
     norm: NormKind = "episode",
     range_nats: Range = 10.0,
+    vmin: Vmin = None,
+    vmax: Vmax = None,
+    gamma: Gamma = 1.0,
+    center: Center = None,
     show_policy_prediction: Prediction = True,
     show_expert_action: Expert = True,
     show_arrow: Arrow = True,
@@ -54,9 +62,11 @@ def render(
 ) -> None:
     """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
     from dlrender import render as library
+    from dlrender.heatmap import Limits
 
     overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, target_height, fps)
+    limits = Limits(vmin, vmax, gamma, center)
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, target_height, fps, limits)
     library.check(files, style)
     shared = library.global_norm(files, style)
     written: list[Path] = []
@@ -78,6 +88,10 @@ def still(
     colormap: Colormap = "viridis",
     norm: NormKind = "episode",
     range_nats: Range = 10.0,
+    vmin: Vmin = None,
+    vmax: Vmax = None,
+    gamma: Gamma = 1.0,
+    center: Center = None,
     show_policy_prediction: Prediction = True,
     show_expert_action: Expert = True,
     show_arrow: Arrow = True,
@@ -87,9 +101,11 @@ def still(
 ) -> None:
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
     from dlrender import render as library
+    from dlrender.heatmap import Limits
 
     overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays)
+    limits = Limits(vmin, vmax, gamma, center)
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, limits=limits)
     library.check([file], style)
     typer.echo(library.save_still(file, step, output, style, environment=with_environment))
 

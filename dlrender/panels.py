@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, colour_table, make_norm, places
+from dlrender.heatmap import Limits, Norm, colour_table, make_norm, places
 from dlrender.overlays import Overlay
 from dlscore.cache import CANVAS, EpisodeCache
 from dlscore.grid import ACTION_SPAN
@@ -88,9 +88,10 @@ class HeatmapPanel:
     """One method's landscape with overlays; `draw(step)` is (height, width, 4) uint8 RGBA, width = 4/3 height."""
 
     def __init__(self, episode: EpisodeCache, method: str, *, colormap: str, norm: Norm | None, range_nats: float = 10.0,
-                 overlays: Sequence[Overlay] = (), height: int = SHAPE[1]) -> None:  # fmt: skip
+                 limits: Limits | None = None, overlays: Sequence[Overlay] = (), height: int = SHAPE[1]) -> None:  # fmt: skip
         check_height(height)
         self.episode, self.method, self.norm, self.overlays = episode, method, norm, tuple(overlays)
+        self.limits = limits or Limits()
         self.range_nats, self.table, self._colormap = range_nats, colour_table(colormap), colormap
         self.height, self.width = height, 2 * round(height * SHAPE[0] / SHAPE[1] / 2)
         import matplotlib
@@ -109,7 +110,7 @@ class HeatmapPanel:
         buffer = np.asarray(self._canvas.buffer_rgba())
         pixels = buffer.view(np.uint32)[..., 0]
         left, top, side = self.square
-        norm = self.norm or make_norm("frame", [self.episode], self.method, self.range_nats, step)
+        norm = self.norm or make_norm("frame", [self.episode], self.method, self.range_nats, step, self.limits)
         scores = self.episode.score(self.method, step)
         where = places(scores, norm, side, side)
         pixels[top : top + side, left : left + side] = np.take(self._packed, where)
@@ -174,11 +175,11 @@ def decorate(axes: Any, title: str) -> None:
 def add_colorbar(figure: Any, where: Any, colormap: str, norm: Norm | None, attrs: dict[str, Any]) -> None:
     """The scale of the colours. With a norm of its own for each frame it has no numbers, only its ends."""
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
 
     shown = norm or Norm(0.0, 1.0)
-    mappable = ScalarMappable(Normalize(shown.low, shown.high), colormap)
-    bar = figure.colorbar(mappable, cax=where, extend="min" if shown.cut else "neither")
+    mappable = ScalarMappable(shown.of_matplotlib(), colormap)
+    pointed = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    bar = figure.colorbar(mappable, cax=where, extend=pointed[shown.cut, shown.cut_above])
     units = str(attrs["units"]).replace("^2", "²")
     if norm is None:
         bar.set_ticks([0, 1], labels=["least", "most"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dlrender import panels
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, colour_table, make_norm
+from dlrender.heatmap import Limits, Norm, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Overlay
 from dlrender.video import mp4, whole_file
 from dlscore import __version__
@@ -33,6 +33,7 @@ class Style:
     overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert")
     target_height: int = 480
     fps: float | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def make_overlays(self) -> list[Overlay]:
         """The overlays in the order in which they are drawn."""
@@ -76,7 +77,7 @@ def check(files: Sequence[Path], style: Style) -> None:
     """Raise for whatever is wrong with the files or the style, before anything is written."""
     panels.check_height(style.target_height)
     colour_table(style.colormap)
-    make_norm(style.norm, [], "", style.range_nats)
+    make_norm(style.norm, [], "", style.range_nats, limits=style.limits)
     drawn: dict[int, Path] = {}
     for file in files:
         with read_episode(file) as episode:
@@ -101,7 +102,7 @@ def global_norm(files: Sequence[Path], style: Style) -> Norm | None:
             raise RenderError(
                 f"--norm global over different methods ({', '.join(sorted(methods))}); choose --scoring-method"
             )
-        return make_norm("global", episodes, methods.pop(), style.range_nats)
+        return make_norm("global", episodes, methods.pop(), style.range_nats, limits=style.limits)
 
 
 def render_episode(
@@ -125,7 +126,11 @@ def render_episode(
         if newer and not force:
             raise RenderError(f"{newer[0]} is there and not older than {file}; --force draws it again")
         check_writable(folder, RenderError)
-        norm = shared or (None if style.norm == "frame" else make_norm(style.norm, [episode], method, style.range_nats))
+        norm = shared or (
+            None
+            if style.norm == "frame"
+            else make_norm(style.norm, [episode], method, style.range_nats, limits=style.limits)
+        )
         height = style.target_height
         panel = panels.HeatmapPanel(
             episode,
@@ -133,6 +138,7 @@ def render_episode(
             colormap=style.colormap,
             norm=norm,
             range_nats=style.range_nats,
+            limits=style.limits,
             overlays=style.make_overlays(),
             height=height,
         )
@@ -164,7 +170,8 @@ def save_still(file: Path, step: int, path: Path, style: Style, *, environment: 
         method = pick_method(episode, style.scoring_method)
         if not 0 <= step < episode.steps:
             raise RenderError(f"--step {step} is not in {file}; it has steps 0 to {episode.steps - 1}")
-        norm = make_norm(style.norm, [episode], method, style.range_nats, step if style.norm == "frame" else None)
+        only = step if style.norm == "frame" else None
+        norm = make_norm(style.norm, [episode], method, style.range_nats, only, style.limits)
         figure = _still_figure(episode, step, method, norm, style, environment)
     import matplotlib
 
@@ -194,7 +201,7 @@ def _still_figure(episode: EpisodeCache, step: int, method: str, norm: Norm, sty
     axes = place(left, side)
     shown = norm.prepare(episode.score(method, step))
     axes.imshow(
-        shown, cmap=style.colormap, vmin=norm.low, vmax=norm.high, extent=(0, 512, 512, 0), interpolation="bilinear"
+        shown, cmap=style.colormap, norm=norm.of_matplotlib(), extent=(0, 512, 512, 0), interpolation="bilinear"
     )
     panels.decorate(axes, f"{method}, episode {episode.episode}, step {step}")
     handles: list[Any] = []

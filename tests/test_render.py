@@ -13,7 +13,7 @@ from synthetic import write_cache
 
 from dlrender import cli
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, colour, colour_table, make_norm
+from dlrender.heatmap import Limits, Norm, colour, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Contours, ExpertAction, ExpertTrace, PolicyPrediction
 from dlrender.panels import TEXT, EnvironmentPanel, HeatmapPanel, combined_frame
 from dlrender.render import Style, render_episode, save_still
@@ -123,6 +123,46 @@ def test_norms(episode):
     np.testing.assert_allclose(ranked, [[2 / 3, 0], [1 / 3, 1]])
     with pytest.raises(RenderError, match="choose from episode, frame, global, rank"):
         make_norm("vibes", [], "distance", 10.0)
+
+
+def test_limits_set_the_ends_and_the_bar_is_pointed_where_scores_lie_beyond(episode):
+    values = np.stack([episode.score("distance", k) for k in range(episode.steps)])
+    low, high = float(values.min()), float(values.max())
+    norm = make_norm("episode", [episode], "distance", 10.0, limits=Limits(vmin=low + 5, vmax=high - 5))
+    assert (norm.low, norm.high, norm.cut, norm.cut_above) == (low + 5, high - 5, True, True)
+    wide = make_norm("episode", [episode], "distance", 10.0, limits=Limits(vmin=low - 5))
+    assert (wide.low, wide.high, wide.cut, wide.cut_above) == (low - 5, high, False, False)
+    even = make_norm("episode", [episode], "distance", 10.0, limits=Limits(center=high - 1))
+    assert even.unit(np.array([high - 1])) == pytest.approx(0.5)
+    assert even.low == pytest.approx(low)
+    for panel_norm, extend in ((norm, "both"), (wide, "neither")):
+        panel = HeatmapPanel(episode, "distance", colormap="viridis", norm=panel_norm)
+        assert panel.figure.axes[1]._colorbar.extend == extend
+
+
+def test_a_power_is_matplotlibs(episode):
+    norm = Norm(-8.0, -2.0, gamma=0.5)
+    scores = np.random.default_rng(0).uniform(-8, -2, (6, 6))
+    np.testing.assert_allclose(norm.unit(scores), norm.of_matplotlib()(scores))
+    picture = colour(scores, norm, colour_table("viridis"), 6, 6)
+    expected = matplotlib.colormaps["viridis"].resampled(1024)(norm.of_matplotlib()(scores), bytes=True)[..., :3]
+    assert np.abs(picture.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "words"),
+    [
+        ("episode", Limits(vmin=2, vmax=1), "--vmin 2 is not below --vmax 1"),
+        ("episode", Limits(vmin=np.nan), "--vmin nan is not allowed"),
+        ("episode", Limits(gamma=0), "--gamma 0 is not allowed"),
+        ("episode", Limits(center=0, vmax=1), "leave out --vmin and --vmax"),
+        ("rank", Limits(vmin=1), "--vmin 1 has no meaning with --norm rank"),
+        ("episode", Limits(vmax=-1e9), "leaves no scale from"),
+    ],
+)
+def test_limits_that_make_no_scale_are_named(episode, kind, limits, words):
+    with pytest.raises(RenderError, match=words):
+        make_norm(kind, [episode], "distance", 10.0, limits=limits)
 
 
 def test_cells_of_one_score_have_one_rank():
