@@ -56,6 +56,10 @@ def render(
     show_trace: Trace = True,
     target_height: Annotated[int, typer.Option(help="Height of the videos [px], even.")] = 480,
     fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
+    format: Annotated[str, typer.Option(help="mp4, webp, gif, or png: a folder of pictures.")] = "mp4",
+    pix_fmt: Annotated[
+        str | None, typer.Option(help="mp4: yuv420p plays everywhere, yuv444p has sharper colours.  [default: yuv420p]")
+    ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
     force: Annotated[bool, typer.Option("--force", help="Draw again what is there.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
@@ -66,7 +70,9 @@ def render(
 
     overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
     limits = Limits(vmin, vmax, gamma, center)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, target_height, fps, limits)
+    style = library.Style(
+        scoring_method, colormap, norm, range_nats, overlays, target_height, fps, limits, format, pix_fmt
+    )
     library.check(files, style)
     shared = library.global_norm(files, style)
     written: list[Path] = []

@@ -9,11 +9,13 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlrender import panels
 from dlrender.errors import RenderError
 from dlrender.heatmap import Limits, Norm, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Overlay
-from dlrender.video import mp4, whole_file
+from dlrender.video import GIF_RATE, KINDS, PIXEL_FORMATS, make_palette, video, whole_file
 from dlscore import __version__
 from dlscore.cache import EpisodeCache, largest_drift, read_episode
 from dlscore.folders import check_writable
@@ -34,6 +36,8 @@ class Style:
     target_height: int = 480
     fps: float | None = None
     limits: Limits = field(default_factory=Limits)
+    format: str = "mp4"
+    pix_fmt: str | None = None
 
     def make_overlays(self) -> list[Overlay]:
         """The overlays in the order in which they are drawn."""
@@ -75,6 +79,13 @@ def pick_fps(episode: EpisodeCache, wanted: float | None) -> float:
 
 def check(files: Sequence[Path], style: Style) -> None:
     """Raise for whatever is wrong with the files or the style, before anything is written."""
+    if style.format not in KINDS:
+        raise RenderError(f"--format {style.format} does not exist; choose from {', '.join(KINDS)}")
+    if style.pix_fmt is not None and (style.format != "mp4" or style.pix_fmt not in PIXEL_FORMATS):
+        raise RenderError(
+            f"--pix-fmt {style.pix_fmt} is not allowed with --format {style.format}; choose from "
+            f"{', '.join(PIXEL_FORMATS)}, for mp4"
+        )
     panels.check_height(style.target_height)
     colour_table(style.colormap)
     make_norm(style.norm, [], "", style.range_nats, limits=style.limits)
@@ -82,7 +93,9 @@ def check(files: Sequence[Path], style: Style) -> None:
     for file in files:
         with read_episode(file) as episode:
             pick_method(episode, style.scoring_method)
-            pick_fps(episode, style.fps)
+            fps = pick_fps(episode, style.fps)
+            if style.format == "gif" and fps > GIF_RATE:
+                raise RenderError(f"gif shows at most {GIF_RATE:g} frames/s; choose --fps, {fps:g} is asked for")
             other = drawn.setdefault(episode.episode, file)
         if other is not file:
             raise RenderError(
@@ -121,7 +134,8 @@ def render_episode(
     with read_episode(file) as episode:
         method, fps = pick_method(episode, style.scoring_method), pick_fps(episode, style.fps)
         stem = folder / f"episode_{episode.episode}"
-        names = [Path(f"{stem}_{what}.mp4") for what in ("environment", f"heatmaps_{method}", f"combined_{method}")]
+        suffix = "" if style.format == "png" else f".{style.format}"  # png: a folder
+        names = [Path(f"{stem}_{what}{suffix}") for what in ("environment", f"heatmaps_{method}", f"combined_{method}")]
         newer = [name for name in names[1:] if name.exists() and name.stat().st_mtime >= file.stat().st_mtime]
         if newer and not force:
             raise RenderError(f"{newer[0]} is there and not older than {file}; --force draws it again")
@@ -147,9 +161,10 @@ def render_episode(
         note = {"title": f"episode {episode.episode}, {method}", **described["run"], **described["style"]}
         with ExitStack() as stack:
             widths = (height, panel.width, height + panel.width)
+            palettes = _palettes(world, panel) if style.format == "gif" else (None, None, None)
             environment, heatmap, combined = (
-                stack.enter_context(mp4(name, width, height, fps, note))
-                for name, width in zip(names, widths, strict=True)
+                stack.enter_context(video(name, width, height, fps, note, pixels=style.pix_fmt, palette=palette))
+                for name, width, palette in zip(names, widths, palettes, strict=True)
             )
             for step in range(episode.steps):
                 left, right = world.draw(step), panel.draw(step)
@@ -160,6 +175,14 @@ def render_episode(
         config = Path(f"{stem}_config.json")
         _write_config(config, described, method)
         return [*names, config]
+
+
+def _palettes(world: panels.EnvironmentPanel, panel: panels.HeatmapPanel) -> tuple[Any, Any, Any]:
+    # One for each video, from steps over the whole of it, so that no colour jumps from frame to frame.
+    steps = sorted({round(k) for k in np.linspace(0, panel.episode.steps - 1, 8)})
+    left, right = [world.draw(k).copy() for k in steps], [panel.draw(k).copy() for k in steps]
+    both = [panels.combined_frame(a, b) for a, b in zip(left, right, strict=True)]
+    return make_palette(left), make_palette(right), make_palette(both)
 
 
 def save_still(file: Path, step: int, path: Path, style: Style, *, environment: bool = False) -> Path:

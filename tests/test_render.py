@@ -449,6 +449,57 @@ def test_still_errors(dlrender, cache, tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_animations_have_every_frame_and_its_colours(cache, tmp_path, kind):
+    written = render_episode(cache, Style(format=kind), tmp_path)
+    assert [path.name for path in written][2] == f"episode_0_combined_likelihood.{kind}"
+    with read_episode(cache) as episode, Image.open(written[2]) as animation:
+        assert (animation.n_frames, animation.size) == (episode.steps, (1120, 480))
+        assert animation.info.get("loop") == 0
+        norm = make_norm("episode", [episode], "likelihood", 10.0)
+        panel = HeatmapPanel(episode, "likelihood", colormap="viridis", norm=norm, overlays=Style().make_overlays())
+        for step in (0, episode.steps - 1):
+            animation.seek(step)
+            found = np.asarray(animation.convert("RGB")).astype(int)
+            drawn = combined_frame(EnvironmentPanel(episode, 480).draw(step), panel.draw(step))[..., :3]
+            assert np.abs(found - drawn).mean() < 4
+
+
+def test_png_is_a_folder_of_the_frames_themselves(cache, tmp_path):
+    written = render_episode(cache, Style(format="png"), tmp_path)
+    folder = written[0]
+    with read_episode(cache) as episode:
+        assert sorted(os.listdir(folder)) == [f"{k:04d}.png" for k in range(episode.steps)]
+        panel = EnvironmentPanel(episode, 480)
+        with Image.open(folder / "0003.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture), panel.draw(3)[..., :3])
+            assert json.loads(picture.text["Comment"])["policy"] == "synthetic"
+    render_episode(cache, Style(format="png"), tmp_path, force=True)  # over what is there
+    assert len(os.listdir(folder)) == 6
+
+
+def test_sharper_colours(cache, tmp_path):
+    import av
+
+    written = render_episode(cache, Style(pix_fmt="yuv444p"), tmp_path)
+    with av.open(str(written[2])) as container:
+        assert container.streams.video[0].pix_fmt == "yuv444p"
+
+
+def test_formats_that_cannot_be_are_one_line(dlrender, cache, tmp_path):
+    for argv, words in (
+        (["--format", "avi"], "--format avi does not exist; choose from mp4, webp, gif, png"),
+        (["--format", "gif", "--pix-fmt", "yuv444p"], "--pix-fmt yuv444p is not allowed with --format gif"),
+        (["--pix-fmt", "rgb24"], "--pix-fmt rgb24 is not allowed with --format mp4"),
+        (["--format", "gif", "--fps", 60], "gif shows at most 50 frames/s"),
+    ):
+        code, _, err = dlrender("render", cache, "--output-dir", tmp_path / "out", *argv)
+        assert code == 1
+        assert words in err
+        assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_failure_halfway_leaves_nothing(cache, tmp_path, monkeypatch):
     def fail(self, step):
         raise ZeroDivisionError

@@ -18,7 +18,7 @@ import numpy as np
 from dlrender import panels
 from dlrender.heatmap import make_norm
 from dlrender.render import Style, render_episode
-from dlrender.video import mp4
+from dlrender.video import video
 from dlscore.cache import read_episode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -103,15 +103,15 @@ def panels_of(episode) -> tuple[panels.EnvironmentPanel, panels.HeatmapPanel]:
 def combined(cache: Path, folder: Path, frames: int) -> None:
     with read_episode(cache) as episode:
         world, panel = panels_of(episode)
-        with mp4(folder / "combined.mp4", 1120, 480, 10, {}) as video:
+        with video(folder / "combined.mp4", 1120, 480, 10, {}) as writer:
             for k in range(frames):
-                video.write(world.draw(k), panel.draw(k))
+                writer.write(world.draw(k), panel.draw(k))
 
 
 def encode(ready: list[np.ndarray], folder: Path) -> None:
-    with mp4(folder / "encoded.mp4", 1120, 480, 10, {}) as video:
+    with video(folder / "encoded.mp4", 1120, 480, 10, {}) as writer:
         for frame in ready:
-            video.write(frame)
+            writer.write(frame)
 
 
 def naive(cache: Path, folder: Path, frames: int) -> None:
@@ -120,8 +120,8 @@ def naive(cache: Path, folder: Path, frames: int) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    with read_episode(cache) as episode, imageio.imopen(folder / "naive.mp4", "w", plugin="pyav") as video:
-        video.init_video_stream("libx264", fps=10)
+    with read_episode(cache) as episode, imageio.imopen(folder / "naive.mp4", "w", plugin="pyav") as writer:
+        writer.init_video_stream("libx264", fps=10)
         for k in range(frames):
             figure, (left, right) = plt.subplots(1, 2, figsize=(11.2, 4.8), dpi=100)
             left.imshow(episode.frame(k))
@@ -139,7 +139,7 @@ def naive(cache: Path, folder: Path, frames: int) -> None:
             right.annotate("", episode.expert_action[k], episode.predicted_action[k], arrowprops={"arrowstyle": "->"})
             right.legend()
             figure.canvas.draw()
-            video.write_frame(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+            writer.write_frame(np.asarray(figure.canvas.buffer_rgba())[..., :3])
             plt.close(figure)
 
 
