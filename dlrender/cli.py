@@ -108,12 +108,49 @@ def still(
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
     from dlrender import render as library
     from dlrender.heatmap import Limits
+    from dlrender.stills import save_still
 
     overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
     limits = Limits(vmin, vmax, gamma, center)
     style = library.Style(scoring_method, colormap, norm, range_nats, overlays, limits=limits)
     library.check([file], style)
-    typer.echo(library.save_still(file, step, output, style, environment=with_environment))
+    typer.echo(save_still(file, step, output, style, environment=with_environment))
+
+
+@app.command()
+def sheet(
+    file: Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")],
+    steps: Annotated[str, typer.Option(help="Which steps, such as 0,20,40.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")],
+    scoring_method: Method = None,
+    colormap: Colormap = "viridis",
+    norm: NormKind = "episode",
+    range_nats: Range = 10.0,
+    vmin: Vmin = None,
+    vmax: Vmax = None,
+    gamma: Gamma = 1.0,
+    center: Center = None,
+    show_policy_prediction: Prediction = True,
+    show_expert_action: Expert = True,
+    show_arrow: Arrow = True,
+    show_confidence_intervals: Intervals = True,
+    show_trace: Trace = True,
+    columns: Annotated[int, typer.Option(help="Steps side by side.")] = 6,
+    with_environment: Annotated[
+        bool, typer.Option("--with-environment/--no-environment", help="The environment over each heatmap.")
+    ] = True,
+) -> None:
+    """Draw several steps in one figure: the environment over the heatmap, one scale and one legend."""
+    from dlrender import render as library
+    from dlrender.heatmap import Limits
+    from dlrender.stills import parse_steps, save_sheet
+
+    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
+    limits = Limits(vmin, vmax, gamma, center)
+    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, limits=limits)
+    library.check([file], style)
+    chosen = parse_steps(steps)
+    typer.echo(save_sheet(file, chosen, output, style, environment=with_environment, columns=columns))
 
 
 def main() -> None:

@@ -192,14 +192,14 @@ def add_colorbar(figure: Any, where: Any, colormap: str, norm: Norm | None, attr
     bar.ax.tick_params(labelsize=8, length=3)
 
 
-def add_legend(figure: Any, handles: list[Any], anchor: float = 0.5) -> None:
-    """The overlays' legend in a row under the axes, centred at `anchor`, on gray, so that white marks are seen."""
+def add_legend(figure: Any, handles: list[Any], anchor: float = 0.5, columns: int | None = None) -> None:
+    """The overlays' legend under the axes, centred at `anchor`, on gray so that white marks are seen; in a row or `columns`."""
     if handles:
         legend = figure.legend(
             handles=handles,
             loc="lower center",
             bbox_to_anchor=(anchor, 0),
-            ncols=len(handles),
+            ncols=columns or len(handles),
             fontsize=7.2,
             handlelength=1.4,
             handletextpad=0.6,

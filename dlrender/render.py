@@ -1,4 +1,4 @@
-"""What the commands call: the videos and the config of an episode, and stills."""
+"""The style of a picture, and the videos and the config of an episode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from dlscore import __version__
 from dlscore.cache import EpisodeCache, largest_drift, read_episode
 from dlscore.folders import check_writable
 
-STILLS = (".png", ".pdf", ".svg")
 RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
 
 
@@ -39,12 +38,20 @@ class Style:
     format: str = "mp4"
     pix_fmt: str | None = None
 
-    def make_overlays(self) -> list[Overlay]:
-        """The overlays in the order in which they are drawn."""
+    def make_overlays(self, scale: float = 1.0) -> list[Overlay]:
+        """The overlays in the order in which they are drawn, with sizes and widths `scale` times their own."""
         made = [kind() for name, kind in OVERLAYS.items() if name in self.overlays]
         if "expert" not in self.overlays:  # no cross to hide the arrow's head: it goes all the way
             made = [replace(overlay, gap=0.0) if isinstance(overlay, Arrow) else overlay for overlay in made]
-        return made
+        return [_scaled(overlay, scale) for overlay in made]
+
+
+def _scaled(overlay: Any, scale: float) -> Overlay:
+    lengths = {
+        name: getattr(overlay, name) * scale for name in ("size", "edge", "linewidth", "gap") if hasattr(overlay, name)
+    }
+    scaled: Overlay = replace(overlay, **lengths)
+    return scaled
 
 
 def pick_method(episode: EpisodeCache, wanted: str | None) -> str:
@@ -157,7 +164,7 @@ def render_episode(
             height=height,
         )
         world = panels.EnvironmentPanel(episode, height)
-        described = _describe(episode, method, style, names)
+        described = describe(episode, method, style, names)
         note = {"title": f"episode {episode.episode}, {method}", **described["run"], **described["style"]}
         with ExitStack() as stack:
             widths = (height, panel.width, height + panel.width)
@@ -185,59 +192,8 @@ def _palettes(world: panels.EnvironmentPanel, panel: panels.HeatmapPanel) -> tup
     return make_palette(left), make_palette(right), make_palette(both)
 
 
-def save_still(file: Path, step: int, path: Path, style: Style, *, environment: bool = False) -> Path:
-    """One step's heatmap as png, or as pdf or svg with vector overlays and editable text; or beside the environment."""
-    if path.suffix not in STILLS:
-        raise RenderError(f"still {path} has no known format; end its name in {', '.join(STILLS)}")
-    with read_episode(file) as episode:
-        method = pick_method(episode, style.scoring_method)
-        if not 0 <= step < episode.steps:
-            raise RenderError(f"--step {step} is not in {file}; it has steps 0 to {episode.steps - 1}")
-        only = step if style.norm == "frame" else None
-        norm = make_norm(style.norm, [episode], method, style.range_nats, only, style.limits)
-        figure = _still_figure(episode, step, method, norm, style, environment)
-    import matplotlib
-
-    # Editable text: TrueType in pdf, characters in svg.
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
-        figure.savefig(part, format=path.suffix[1:])
-    return path
-
-
-def _still_figure(episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, environment: bool) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panel, height = panels.SHAPE
-    left, top, side = panels.SQUARE
-    width = panel + (height if environment else 0)
-    figure = Figure(figsize=(width / 100, height / 100), dpi=200)
-    FigureCanvasAgg(figure)
-    if environment:
-        world = figure.add_axes((0, 0, height / width, 1))
-        world.imshow(episode.frame(step), extent=(0, 512, 512, 0))
-        world.set_axis_off()
-
-    def place(x: float, side_x: float) -> Any:
-        return figure.add_axes(((width - panel + x) / width, 1 - (top + side) / height, side_x / width, side / height))
-
-    axes = place(left, side)
-    shown = norm.prepare(episode.score(method, step))
-    axes.imshow(
-        shown, cmap=style.colormap, norm=norm.of_matplotlib(), extent=(0, 512, 512, 0), interpolation="bilinear"
-    )
-    panels.decorate(axes, f"{method}, episode {episode.episode}, step {step}")
-    handles: list[Any] = []
-    for overlay in style.make_overlays():
-        for artist in overlay.draw(axes, episode, step, method):
-            axes.add_artist(artist)
-        handles += overlay.legend(episode, method)
-    panels.add_colorbar(figure, place(left + side + 14, 14), style.colormap, norm, episode.score_attrs(method))
-    panels.add_legend(figure, handles, anchor=1 - panel / width / 2)
-    return figure
-
-
-def _describe(episode: EpisodeCache, method: str, style: Style, names: Sequence[Path]) -> dict[str, Any]:
+def describe(episode: EpisodeCache, method: str, style: Style, names: Sequence[Path]) -> dict[str, Any]:
+    """Who made the scores and how they are drawn, for the config, and for what a video or a still says of itself."""
     run: dict[str, Any] = {
         name: episode.attrs[name]
         for name in ("episode", "policy", "policy_revision", "dataset", "dataset_revision", "seed", "key", "versions",

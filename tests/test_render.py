@@ -16,7 +16,8 @@ from dlrender.errors import RenderError
 from dlrender.heatmap import Limits, Norm, colour, colour_table, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Contours, ExpertAction, ExpertTrace, PolicyPrediction
 from dlrender.panels import TEXT, EnvironmentPanel, HeatmapPanel, combined_frame
-from dlrender.render import Style, render_episode, save_still
+from dlrender.render import Style, render_episode
+from dlrender.stills import parse_steps, save_sheet, save_still
 from dlscore.cache import read_episode
 
 CORNER = np.array([100.0, 400.0])  # low x, high y: nothing symmetric hides a flipped or swapped axis
@@ -438,9 +439,44 @@ def test_an_output_folder_that_cannot_be(dlrender, cache):
         assert folder in err
 
 
+def test_a_sheet_has_a_column_a_step(cache, tmp_path, monkeypatch):
+    figures = []
+    from dlrender import stills
+
+    plain = stills._sheet_figure
+    monkeypatch.setattr(stills, "_sheet_figure", lambda *args: figures.append(plain(*args)) or figures[-1])
+    save_sheet(cache, [0, 2, 4], tmp_path / "a.png", Style(), columns=2)
+    axes = figures[0].axes
+    assert len(axes) == 3 * 2 + 1  # environments and heatmaps, and one bar
+    assert [each.get_title() for each in axes[:6:2]] == ["step 0", "step 2", "step 4"]
+    assert {tuple(each.get_ylim()) for each in axes[:6]} == {(512, 0)}  # the same way up
+    left, bottom = axes[0].get_position().get_points()[0]
+    assert axes[2].get_position().x0 > left  # beside
+    assert axes[4].get_position().y0 < bottom  # below, since two fit in a row
+    save_sheet(cache, [1], tmp_path / "b.pdf", Style(norm="frame"), environment=False)
+    assert len(figures[1].axes) == 2
+
+
+def test_a_still_says_what_it_was_made_of(cache, tmp_path):
+    for name in ("a.png", "a.svg", "a.pdf"):
+        save_still(cache, 1, tmp_path / name, Style(colormap="magma"))
+    with Image.open(tmp_path / "a.png") as picture:
+        assert json.loads(picture.text["Comment"])["policy"] == "synthetic"
+        assert json.loads(picture.text["Comment"])["colormap"] == "magma"
+    assert "synthetic" in (tmp_path / "a.svg").read_text()
+    assert b"synthetic" in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_steps_of_a_sheet():
+    assert parse_steps("0, 20,40") == [0, 20, 40]
+    for text in ("", "1,,2", "a", "-1", "1-3", "٣"):
+        with pytest.raises(RenderError, match="write such as 0,20,40"):
+            parse_steps(text)
+
+
 def test_still_errors(dlrender, cache, tmp_path):
     for argv, words in (
-        (["--step", 99, "-o", tmp_path / "a.png"], "--step 99 is not in"),
+        (["--step", 99, "-o", tmp_path / "a.png"], "step 99 is not in"),
         (["--step", 1, "-o", tmp_path / "a.doc"], "end its name in .png, .pdf, .svg"),
     ):
         code, _, err = dlrender("still", cache, *argv)

@@ -26,12 +26,13 @@ from synthetic import write_cache
 
 STYLE = Style(overlays=("contours", "trace", "arrow", "prediction", "expert"))
 LONG = """
-import resource, sys
+import sys
 from pathlib import Path
 from dlrender.render import Style, render_episode
 style = Style(overlays=("contours", "trace", "arrow", "prediction", "expert"))
 render_episode(Path(sys.argv[1]), style, Path(sys.argv[2]), force=True)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+# Of this program alone: ru_maxrss would start from the peak of the one that started it.
+print(next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
@@ -144,7 +145,7 @@ def naive(cache: Path, folder: Path, frames: int) -> None:
 
 
 def memory(folder: Path, steps: int) -> float:
-    """Peak resident memory [MB] of a process that renders a long cache."""
+    """Peak resident memory [MB] of a process that renders a long cache (Linux)."""
     cache = moving_cache(folder / "long.h5", steps)
     command = [sys.executable, "-c", LONG, str(cache), str(folder / "long")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
