@@ -26,6 +26,7 @@ from dlscore.cache import (
     Field,
     busy,
     check_fields,
+    drift_parts,
     part_path,
     reason,
     score_field,
@@ -56,16 +57,16 @@ class CacheWriter:
         grid: Grid,
         samples: int,
         horizon: int,
-        drift_parts: Sequence[str],
+        drift: Sequence[str],
         scores: Mapping[str, Mapping[str, Any]],
         attrs: Mapping[str, Any],
     ) -> Self:
         """Start `path` anew: `scores` gives each method's attributes, `attrs` those of the file (JSON-able)."""
         sizes = {"step": len(time), "x": grid.resolution, "y": grid.resolution, "sample": samples, "horizon": horizon,
-                 "drift_part": len(drift_parts)}  # fmt: skip
+                 "drift_part": len(drift)}  # fmt: skip
         with _draft(path) as draft, h5py.File(draft, "w") as file:
             _lay_out(file, sizes | FIXED, attrs)
-            file["drift"].attrs["parts"] = json.dumps(list(drift_parts))
+            file["drift"].attrs["parts"] = json.dumps(list(drift))
             file["time"][:], file["x"][:], file["y"][:] = time, grid.centres, grid.centres
             for method, score_attrs in scores.items():
                 _create_score(file, method, sizes, score_attrs)
@@ -101,6 +102,11 @@ class CacheWriter:
         """The methods that are being added to a finished file; empty for a file that is made anew."""
         added: list[str] = json.loads(self._file.attrs.get("extending", "[]"))
         return added
+
+    @property
+    def drift_parts(self) -> tuple[str, ...]:
+        """Names of the columns of `drift` in this file, which may be of an earlier schema."""
+        return drift_parts(self._file)
 
     @property
     def done(self) -> Array:

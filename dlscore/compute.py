@@ -22,7 +22,7 @@ from dlscore.episode import Episode
 from dlscore.episodes import Source
 from dlscore.grid import Grid
 from dlscore.plan import Settings, count_steps, inspect, load_episode, make_identity
-from dlscore.replay import DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, Step, drift_parts, replay
+from dlscore.replay import BLOCK_REACH, DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, Step, drift_parts, replay
 from dlscore.scorers import describe, make_scorers
 
 Array = NDArray[Any]
@@ -51,14 +51,15 @@ class Outcome:
 
 def drift_warning(episode: int, drift: Mapping[str, float]) -> str:
     """What a user should know about the replay, or ""."""
-    px = max(drift["agent_px"], drift.get("block_px", 0.0))
+    px = max(drift["agent_px"], drift.get("block_px", 0.0), drift.get("block_rad", 0.0) * BLOCK_REACH)
     remedy = "--replay states sets the recorded state at each step"
     if px > DRIFT_LIMIT:
         return f"episode {episode}: the replay drifts {px:.1f} px from the record (limit {DRIFT_LIMIT:g}); {remedy}"
-    if "block_px" not in drift and drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
+    if drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
+        contradiction = "the record's states and pictures contradict each other: try another --block-pose"
         return (
             f"episode {episode}: the replayed picture differs by {drift['picture']:.1f}/255 from the recorded one (limit "
-            f"{PICTURE_DRIFT_LIMIT:g}), so the block is elsewhere; {remedy}"
+            f"{PICTURE_DRIFT_LIMIT:g}); {contradiction if 'block_px' in drift else 'the block is elsewhere: ' + remedy}"
         )
     return ""
 
@@ -108,7 +109,7 @@ def compute_episode(
             grid=grid,
             samples=settings.chunks,
             horizon=policy.horizon,
-            drift_parts=drift_parts(episode),
+            drift=drift_parts(episode),
             scores=described,
             attrs=_attributes(policy, source, episode, identity, settings),
         )
@@ -121,11 +122,12 @@ def compute_episode(
         first = int(np.append(writer.done, False).argmin())
         spent = writer.spent  # by earlier runs that did not come to the end
         world = None if writer.extending else replay(episode, settings.replay, first, steps)
+        columns = [] if world is None else _columns(path, writer.drift_parts, drift_parts(episode))
         progress(first, steps)
         for start in range(first, steps, BLOCK):
             rows = slice(start, min(start + BLOCK, steps))
             conditioning = policy.encode(windows(policy, episode, rows))
-            arrays = {} if world is None else _common(policy, episode, rows, conditioning, world, settings)
+            arrays = {} if world is None else _common(policy, episode, rows, conditioning, world, settings, columns)
             chunks = writer.read("predicted_chunks", rows) if world is None else arrays["predicted_chunks"]
             for name, scorer in wanted.items():
                 scores = scorer.score(policy, conditioning, chunks.astype(np.float64), grid, settings.seed)
@@ -138,15 +140,30 @@ def compute_episode(
             writer.write(rows, arrays, cost)
             progress(rows.stop, steps)
         worst = writer.read("drift", slice(None)).max(axis=0)
-        drift = dict(zip(drift_parts(episode), (float(value) for value in worst), strict=True))
+        drift = dict(zip(writer.drift_parts, (float(value) for value in worst), strict=True))
         seconds = time.monotonic() - began
         outcome = Outcome(path, index, state, steps, seconds, policy.evaluations, episode.pose_source, drift)
         writer.finish({"drift_warning": outcome.warning})
     return outcome
 
 
+def _columns(path: Path, wanted: tuple[str, ...], found: tuple[str, ...]) -> list[int]:
+    # Which parts of the drift go into the file: a part that was begun earlier may keep fewer than there are today.
+    if missing := [part for part in wanted if part not in found]:
+        raise CacheError(
+            f"{path} was begun with a record that had {', '.join(missing)}, which it lacks now; --force starts over"
+        )
+    return [found.index(part) for part in wanted]
+
+
 def _common(
-    policy: Policy, episode: Episode, rows: slice, conditioning: Tensor, world: Iterator[Step], settings: Settings
+    policy: Policy,
+    episode: Episode,
+    rows: slice,
+    conditioning: Tensor,
+    world: Iterator[Step],
+    settings: Settings,
+    columns: list[int],
 ) -> dict[str, Array]:
     # What a block of steps has whatever the methods are.
     seeds = [[_seed(settings.seed, episode.index, k, m) for m in range(settings.chunks)]
@@ -159,7 +176,7 @@ def _common(
         "predicted_action": chunks[:, 0, policy.current],
         "expert_action": episode.action[rows],
         "state": np.stack([step.state for step in replayed]),
-        "drift": np.stack([step.drift for step in replayed]),
+        "drift": np.stack([step.drift for step in replayed])[:, columns],
         "frames": np.stack([step.frame for step in replayed]),
     }
 

@@ -30,6 +30,7 @@ from dlscore.lerobot_reader import LeRobotReader
 from dlscore.poses import CHOICES, SISTER, SISTERS, PoseUnknown, Record, keypoint_feature, locate, state_feature
 from dlscore.zarr_reader import ZarrReader
 
+FAR = 10_000.0  # px from which a position is none of this world
 PICTURE_LIMIT = 6.0  # mean difference [1/255] above which a camera does not show the world as gym-pusht draws it
 
 
@@ -95,6 +96,7 @@ class Source:
         wanted = dict.fromkeys([ACTION, STATE, *recorded, *self.cameras, *observations])
         read = self._reader.read(index, [self._theirs[name] for name in wanted])
         arrays = {name: read[self._theirs[name]] for name in wanted}
+        self._check(index, arrays)
         compressed = tuple(name for name in self.cameras if self._theirs[name] in self._reader.compressed)
         record = Record(index, arrays, compressed, self.sister, self._every_step)
         block, pose_source, pose_note = locate(record, self._block_pose, self.name)
@@ -105,6 +107,22 @@ class Source:
             index, self._reader.fps, arrays[ACTION], agent, block, pose_source, found, pictures, pose_note
         )
         return check(episode, self.name)
+
+    def _check(self, index: int, arrays: Mapping[str, Array]) -> None:
+        # Before anything is drawn or fitted: shapes as promised, positions finite and in the neighbourhood of the world.
+        for name, values in arrays.items():
+            if values.shape[1:] != self.features[name]:
+                raise DatasetError(
+                    f"'{name}' of episode {index} of {self.name} has shape {values.shape[1:]}; the data set promises "
+                    f"{self.features[name]}"
+                )
+            bound = 1.0 if is_image(values.shape[1:]) else FAR
+            needed = is_image(values.shape[1:]) or name in (STATE, ACTION) or name == state_feature(self.features)
+            if needed and not (np.isfinite(values).all() and np.abs(values).max() <= bound):
+                raise DatasetError(
+                    f"'{name}' of episode {index} of {self.name} holds values that are not finite, or beyond {bound:g}; it is "
+                    "damaged, or in other units than px (positions) and 0 to 1 (pictures)"
+                )
 
     def _pictures(self, arrays: Mapping[str, Array], start: Array) -> Array | None:
         # Of the camera whose first picture is most like the world at the start, if any is like it at all.
@@ -149,8 +167,9 @@ def open_source(
     names |= rename or {}
     taken = [names.get(name, name) for name in reader.features]
     if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        whose = "--rename-map" if twice[0] in (rename or {}).values() else "the checkpoint's own rename map"
         raise DatasetError(
-            f"--rename-map gives '{twice[0]}' to two features of data set {reader.name}; rename the other too"
+            f"{whose} gives '{twice[0]}' to two features of data set {reader.name}; rename the other with --rename-map"
         )
     source = Source(reader, names, block_pose, every_step)
     _check_features(source.name, source.features, (ACTION,), {})

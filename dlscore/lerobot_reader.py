@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from dlscore.episode import Array, DatasetError
 
 CONVERTERS = {
     "v2.1": "convert it with python -m lerobot.scripts.convert_dataset_v21_to_v30",
+    "older": "save it again with LeRobot 0.6; its converter from v2.1 is python -m lerobot.scripts.convert_dataset_v21_to_v30",
     "v2.0": "convert it first to v2.1 with LeRobot 0.3 (lerobot/datasets/v21/convert_dataset_v20_to_v21.py), then with "
     "python -m lerobot.scripts.convert_dataset_v21_to_v30",
 }
@@ -34,12 +36,14 @@ class LeRobotReader:
             self.features = {name: _shape(feature) for name, feature in info["features"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{folder}/meta/info.json cannot be read ({type(error).__name__}: {error})") from error
-        if self.fps <= 0 or self._episodes < 1:
+        if not 0 < self.fps < float("inf") or self._episodes < 1:
             raise DatasetError(
                 f"data set {repo_id} has {self._episodes} episodes at {self.fps:g} fps; it is damaged or empty"
             )
         if not version.startswith("v3."):
-            remedy = CONVERTERS.get(version, "save it again with LeRobot 0.6" if version < "v3" else "update dlscore")
+            number = re.match(r"v?(\d+)", version)
+            newer = number is not None and int(number[1]) > 3
+            remedy = CONVERTERS.get(version, "update dlscore" if newer else CONVERTERS["older"])
             raise DatasetError(f"data set {repo_id} is of LeRobot's format {version}; v3.0 is read here: {remedy}")
         for needed in ("meta/tasks.parquet", "meta/episodes", "data"):  # LeRobot would look for them on the hub
             if not (folder / needed).exists() or (

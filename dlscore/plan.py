@@ -87,8 +87,6 @@ def make_identity(policy: Policy, episode: Episode, settings: Settings, steps: i
     # What most runs do not say has no entry, so that the caches of earlier versions stay current.
     if settings.observations != "recorded":
         identity["observations"] = settings.observations
-    if not episode.pose_source.startswith(("full state", "keypoints")):
-        identity["pose_source"] = episode.pose_source
     return identity
 
 

@@ -19,6 +19,9 @@ from dlscore.strokes import AGENT, AGENT_EDGE, BLOCK, BLOCK_EDGE, FILLS, GOAL, W
 
 Array = NDArray[Any]
 
+SMALLEST = 24  # px of a picture's side; below it a pose is off by more than it is worth
+AREA = 5000  # px² of the block that must be seen; it has 6,300 and its outline, of which the agent may hide 700
+OUTSIDE = 20.0  # px by which a corner may leave the canvas: walls hold a block inside, in human data to 7 px
 ANGLES = 24  # starts where nothing is known of the angle
 SEARCHED = 3  # the best of them, that are searched from
 UNIT = np.array([1.0, 1.0, 1 / 75])  # px, px, rad: what moves the block's edge by about a px
@@ -75,10 +78,12 @@ def _taps(size: int) -> tuple[Array, Array]:
 
 
 def fit(image: Array, agent: Array, start: Array | None = None) -> ImagePose | None:
-    """Pose of the block in a picture (H, W, 3) [0..255] whose agent is at (2,) px; None where no block is to be seen.
+    """Pose of the block in a picture (H, W, 3) [0..255] whose agent is at (2,) px; None where no whole block is to be seen.
 
     `start` (3,) is a pose near it, such as that of the picture before; without one, every angle is tried.
     """
+    if min(np.shape(image)[:2]) < SMALLEST:
+        return None
     # Which pygame drew the picture shows in the goal and the walls.
     compare = min((Comparer(image, agent, fill) for fill in FILLS), key=lambda each: each.empty)
     if start is None:
@@ -96,6 +101,9 @@ def fit(image: Array, agent: Array, start: Array | None = None) -> ImagePose | N
             best, cost = draws[costs.argmin()], costs.min()
     weights = np.exp(-(costs - cost) / (255 * TEMPERATURE))
     pose = (weights @ draws + best) / (weights.sum() + 1)
+    corners = pusht.pose_keypoints(pose)
+    if corners.min() < -OUTSIDE or corners.max() > pusht.SIZE + OUTSIDE:
+        return None
     return ImagePose(np.array([*pose[:2], pose[2] % (2 * np.pi)]), compare(pose) / compare.image.size)
 
 
@@ -119,7 +127,7 @@ def _starts(compare: Comparer) -> list[Array]:
     height, width = compare.image.shape[:2]
     nearest = ((compare.image[:, :, None] - palette) ** 2).sum(axis=-1).argmin(axis=-1)
     rows, columns = np.nonzero(nearest < 2)
-    if not len(rows):
+    if len(rows) * pusht.SIZE**2 / (height * width) < AREA:
         return []
     centre = np.array([(columns.mean() + 0.5) / width, (rows.mean() + 0.5) / height]) * pusht.SIZE
     angles = np.arange(ANGLES) * 2 * np.pi / ANGLES

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SISTER = "lerobot/pusht_keypoints"  # the episodes of lerobot/pusht and lerobot/pusht_image, with keypoints
 SISTERS = ("lerobot/pusht", "lerobot/pusht_image")
+RIGID = 0.5  # px by which keypoints may differ from those of a pose
 AGREEMENT = 1e-3  # px by which states and actions of a data set and its sister may differ
 
 # Mean absolute difference [1/255] between a picture and the world drawn at the pose that fits it best. Measured on human
@@ -57,8 +58,20 @@ def from_keypoints(record: Record) -> tuple[Array, str]:
     """The 8 keypoints (T, 16), in closed form."""
     if keypoint_feature({name: values.shape[1:] for name, values in record.arrays.items()}) is None:
         raise PoseUnknown(f"it has no {ENVIRONMENT} (16,)")
-    poses = np.array([pusht.block_pose(points) for points in record.arrays[ENVIRONMENT]])
-    return poses, f"keypoints ({ENVIRONMENT})"
+    return _poses_of(record.arrays[ENVIRONMENT]), f"keypoints ({ENVIRONMENT})"
+
+
+def _poses_of(keypoints: Array) -> Array:
+    # Any points have a pose that is nearest; those of a block are where that pose has them.
+    points = keypoints.reshape(-1, 8, 2)
+    if not np.isfinite(points).all():
+        raise PoseUnknown(f"{ENVIRONMENT} holds values that are not finite")
+    poses = np.array([pusht.block_pose(each) for each in points])
+    if (apart := float(np.abs(pusht.pose_keypoints(poses) - points).max())) > RIGID:
+        raise PoseUnknown(
+            f"{ENVIRONMENT} is not the block's 8 corners in px: they are up to {apart:.3g} px from any pose of it"
+        )
+    return poses
 
 
 def from_sister(record: Record) -> tuple[Array, str]:
@@ -73,8 +86,9 @@ def from_sister(record: Record) -> tuple[Array, str]:
             raise PoseUnknown(f"episode {record.index} of {SISTER} has {len(theirs)} steps, not {len(ours)}")
         if (apart := float(np.abs(ours - theirs).max())) > AGREEMENT:
             raise PoseUnknown(f"'{name}' of {SISTER} differs by up to {apart:.3g} px")
-    poses = np.array([pusht.block_pose(points) for points in other[ENVIRONMENT]])
-    return poses, f"sister data set {SISTER} ({sister.revision}), whose states and actions agree"
+    return _poses_of(
+        other[ENVIRONMENT]
+    ), f"sister data set {SISTER} ({sister.revision}), whose states and actions agree"
 
 
 def from_images(record: Record) -> tuple[Array, str]:
@@ -87,8 +101,8 @@ def from_images(record: Record) -> tuple[Array, str]:
         pictures = record.arrays[name].transpose(0, 2, 3, 1)
         limit = LIMIT_VIDEO if name in record.compressed else LIMIT
         first = fit(pictures[0] * 255, agent[0])
-        if first is None or first.residual > limit:
-            shown = "shows no block" if first is None else f"fits no pose (residual {first.residual:.2f}/255)"
+        if first is None or not first.residual <= limit:
+            shown = "shows no whole block" if first is None else f"fits no pose (residual {first.residual:.2f}/255)"
             reasons.append(f"the first picture of {name} {shown}, limit {limit}")
             continue
         poses, residuals = [first.pose], [first.residual]
@@ -102,12 +116,15 @@ def from_images(record: Record) -> tuple[Array, str]:
                         found = min(
                             (each for each in (found, again) if each), key=lambda each: each.residual, default=None
                         )
-                    if found is None or found.residual > limit:
+                    if found is None or not found.residual <= limit:
                         residual = "no block" if found is None else f"residual {found.residual:.2f}/255, limit {limit}"
-                        raise PoseUnknown(f"the picture of {name} at step {k} fits no pose ({residual})")
+                        reasons.append(f"the picture of {name} at step {k} fits no pose ({residual})")
+                        break
                     poses.append(found.pose)
                     residuals.append(found.residual)
                     report(k + 1, len(pictures))
+            if len(poses) < len(pictures):
+                continue
         which = f"every picture of {name}" if record.every_step else f"the first picture of {name}"
         return np.array(poses), f"{which}, residual {max(residuals):.2f}/255 (limit {limit})"
     raise PoseUnknown("; ".join(reasons))

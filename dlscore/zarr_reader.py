@@ -32,12 +32,14 @@ class ZarrReader:
             self._state, self._action = group["data/state"], group["data/action"]
             self._image = group.get("data/img")
             self._ends = np.asarray(group["meta/episode_ends"][:], dtype=np.int64)
+            self._check(path)
+        except DatasetError:
+            raise
         except Exception as error:  # zarr raises many types for a damaged store
             raise DatasetError(
                 f"{path} is no Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
                 "data/action and meta/episode_ends"
             ) from error
-        self._check(path)
         self.name, self.revision = path.name, "local"
         self.features: dict[str, tuple[int, ...]] = {
             ACTION: (2,), STATE: (2,), ENVIRONMENT: (16,), FULL_STATE[0]: (5,),
@@ -46,13 +48,23 @@ class ZarrReader:
             self.features[IMAGE] = (3, *self._image.shape[1:3])
 
     def _check(self, path: Path) -> None:
-        n = len(self._state)
+        n = self._state.shape[0]
         shapes = {"data/state": (self._state, (n, 5)), "data/action": (self._action, (n, 2))}
         if self._image is not None:
             shapes["data/img"] = (self._image, (n, *self._image.shape[1:3], 3))
         for name, (array, shape) in shapes.items():
             if array.shape != shape:
                 raise DatasetError(f"{name} of {path} has shape {array.shape}; a PushT zarr's is {shape}")
+            if array.dtype.kind not in "fiu":
+                raise DatasetError(f"{name} of {path} holds {array.dtype}; a PushT zarr's holds numbers")
+            if array.nchunks_initialized < array.nchunks:  # zarr would give zeros
+                raise DatasetError(
+                    f"{name} of {path} has {array.nchunks_initialized} of its {array.nchunks} chunks; fetch it again"
+                )
+        if self._ends.ndim != 1:
+            raise DatasetError(
+                f"meta/episode_ends of {path} has shape {self._ends.shape}; a PushT zarr's is (episodes,)"
+            )
         if not len(self._ends) or self._ends[-1] > n or (np.diff(self._ends, prepend=0) <= 0).any():
             raise DatasetError(f"meta/episode_ends of {path} do not ascend from above 0 to at most {n}; it is damaged")
 
@@ -61,6 +73,16 @@ class ZarrReader:
 
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
         """Arrays (T, ...) of the features of one episode."""
+        try:
+            return self._read(index, names)
+        except DatasetError:
+            raise
+        except Exception as error:  # zarr's codecs raise types of their own
+            raise DatasetError(
+                f"episode {index} of {self.name} cannot be read ({type(error).__name__}: {error}); fetch it again"
+            ) from error
+
+    def _read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
         rows = slice(int(self._ends[index - 1]) if index else 0, int(self._ends[index]))
         state = np.asarray(self._state[rows], dtype=np.float64)
         found: dict[str, Array] = {}
@@ -68,7 +90,12 @@ class ZarrReader:
             if name == ACTION:
                 found[name] = np.asarray(self._action[rows], dtype=np.float64)
             elif name == IMAGE:
-                found[name] = np.asarray(self._image[rows], dtype=np.float32).transpose(0, 3, 1, 2) / np.float32(255)
+                pictures = np.asarray(self._image[rows], dtype=np.float32).transpose(0, 3, 1, 2)
+                if pictures.max() <= 1:
+                    raise DatasetError(
+                        f"data/img of {self.name} reaches to {pictures.max():g}; a PushT zarr's is 0 to 255"
+                    )
+                found[name] = pictures / np.float32(255)
             elif name == ENVIRONMENT:
                 found[name] = pusht.pose_keypoints(state[:, 2:]).reshape(len(state), 16)
             else:

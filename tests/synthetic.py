@@ -64,7 +64,7 @@ def write_cache(
         grid=grid,
         samples=2,
         horizon=16,
-        drift_parts=("agent_px", "block_px", "block_rad"),
+        drift=("agent_px", "block_px", "block_rad"),
         scores={name: definitions[name] | common for name in methods},
         attrs={
             "episode": episode,

@@ -339,6 +339,39 @@ def test_a_run_of_replayed_observations_goes_on_where_it_stopped(policy, source,
     same(whole, halved)
 
 
+def test_a_cache_begun_without_pictures_is_extended_and_resumed_with_them(policy, source, tmp_path, monkeypatch):
+    # As files of schema 1.1 were: the file says which parts of the drift it keeps.
+    class Stop(Exception):
+        pass
+
+    def stop(done, steps):
+        if done >= BLOCK:
+            raise Stop
+
+    plain = source.load(0, policy.inputs)
+    pictured = replace(plain, pictures=np.zeros((len(plain), 3, 96, 96), dtype=np.float32))
+    one = replace(ALL, methods={"distance": {}})
+    for name in ("finished", "partial"):
+        path = tmp_path / name / "episode_000.h5"
+        monkeypatch.setattr(source, "load", lambda index, names: plain)
+        if name == "finished":
+            compute_episode(policy, source, 0, path, one)
+        else:
+            with pytest.raises(Stop):
+                compute_episode(policy, source, 0, path, one, progress=stop)
+        monkeypatch.setattr(source, "load", lambda index, names: pictured)
+        two = replace(ALL, methods={"distance": {}, "noise_pred": {"levels": 2}}) if name == "finished" else one
+        outcome = compute_episode(policy, source, 0, path, two)
+        assert outcome.state == ("extended" if name == "finished" else "resumed")
+        assert list(outcome.drift) == ["agent_px", "block_px", "block_rad"]
+    path = tmp_path / "lost" / "episode_000.h5"
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, path, one, progress=stop)
+    monkeypatch.setattr(source, "load", lambda index, names: plain)
+    with pytest.raises(CacheError, match="was begun with a record that had picture, which it lacks now"):
+        compute_episode(policy, source, 0, path, one)
+
+
 def test_progress_starts_where_the_work_does(policy, source, tmp_path):
     reports = []
     compute_episode(

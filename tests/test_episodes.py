@@ -36,6 +36,9 @@ def test_a_zarr_and_a_lerobot_dataset_of_the_same_episodes_agree(source, tmp_pat
         ("data/state", np.zeros((48, 4)), r"data/state of .* has shape \(48, 4\); a PushT zarr's is \(48, 5\)"),
         ("data/action", np.zeros((48, 3)), r"data/action of .* has shape \(48, 3\)"),
         ("data/img", np.zeros((48, 8, 8, 4)), r"data/img of .* has shape \(48, 8, 8, 4\)"),
+        ("data/action", np.full((48, 2), "x"), "holds <U1; a PushT zarr's holds numbers"),
+        ("data/state", np.zeros(()), "is no Diffusion Policy zarr"),
+        ("meta/episode_ends", np.array([[24, 48]]), "has shape"),
         ("meta/episode_ends", np.array([24, 24]), "do not ascend"),
         ("meta/episode_ends", np.array([24, 60]), "to at most 48"),
     ],
@@ -48,6 +51,49 @@ def test_a_zarr_that_is_not_pushts_is_refused(tmp_path, name, values, words):
     zarr.open_group(str(folder), mode="a")[name] = values
     with pytest.raises(DatasetError, match=words):
         open_source(root=folder)
+
+
+def test_a_zarr_that_lost_a_chunk_is_not_read_as_zeros(tmp_path):
+    import stub
+
+    folder = stub.save_zarr(tmp_path / "tiny.zarr")
+    (folder / "data" / "state" / "0.0").unlink()
+    with pytest.raises(DatasetError, match="has 0 of its 1 chunks"):
+        open_source(root=folder)
+    (folder / "data" / "state" / "0.0").write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        open_source(root=folder).load(0)
+
+
+def test_zarr_pictures_of_another_scale_are_refused(tmp_path):
+    import stub
+    import zarr
+
+    folder = stub.save_zarr(tmp_path / "tiny.zarr")
+    zarr.open_group(str(folder), mode="a")["data/img"] = np.full((48, 32, 32, 3), 0.5, dtype=np.float32)
+    with pytest.raises(DatasetError, match=r"reaches to 0\.5; a PushT zarr's is 0 to 255"):
+        open_source(root=folder).load(0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_positions_that_are_none_are_refused_before_anything_is_drawn(source, value, monkeypatch):
+    reader, read = source._reader, source._reader.read
+
+    def spoiled(index, names):
+        arrays = dict(read(index, names))
+        arrays["full_state"] = arrays["full_state"].copy()
+        arrays["full_state"][3, 0] = value
+        return arrays
+
+    monkeypatch.setattr(reader, "read", spoiled)
+    with pytest.raises(DatasetError, match=r"'full_state' of episode 0 .* not finite, or beyond 10000"):
+        source.load(0)
+
+
+def test_shapes_that_are_not_as_promised_are_refused(source, monkeypatch):
+    monkeypatch.setitem(source.features, "observation.environment_state", (18,))
+    with pytest.raises(DatasetError, match=r"has shape \(16,\); the data set promises \(18,\)"):
+        source.load(0, NAMES)
 
 
 def test_a_zipped_zarr_is_read(tmp_path):
@@ -97,7 +143,9 @@ def test_a_dataset_without_actions_is_refused(dataset_folder, tmp_path):
     [
         ("v2.0", "convert it first to v2.1"),
         ("v2.1", "convert it with python -m lerobot.scripts.convert_dataset_v21_to_v30"),
+        ("v1.6", "save it again with LeRobot 0.6; its converter from v2.1"),
         ("v4.0", "update dlscore"),
+        ("v10.0", "update dlscore"),
     ],
 )
 def test_other_versions_are_refused(dataset_folder, tmp_path, version, remedy):

@@ -84,6 +84,37 @@ def test_a_picture_gives_its_pose_back(fill, seed):
     assert found.residual < poses.LIMIT
 
 
+@pytest.mark.parametrize(
+    "pose", [(250, 530, 1.5), (-30, 250, 0.3), (0, 250, 0.3), (10, 250, 0.3), (500, 500, 0.3), (505, 250, 4.7)]
+)
+def test_a_block_that_leaves_the_picture_has_no_pose(pose):
+    # What is seen of it fits another pose as well: a residual says nothing of that.
+    import cv2
+
+    canvas, agent = Canvas(fill_rounding), np.array([300.0, 300.0])
+    canvas.draw(np.array(pose, dtype=float), agent)
+    assert fit(cv2.resize(np.ascontiguousarray(canvas.pixels().transpose(1, 0, 2)), (96, 96)), agent) is None
+
+
+def test_keypoints_that_are_no_block_are_passed_over(tmp_path, monkeypatch):
+    folder = stub.save_dataset(
+        tmp_path / "data", episodes=1, steps=6, cameras=(IMAGE,), video=False, without=("full_state",)
+    )
+    source = open_source(root=folder)
+    read = source._reader.read
+
+    def scaled(index, names):
+        arrays = dict(read(index, names))
+        return {**arrays, ENVIRONMENT: arrays[ENVIRONMENT] / 512}
+
+    monkeypatch.setattr(source._reader, "read", scaled)
+    assert source.load(0).pose_source.startswith("the first picture")
+    forced = open_source(root=folder, block_pose="keypoints")
+    monkeypatch.setattr(forced._reader, "read", scaled)
+    with pytest.raises(DatasetError, match="is not the block's 8 corners in px"):
+        forced.load(0)
+
+
 def test_a_picture_without_a_block_has_no_pose():
     canvas = Canvas(fill_rounding)
     canvas.draw(None, np.array([100.0, 100.0]))
@@ -179,6 +210,15 @@ def test_states_need_a_pose_at_every_step(image_only):
         next(replay(open_source(root=image_only / "lossless").load(0), "states"))
 
 
+def test_a_record_that_contradicts_itself_is_told():
+    from dlscore.compute import drift_warning
+
+    assert drift_warning(0, {"agent_px": 0.0, "block_px": 0.0, "block_rad": 0.0, "picture": 2.0}) == ""
+    told = drift_warning(0, {"agent_px": 0.0, "block_px": 0.0, "block_rad": 0.0, "picture": 2.7})
+    assert "states and pictures contradict each other" in told
+    assert "drifts 7.5 px" in drift_warning(0, {"agent_px": 0.0, "block_px": 0.0, "block_rad": 0.1})
+
+
 def test_a_record_of_pictures_has_their_drift(image_only):
     from dlscore.compute import drift_warning
     from dlscore.replay import drift_parts, replay
@@ -190,4 +230,6 @@ def test_a_record_of_pictures_has_their_drift(image_only):
     wrong = np.array([step.drift for step in replay(elsewhere)]).max(axis=0)
     assert right[1] < 0.3 < 2.5 < wrong[1]
     assert drift_warning(0, dict(zip(drift_parts(episode), right, strict=True))) == ""
-    assert "the block is elsewhere" in drift_warning(0, dict(zip(drift_parts(episode), wrong, strict=True)))
+    assert "the block is elsewhere: --replay states" in drift_warning(
+        0, dict(zip(drift_parts(episode), wrong, strict=True))
+    )
