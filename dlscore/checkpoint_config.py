@@ -29,6 +29,10 @@ OTHERS_OF_2024 = {
 }
 
 
+STEPS = ("rename_observations_processor", "to_batch_processor", "device_processor", "normalizer_processor",
+         "unnormalizer_processor")  # fmt: skip
+
+
 class PolicyError(UserError):
     """A policy that cannot be found, loaded exactly, or used on PushT."""
 
@@ -38,7 +42,7 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     try:
         written = json.loads((folder / "config.json").read_text())
         kind, of_2024 = written.get("type"), "type" not in written and "input_shapes" in written
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PolicyError(f"{folder}/config.json cannot be read ({type(error).__name__}: {error})") from error
     if of_2024:
         written = _translate(written, name)
@@ -60,7 +64,7 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     action = outputs.get("action") if isinstance(outputs, dict) else None
     shape = action.get("shape") if isinstance(action, dict) else None
     if shape != [2]:
-        raise PolicyError(f"policy {name} has actions of shape {tuple(shape or ())}; PushT's are (2,)")
+        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
     _check_counts(written, name)
     return dict(written)
 
@@ -75,6 +79,20 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
         "n_action_steps": horizon,
         "num_inference_steps": steps,
     }
+    if type(written["clip_sample"]) is not bool:
+        raise PolicyError(
+            f"config.json of policy {name} has clip_sample {written['clip_sample']!r}; it is true or false"
+        )
+    reach = written.get("clip_sample_range")
+    if written["clip_sample"] and not 0 < _number(reach) < float("inf"):
+        raise PolicyError(f"config.json of policy {name} has clip_sample_range {reach!r}; it is a number above 0")
+    if written["beta_schedule"] != "squaredcos_cap_v2":
+        start, end = written["beta_start"], written["beta_end"]
+        if not 0 < _number(start) <= _number(end) < 1:
+            raise PolicyError(
+                f"config.json of policy {name} has beta_start {start!r} and beta_end {end!r}; they are numbers that ascend "
+                "between 0 and 1"
+            )
     for field, most in limits.items():
         value = written.get(field)
         if field == "num_inference_steps" and value is None:  # as many as there are
@@ -85,17 +103,41 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
             )
 
 
+def _number(value: Any) -> float:
+    # nan, which no comparison holds for, where it is none.
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+
+
+def read_steps(file: Path) -> list[dict[str, Any]]:
+    """The steps of a processor file, which may be those alone that LeRobot writes for this policy.
+
+    LeRobot would import and call whatever class a step names; a checkpoint is data, and does not get to do that.
+    """
+    try:
+        steps = json.loads(file.read_text())["steps"]
+        names = [step.get("registry_name") for step in steps]
+        configs = [step.get("config") for step in steps]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PolicyError(f"{file} cannot be read ({type(error).__name__}: {error})") from error
+    for name, step, config in zip(names, steps, configs, strict=True):
+        if name not in STEPS or "class" in step or not isinstance(config, dict | None):
+            raise PolicyError(
+                f"{file} has a step {name or step.get('class')!r}; the steps of a diffusion policy are {', '.join(STEPS)}: save "
+                "the policy again with LeRobot"
+            )
+    if twice := [name for name in STEPS if names.count(name) > 1]:
+        raise PolicyError(f"{file} has the step '{twice[0]}' twice; save the policy again with LeRobot")
+    return list(steps)
+
+
 def read_rename_map(folder: Path) -> dict[str, str]:
     """The data set's names -> the policy's, as the checkpoint's own preprocessor renames them; {} if it does not."""
-    try:
-        steps = json.loads((folder / "policy_preprocessor.json").read_text())["steps"]
-        maps = [step["config"]["rename_map"] for step in steps if "rename_map" in step.get("config", {})]
-    except FileNotFoundError:
+    file = folder / "policy_preprocessor.json"
+    if not file.is_file():
         return {}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PolicyError(
-            f"{folder}/policy_preprocessor.json cannot be read ({type(error).__name__}: {error})"
-        ) from error
+    maps = [(step.get("config") or {}).get("rename_map") or {} for step in read_steps(file)]
+    if not all(isinstance(each, dict) for each in maps):
+        raise PolicyError(f"{file} has a rename_map that is no object of names; save the policy again with LeRobot")
     return {str(old): str(new) for each in maps for old, new in each.items()}
 
 
@@ -130,6 +172,8 @@ def _translate(old: dict[str, Any], name: str) -> dict[str, Any]:
                     f"config.json of policy {name} is of 2024 and normalises '{feature}' by {modes[feature]!r}, other "
                     f"{kind} features by {mapping.get(kind)!r}; today's LeRobot knows one of MEAN_STD, MIN_MAX for all of a type"
                 )
+        if not all(isinstance(shape, list) for shape in shapes.values()):
+            raise TypeError(f"shapes {shapes}")
     except (KeyError, TypeError, AttributeError) as error:
         raise PolicyError(
             f"config.json of policy {name} is of 2024 (input_shapes) but not whole ({type(error).__name__}: {error}); it "

@@ -28,27 +28,49 @@ def policy_folder(
     `check` is called with the folder when it holds config.json, before the weights are fetched.
     """
     folder = Path(path_or_id)
-    if folder.exists():
-        found, below = _in_training_run(folder)
+    try:
+        there = folder.exists()
+        found, below = _in_training_run(folder) if there else (folder, "")
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, links in a circle
+        raise HubError(f"policy {path_or_id} cannot be looked into ({type(error).__name__}: {error})") from error
+    if there:
+        if revision is not None:
+            raise HubError(
+                f"--policy-revision {revision} is of the hub; policy {path_or_id} is a folder here: leave it out"
+            )
         check(found)
         return found, f"local {below}".strip()
-    if not HUB_ID.fullmatch(path_or_id):
+    if not _is_hub_id(path_or_id):
         raise HubError(f"policy {path_or_id} is neither a folder nor a hub id such as lerobot/diffusion_pusht")
     check(_snapshot(path_or_id, [revision], "model", ["config.json"], ["config.json"]))
     found = _snapshot(path_or_id, [revision], "model", ["config.json", *POLICY_FILES], ["model.safetensors"])
     return found, found.name
 
 
+def _is_hub_id(text: str) -> bool:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return HUB_ID.fullmatch(text) is not None
+
+
 def _in_training_run(folder: Path) -> tuple[Path, str]:
     # LeRobot writes <run>/checkpoints/<step>/pretrained_model, and a link <run>/checkpoints/last.
+    if folder.is_file():
+        raise HubError(f"policy {folder} is a file; give the folder that it is in")
     if (folder / "config.json").is_file():
         return folder, ""
     base = folder.resolve()
     root = base / "checkpoints" if (base / "checkpoints").is_dir() else base
-    numbered = sorted((path for path in root.glob("[0-9]*") if path.name.isdigit()), key=lambda path: int(path.name))
+    steps = [path for path in root.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
+    numbered = sorted(steps, key=lambda path: int(path.name))
     for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
         model = candidate / "pretrained_model"
-        if (model / "config.json").is_file():
+        if all((model / name).is_file() for name in ("config.json", "model.safetensors")):  # saving it was not cut off
             return model, str(model.relative_to(base) if model.is_relative_to(base) else model.name)
     raise HubError(
         f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "
@@ -63,7 +85,7 @@ def dataset_folder(repo_id: str, revision: str | None = None, *, ask: bool = Tru
     local = Path(HF_LEROBOT_HOME) / repo_id
     if revision is None and (local / "meta" / "info.json").is_file():
         return local, "local"
-    if not HUB_ID.fullmatch(repo_id):
+    if not _is_hub_id(repo_id):
         raise HubError(f"data set {repo_id} is no hub id such as lerobot/pusht; for a folder use --dataset-root")
     revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
     found = _snapshot(repo_id, revisions, "dataset", None, ["meta/info.json", "data"], Path(HF_LEROBOT_HUB_CACHE), ask)

@@ -7,7 +7,6 @@ had another schema. All are read; what would need a guess is a PolicyError that 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 
 from dlscore import legacy
-from dlscore.checkpoint_config import PolicyError, read_config
+from dlscore.checkpoint_config import PolicyError, read_config, read_steps
 from dlscore.diffusion import Policy
 from dlscore.hub import policy_folder
 
@@ -52,13 +51,14 @@ def load_policy(
         policy.to(where).eval()
         loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=_fingerprint(folder),
                         device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+        _check_statistics(loaded, path)
         _check_normalised(loaded, path)
     except PolicyError:
         raise
     except Exception as error:  # torch, safetensors, diffusers and the processors raise types of their own
         text = " ".join(str(error).split())
         raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
-    if not all(torch.isfinite(p).all() for p in policy.parameters()):
+    if not all(torch.isfinite(p).all() for p in policy.state_dict().values() if p.is_floating_point()):
         raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
     return loaded
 
@@ -67,7 +67,8 @@ def _fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     processors = [folder / name for name in PROCESSORS if (folder / name).is_file()]
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
-        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        with file.open("rb") as handle:
+            digest.update(file.name.encode() + hashlib.file_digest(handle, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -81,7 +82,7 @@ def _processors(
     if lacking and len(lacking) < len(PROCESSORS):
         raise PolicyError(f"policy {path} has no {lacking[0]}; a LeRobot 0.6 checkpoint has {' and '.join(PROCESSORS)}")
     if not lacking:
-        steps = [json.loads((folder / name).read_text())["steps"] for name in PROCESSORS]
+        steps = [read_steps(folder / name) for name in PROCESSORS]
         # The device is ours to choose, and the data are renamed where they are read.
         changes = {"device_processor": {"device": device}, "rename_observations_processor": {"rename_map": {}}}
         pre, post = (
@@ -102,6 +103,31 @@ def _processors(
     modes = {name: mapping.get(feature.type.value, "IDENTITY") for name, feature in features.items()}
     weights, statistics = legacy.split_statistics(weights, modes, path)
     return weights, *make_pre_post_processors(config, dataset_stats=statistics)
+
+
+def _check_statistics(policy: Policy, path: str) -> None:
+    # What LeRobot's normalisers hold of the policy's features: finite, and with a spread to divide by.
+    features = {**policy.config.input_features, **policy.config.output_features}
+    for step in (*policy.preprocess.steps, *policy.postprocess.steps):
+        for name, statistics in (getattr(step, "_tensor_stats", None) or {}).items():
+            if name not in features:
+                continue
+            for statistic in ("mean", "std", "min", "max"):
+                if statistic in statistics and not torch.isfinite(statistics[statistic]).all():
+                    raise PolicyError(
+                        f"policy {path} has a {statistic} of '{name}' that is not finite; {STATISTICS_REMEDY}"
+                    )
+            mode = step.norm_map.get(features[name].type)
+            mode = getattr(mode, "value", mode)
+            low, high = {"MIN_MAX": ("min", "max"), "MEAN_STD": (None, "std")}.get(mode, (None, None))
+            if high is None or high not in statistics:
+                continue
+            spread = statistics[high] - (statistics[low] if low else 0)
+            if not (spread > 0).all():
+                raise PolicyError(
+                    f"policy {path} has statistics of '{name}' without a spread ({mode}: {spread.flatten().tolist()[:16]}), by "
+                    f"which LeRobot would divide; {STATISTICS_REMEDY}"
+                )
 
 
 def _check_normalised(policy: Policy, path: str) -> None:

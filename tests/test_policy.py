@@ -113,7 +113,7 @@ def test_identity_normalisation_is_refused(checkpoint):
         ({"type": "act"}, "of type 'act'"),
         ({"type": "<gone>"}, "of type None"),
         ({"horizon": "<gone>"}, "lacks horizon"),
-        ({"output_features": {"action": {"type": "ACTION", "shape": [7]}}}, r"actions of shape \(7,\)"),
+        ({"output_features": {"action": {"type": "ACTION", "shape": [7]}}}, r"actions of shape \[7\]"),
         ({"beta_schedule": 3, "down_dims": "many"}, "is not understood"),
     ],
 )
