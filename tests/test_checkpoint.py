@@ -287,3 +287,71 @@ def test_a_noise_that_is_predicted_as_a_sample_is_the_same_policy():
 
     policy.policy.diffusion.unet, policy.config.prediction_type = Sample(), "sample"
     torch.testing.assert_close(policy.epsilon(x, 30, given), epsilon, atol=1e-4, rtol=1e-4)
+
+
+def test_a_processor_does_not_get_to_run_a_class_of_its_own(policy_folder, tmp_path):
+    folder = shutil.copytree(policy_folder, tmp_path / "policy")
+    file = folder / "policy_preprocessor.json"
+    processor = json.loads(file.read_text())
+    processor["steps"].insert(0, {"class": "os.system", "config": {"command": f"touch {tmp_path / 'ran'}"}})
+    file.write_text(json.dumps(processor))
+    with pytest.raises(UserError, match=r"has a step 'os\.system'; the steps of a diffusion policy are"):
+        load(folder)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value", "words"),
+    [
+        ("max", torch.inf, r"a max of 'observation\.state' that is not finite"),
+        ("max", 0.0, r"'observation\.state' without a spread"),
+    ],
+)
+def test_statistics_in_processor_files_are_checked_too(policy_folder, tmp_path, statistic, value, words):
+    folder = shutil.copytree(policy_folder, tmp_path / "policy")
+    (file,) = folder.glob("policy_preprocessor_step_*_normalizer_processor.safetensors")
+    tensors = load_file(file)
+    tensors[f"{STATE}.{statistic}"] = torch.full((2,), value)
+    save_file(tensors, file)
+    with pytest.raises(UserError, match=words):
+        load(folder)
+
+
+def test_a_revision_of_a_folder_and_a_mistyped_path_are_refused(policy_folder):
+    with pytest.raises(UserError, match=r"is of the hub; policy .* is a folder here"):
+        load_policy(str(policy_folder), device="cpu", revision="v9")
+    for path in ("./nopolicy", "../nopolicy", "a--b/c", "x" * 5000, str(policy_folder / "config.json")):
+        with pytest.raises(UserError, match=r"is neither a folder nor a hub id|cannot be looked into|is a file"):
+            load_policy(path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"output_features": {"action": {"type": "ACTION", "shape": 5}}}, "has actions of shape 5"),
+        ({"num_inference_steps": 200}, "has num_inference_steps 200; it is a whole number from 1 to 100"),
+        ({"horizon": 0}, "has horizon 0"),
+        ({"n_obs_steps": 20}, "has n_obs_steps 20; it is a whole number from 1 to 16"),
+        ({"output_features": {"action": None}}, "has actions of shape None"),
+        ({"vision_backbone": "resnet9"}, r"cannot be loaded exactly .*resnet9"),
+        ({"brand_new_field": 1}, r"is not understood .*brand_new_field"),
+        ({"clip_sample_range": None}, "has clip_sample_range None"),
+        ({"clip_sample": None}, "has clip_sample None"),
+        ({"beta_schedule": "linear", "beta_end": 2.0}, r"has beta_start 0\.0001 and beta_end 2\.0"),
+    ],
+)
+def test_a_config_that_makes_nonsense_is_named(copy, changes, words):
+    edit(copy, **changes)
+    with pytest.raises(UserError, match=words):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '{"steps": null}', '{"steps": [1]}', '{"steps": [{"registry_name": "none"}]}', "x"]
+)
+@pytest.mark.parametrize("name", ["policy_preprocessor.json", "policy_postprocessor.json"])
+def test_a_damaged_processor_is_one_error(policy_folder, tmp_path, name, text):
+    folder = shutil.copytree(policy_folder, tmp_path / "policy")
+    (folder / name).write_text(text)
+    with pytest.raises(UserError, match=rf"{name} (cannot be read|has a step)"):
+        load(folder)
