@@ -98,11 +98,15 @@ def _processors(
         return weights, *make_pre_post_processors(
             config, str(folder), preprocessor_overrides=pre, postprocessor_overrides=post
         )
-    features = {**config.input_features, **config.output_features}
-    mapping = {str(getattr(kind, "value", kind)): mode.value for kind, mode in config.normalization_mapping.items()}
-    modes = {name: mapping.get(feature.type.value, "IDENTITY") for name, feature in features.items()}
-    weights, statistics = legacy.split_statistics(weights, modes, path)
+    weights, statistics = legacy.split_statistics(weights, _modes(config), path)
     return weights, *make_pre_post_processors(config, dataset_stats=statistics)
+
+
+def _modes(config: Any) -> dict[str, str]:
+    # Feature -> how the config has it normalised; LeRobot leaves what the mapping does not name as it is.
+    mapping = {str(getattr(kind, "value", kind)): mode.value for kind, mode in config.normalization_mapping.items()}
+    features = {**config.input_features, **config.output_features}
+    return {name: mapping.get(feature.type.value, "IDENTITY") for name, feature in features.items()}
 
 
 def _check_statistics(policy: Policy, path: str) -> None:
@@ -132,16 +136,14 @@ def _check_statistics(policy: Policy, path: str) -> None:
 
 def _check_normalised(policy: Policy, path: str) -> None:
     # LeRobot leaves a feature that it has no statistics of as it is, silently: told here by what comes out.
-    mapping = {
-        str(getattr(kind, "value", kind)): mode.value for kind, mode in policy.config.normalization_mapping.items()
-    }
+    modes = _modes(policy.config)
     for name, feature in policy.config.input_features.items():
         probes = [torch.full((1, 1, *feature.shape), value) for value in (0.0, 0.5)]
         found = [policy.preprocess(_probe(policy, name, probe))[name] for probe in probes]
         if not all(torch.isfinite(values).all() for values in found):
             raise PolicyError(f"policy {path} has statistics of '{name}' that are not finite; {STATISTICS_REMEDY}")
         # Keypoints and pictures may have been trained as they are, where the config says so.
-        meant = mapping.get(feature.type.value, "IDENTITY") == "IDENTITY" and feature.type.value in ("ENV", "VISUAL")
+        meant = modes[name] == "IDENTITY" and feature.type.value in ("ENV", "VISUAL")
         if not meant and all(torch.equal(a.cpu(), b) for a, b in zip(found, probes, strict=True)):
             raise PolicyError(
                 f"policy {path} does not normalise '{name}'; its processor files lack the data set's statistics, and LeRobot "

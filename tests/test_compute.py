@@ -36,6 +36,16 @@ def same(one: Path, two: Path) -> None:
         np.testing.assert_array_equal(values, second[name], err_msg=name)
 
 
+class Stop(Exception):
+    pass
+
+
+def stop(done, steps):
+    """A `progress` that ends a run after its first block."""
+    if done >= BLOCK:
+        raise Stop
+
+
 @pytest.fixture
 def finished(policy, source, tmp_path) -> Path:
     path = tmp_path / "whole" / "episode_000.h5"
@@ -73,13 +83,6 @@ def test_the_batch_size_does_not_change_the_scores(policy_folder, source, finish
 
 
 def test_a_run_stopped_halfway_goes_on_and_ends_the_same(policy, source, finished, tmp_path):
-    class Stop(Exception):
-        pass
-
-    def stop(done, steps):
-        if done >= BLOCK:
-            raise Stop
-
     path = tmp_path / "stopped" / "episode_000.h5"
     with pytest.raises(Stop):
         compute_episode(policy, source, 0, path, ALL, progress=stop)
@@ -142,13 +145,6 @@ def test_a_finished_file_is_left_alone_and_gains_methods(policy, source, finishe
 
 
 def test_a_method_that_is_being_added_does_not_hide_what_is_finished(policy, source, finished):
-    class Stop(Exception):
-        pass
-
-    def stop(done, steps):
-        if done >= BLOCK:
-            raise Stop
-
     finer = replace(ALL, methods={"likelihood": QUICK})
     path = finished.parent / "two" / "episode_000.h5"
     compute_episode(policy, source, 0, path, finer)
@@ -323,13 +319,6 @@ def test_a_policy_of_pictures_scores_a_data_set_without_any(source, tmp_path):
 
 
 def test_a_run_of_replayed_observations_goes_on_where_it_stopped(policy, source, tmp_path):
-    class Stop(Exception):
-        pass
-
-    def stop(done, steps):
-        if done >= BLOCK:
-            raise Stop
-
     settings = replace(ALL, observations="replayed", methods={"distance": {}})
     whole, halved = tmp_path / "a" / "episode_000.h5", tmp_path / "b" / "episode_000.h5"
     compute_episode(policy, source, 0, whole, settings)
@@ -341,13 +330,6 @@ def test_a_run_of_replayed_observations_goes_on_where_it_stopped(policy, source,
 
 def test_a_cache_begun_without_pictures_is_extended_and_resumed_with_them(policy, source, tmp_path, monkeypatch):
     # As files of schema 1.1 were: the file says which parts of the drift it keeps.
-    class Stop(Exception):
-        pass
-
-    def stop(done, steps):
-        if done >= BLOCK:
-            raise Stop
-
     plain = source.load(0, policy.inputs)
     pictured = replace(plain, pictures=np.zeros((len(plain), 3, 96, 96), dtype=np.float32))
     one = replace(ALL, methods={"distance": {}})
