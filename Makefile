@@ -13,7 +13,8 @@ DATASET    ?= data/demo/episodes
 EPISODE    ?= 0
 METHOD     ?= likelihood
 RESOLUTION ?= 50
-COLORMAP   ?= viridis
+STYLE      ?= default
+COLORMAP   ?=
 STEPS      ?=
 DEVICE     ?= auto
 SCORE_FLAGS  ?=
@@ -31,7 +32,7 @@ LOCK  := requirements.lock
 help:  ## print this help
 	@printf 'dlscore: what does a Diffusion Policy think of every action in PushT?\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@printf '\nSettings (make render NAME=value): POLICY DATASET EPISODE METHOD RESOLUTION COLORMAP STEPS DEVICE\n'
+	@printf '\nSettings (make render NAME=value): POLICY DATASET EPISODE METHOD RESOLUTION STYLE COLORMAP STEPS DEVICE\n'
 	@printf '  SCORE_FLAGS RENDER_FLAGS CACHE OUTPUTS; EPISODE="0 1 2" makes several, -j2 two at a time\n'
 
 setup: $(READY)  ## build .venv with everything that was tested (about 5.5 GB on Linux: torch brings CUDA)
@@ -43,7 +44,7 @@ $(READY): pyproject.toml $(LOCK)
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,dev]'
 	@touch $@
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
@@ -65,7 +66,8 @@ policy_files  := $(wildcard $(POLICY)/*.json $(POLICY)/*.safetensors)
 dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/.zgroup)
 
 score_settings  := $(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS)
-render_settings := $(COLORMAP) $(RENDER_FLAGS)
+render_settings := $(STYLE) $(COLORMAP) $(RENDER_FLAGS)
+style_file := $(wildcard $(STYLE))
 
 $(CACHE)/settings.stamp: $(call changed,$(CACHE)/settings.stamp,$(score_settings))
 	$(call stamp,$(score_settings))
@@ -90,8 +92,9 @@ $(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(policy_files) $(dataset_files) 
 # One rule an episode and method, since the video's name has the bare index and the cache's name three digits. The
 # methods of one episode share its environment video and config: $(3) makes them wait for each other under -j.
 define render_rule
-$(OUTPUTS)/episode_$(1)_combined_$(2).mp4: $(call cache_of,$(1)) $(OUTPUTS)/style.stamp | $(READY) $(3)
-	$(BIN)/dlrender render $$< --scoring-method $(2) --colormap $(COLORMAP) --output-dir $(OUTPUTS) --force $(RENDER_FLAGS)
+$(OUTPUTS)/episode_$(1)_combined_$(2).mp4: $(call cache_of,$(1)) $(OUTPUTS)/style.stamp $(style_file) | $(READY) $(3)
+	$(BIN)/dlrender render $$< --scoring-method $(2) --style $(STYLE) $(if $(COLORMAP),--colormap $(COLORMAP)) \
+	    --output-dir $(OUTPUTS) --force $(RENDER_FLAGS)
 endef
 $(foreach e,$(EPISODE),$(eval previous :=)$(foreach m,$(METHOD),\
     $(eval $(call render_rule,$(e),$(m),$(previous)))$(eval previous := $(OUTPUTS)/episode_$(e)_combined_$(m).mp4)))
@@ -107,7 +110,7 @@ demo: ## the whole workflow on the embedded policy and episodes: outputs/episode
 
 picture: demo  ## the README's picture, from the demo's cache
 	$(BIN)/dlrender still $(CACHE)/episode_000.h5 --step 42 --with-environment --norm frame --colormap inferno \
-	    -o data/demo/picture.png
+	    --show-confidence-intervals --dpi 150 -o data/demo/picture.png
 
 # The published tool's three example settings.
 examples: quick high-quality research-grade  ## the published tool's three example settings, side by side in outputs/
@@ -130,7 +133,7 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 certify: $(READY)  ## every score, and the published ones, against policies whose density is known (10 minutes)
 	@mkdir -p $(OUTPUTS)
@@ -159,7 +162,7 @@ bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 mi
 	$(BIN)/python tests/bench/alternatives.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra dev --no-header \
+	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra dev --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
 
 # ---- the demo's own data (see data/README.md) ----------------------------------------------------------------------

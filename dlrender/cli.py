@@ -9,150 +9,128 @@ from typing import Annotated
 
 import typer
 
+from dlrender.cli_style import MakeStyle, styled
 from dlscore import console, progress
 
 app = console.make_app("dlrender", "Draw the caches of dlscore: videos and stills, without a GPU.")
 
-Method = Annotated[
-    str | None, typer.Option("--scoring-method", "-m", help="Which scores.  [default: likelihood, if there]")
+File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
+Picture = Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scoring-method",
+        "-m",
+        help="Which scores; several, by commas or again, are drawn side by side.  [default: likelihood, if there]",
+    ),
 ]
-Colormap = Annotated[str, typer.Option(help="Any colormap of matplotlib.")]
-NormKind = Annotated[
-    str, typer.Option("--norm", help="Colours over the episode, each frame, all files (global), or rank.")
-]
-Range = Annotated[float, typer.Option(help="Scores in nats: how far below the largest the colours go.")]
-Vmin = Annotated[float | None, typer.Option(help="Score at the lower end of the colours.  [default: from the scores]")]
-Vmax = Annotated[float | None, typer.Option(help="Score at the upper end of the colours.  [default: from the scores]")]
-Gamma = Annotated[float, typer.Option(help="Power of the colour scale: below 1 shows low scores, above 1 high ones.")]
-Center = Annotated[float | None, typer.Option(help="Score in the middle of the colours, for maps such as coolwarm.")]
-Prediction = Annotated[bool, typer.Option(help="White star: the policy's predicted action.")]
-Expert = Annotated[bool, typer.Option(help="Red cross: the expert's action.")]
-Arrow = Annotated[bool, typer.Option(help="Yellow arrow from the prediction to the expert's action.")]
-Intervals = Annotated[bool, typer.Option(help="Highest-density regions: 50, 80 and 95 % of the mass.")]
-Trace = Annotated[bool, typer.Option(help="The expert's past actions.")]
 
 
-def _shown(*wanted: bool) -> tuple[str, ...]:
-    # The overlays in the order of dlrender.overlays.OVERLAYS, which is not imported for --help.
-    names = ("contours", "trace", "arrow", "prediction", "expert")
-    return tuple(name for name, show in zip(names, wanted, strict=True) if show)
+def _split(entries: list[str] | None) -> tuple[str, ...]:
+    return tuple(name for entry in entries or () for name in entry.split(",") if name)
 
 
 @app.command()
+@styled("dpi")
 def render(
-    files: Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/episode_000.h5.")],
-    scoring_method: Method = None,
-    colormap: Colormap = "viridis",
-    norm: NormKind = "episode",
-    range_nats: Range = 10.0,
-    vmin: Vmin = None,
-    vmax: Vmax = None,
-    gamma: Gamma = 1.0,
-    center: Center = None,
-    show_policy_prediction: Prediction = True,
-    show_expert_action: Expert = True,
-    show_arrow: Arrow = True,
-    show_confidence_intervals: Intervals = False,
-    show_trace: Trace = True,
-    target_height: Annotated[int, typer.Option(help="Height of the videos [px], even.")] = 480,
+    style: MakeStyle,
+    files: Annotated[list[Path] | None, typer.Argument(help="Caches, such as data/cache/episode_000.h5.")] = None,
+    scoring_method: Methods = None,
+    videos: Annotated[
+        list[str] | None, typer.Option(help="Which: environment, heatmaps, combined; as above.  [default: all]")
+    ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
     format: Annotated[str, typer.Option(help="mp4, webp, gif, or png: a folder of pictures.")] = "mp4",
     pix_fmt: Annotated[
         str | None, typer.Option(help="mp4: yuv420p plays everywhere, yuv444p has sharper colours.  [default: yuv420p]")
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="How many episodes at a time.")] = 1,
     force: Annotated[bool, typer.Option("--force", help="Draw again what is there.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be drawn.")] = False,
+    print_style: Annotated[
+        bool, typer.Option("--print-style", help="Print the style as TOML, and draw nothing.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
 ) -> None:
     """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
-    from dlrender import render as library
-    from dlrender.heatmap import Limits
+    if not files and not print_style:
+        raise typer.BadParameter("name the caches to draw, such as data/cache/episode_000.h5")
+    from dlrender.batch import render_files
+    from dlrender.output import VIDEOS, Output, check
+    from dlrender.render import plan
+    from dlrender.style_file import format_style
 
-    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    limits = Limits(vmin, vmax, gamma, center)
-    style = library.Style(
-        scoring_method, colormap, norm, range_nats, overlays, target_height, fps, limits, format, pix_fmt
+    chosen, caches = style(), files or []
+    output = Output(
+        _split(scoring_method), VIDEOS if videos is None else _split(videos), output_dir, fps, format, pix_fmt, force
     )
-    library.check(files, style)
-    shared = library.global_norm(files, style)
-    written: list[Path] = []
-    for file in files:
-        with progress.steps(file.name, unit="frames") as report:
-            written += library.render_episode(file, style, output_dir, shared=shared, force=force, progress=report)
-    if as_json:
-        typer.echo(json.dumps({"files": [str(path) for path in written]}))
+    if print_style:
+        typer.echo(format_style(chosen), nl=False)
+    elif dry_run:
+        check(caches, output)
+        rows = list(plan(caches, output))
+        typer.echo(
+            json.dumps({"files": rows}) if as_json else "\n".join("{path}: {state}".format(**row) for row in rows)
+        )
     else:
-        typer.echo("\n".join(str(path) for path in written))
+        written = render_files(caches, chosen, output, jobs, lambda name: progress.steps(name, unit="frames"))
+        paths = [str(path) for path in written]
+        typer.echo(json.dumps({"files": paths}) if as_json else "\n".join(paths))
 
 
 @app.command()
+@styled("target_height")
 def still(
-    file: Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")],
+    style: MakeStyle,
+    file: File,
     step: Annotated[int, typer.Option(help="Which step.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")],
-    scoring_method: Method = None,
-    colormap: Colormap = "viridis",
-    norm: NormKind = "episode",
-    range_nats: Range = 10.0,
-    vmin: Vmin = None,
-    vmax: Vmax = None,
-    gamma: Gamma = 1.0,
-    center: Center = None,
-    show_policy_prediction: Prediction = True,
-    show_expert_action: Expert = True,
-    show_arrow: Arrow = True,
-    show_confidence_intervals: Intervals = True,
-    show_trace: Trace = True,
+    output: Picture,
+    scoring_method: Methods = None,
     with_environment: Annotated[bool, typer.Option("--with-environment", help="The environment beside it.")] = False,
 ) -> None:
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
-    from dlrender import render as library
-    from dlrender.heatmap import Limits
     from dlrender.stills import save_still
 
-    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    limits = Limits(vmin, vmax, gamma, center)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, limits=limits)
-    library.check([file], style)
-    typer.echo(save_still(file, step, output, style, environment=with_environment))
+    methods = _split(scoring_method)
+    typer.echo(save_still(file, step, output, style(), methods=methods, environment=with_environment))
 
 
 @app.command()
+@styled("target_height")
 def sheet(
-    file: Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")],
+    style: MakeStyle,
+    file: File,
     steps: Annotated[str, typer.Option(help="Which steps, such as 0,20,40.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")],
-    scoring_method: Method = None,
-    colormap: Colormap = "viridis",
-    norm: NormKind = "episode",
-    range_nats: Range = 10.0,
-    vmin: Vmin = None,
-    vmax: Vmax = None,
-    gamma: Gamma = 1.0,
-    center: Center = None,
-    show_policy_prediction: Prediction = True,
-    show_expert_action: Expert = True,
-    show_arrow: Arrow = True,
-    show_confidence_intervals: Intervals = True,
-    show_trace: Trace = True,
+    output: Picture,
+    scoring_method: Methods = None,
     columns: Annotated[int, typer.Option(help="Steps side by side.")] = 6,
     with_environment: Annotated[
         bool, typer.Option("--with-environment/--no-environment", help="The environment over each heatmap.")
     ] = True,
 ) -> None:
     """Draw several steps in one figure: the environment over the heatmap, one scale and one legend."""
-    from dlrender import render as library
-    from dlrender.heatmap import Limits
     from dlrender.stills import parse_steps, save_sheet
 
-    overlays = _shown(show_confidence_intervals, show_trace, show_arrow, show_policy_prediction, show_expert_action)
-    limits = Limits(vmin, vmax, gamma, center)
-    style = library.Style(scoring_method, colormap, norm, range_nats, overlays, limits=limits)
-    library.check([file], style)
-    chosen = parse_steps(steps)
-    typer.echo(save_sheet(file, chosen, output, style, environment=with_environment, columns=columns))
+    methods, chosen = _split(scoring_method), parse_steps(steps)
+    typer.echo(
+        save_sheet(file, chosen, output, style(), methods=methods, environment=with_environment, columns=columns)
+    )
+
+
+@app.command()
+def styles(
+    print_style: Annotated[str | None, typer.Option(help="Print this style as TOML, to start from.")] = None,
+) -> None:
+    """List the styles that come with dlrender, or print one as a file to start from."""
+    from dlrender.style_file import describe_styles, format_style, load_style
+
+    if print_style is not None:
+        typer.echo(format_style(load_style(print_style)), nl=False)
+    else:
+        typer.echo("\n".join(f"{name:10s} {about}" for name, about in describe_styles().items()))
 
 
 def main() -> None:
     """Console entry point: every UserError is one line on stderr and its exit code."""
-    sys.exit(console.run(app, "dlrender"))
+    sys.exit(console.run(app, "dlrender", "interrupted; nothing unfinished is left"))

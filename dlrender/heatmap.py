@@ -6,15 +6,17 @@ largest value (e^-10 of the peak by default). Other scores are shown from their 
 
 from __future__ import annotations
 
-import difflib
+import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dlrender.choices import check_name
 from dlrender.errors import RenderError
 from dlscore.cache import EpisodeCache
 
@@ -111,8 +113,7 @@ def make_norm(
 
     kind: "episode" and "global" differ in which episodes they are given; "frame" needs `step`; "rank" reads nothing.
     """
-    if kind not in NORMS:
-        raise RenderError(f"--norm {kind} does not exist; choose from {', '.join(NORMS)}")
+    check_name("--norm", kind, NORMS)
     if not 0 < range_nats < np.inf:
         raise RenderError(f"--range-nats {range_nats:g} is not allowed; choose a finite number above 0")
     limits = limits or Limits()
@@ -132,30 +133,63 @@ def make_norm(
     return Norm(*ends, cut=bool(low < ends[0]), cut_above=bool(high > ends[1]), gamma=limits.gamma)
 
 
-def colour_table(colormap: str) -> Array:
-    """(1024, 3) uint8 RGB of a registered matplotlib colormap."""
+# Packages that add colormaps to matplotlib's when they are imported, by the prefix of their names.
+COLORMAPS = {"cmc.": "cmcrameri.cm", "cet_": "colorcet"}
+
+
+def get_colormap(name: str) -> Any:
+    """The registered colormap of matplotlib, or of cmcrameri (cmc.…) or colorcet (cet_…) where they are installed."""
     import matplotlib
 
-    if colormap not in matplotlib.colormaps:
-        near = difflib.get_close_matches(colormap, list(matplotlib.colormaps), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else "such as viridis, plasma, inferno, magma, coolwarm"
-        raise RenderError(f"--colormap {colormap} does not exist; choose a colormap of matplotlib: {hint}")
-    table: Array = matplotlib.colormaps[colormap](np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
+    for prefix, module in COLORMAPS.items():
+        if name.startswith(prefix):
+            try:
+                importlib.import_module(module)
+            except ModuleNotFoundError as error:
+                package = module.split(".")[0]
+                raise RenderError(
+                    f"--colormap {name} is of {package}, which is not installed; pip install '.[colormaps]' in the source"
+                ) from error
+    check_name("--colormap", name, list(matplotlib.colormaps))
+    return matplotlib.colormaps[name]
+
+
+def colour_table(colormap: str) -> Array:
+    """(1024, 3) uint8 RGB of a colormap."""
+    table: Array = get_colormap(colormap)(np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
     return table
 
 
 def places(scores: Array, norm: Norm, width: int, height: int, count: int = COLOURS) -> Array:
     """(height, width) uint16 places in a colour table of `count` rows: scores are interpolated (bilinear), then coloured."""
-    # Interpolation is linear, so the linear part of the scale may go first, on the few cells; a power may not.
-    shown = replace(norm, gamma=1.0).unit(norm.prepare(scores)).astype(np.float32)
-    large = np.asarray(Image.fromarray(shown).resize((width, height), Image.Resampling.BILINEAR))
-    if norm.gamma != 1:
-        large = large**norm.gamma
-    found: Array = (large * np.float32(count - 1) + np.float32(0.5)).astype(np.uint16)
+    # Interpolation is linear, so what is linear may go first, on the few cells; a power may not.
+    shown = replace(norm, gamma=1.0).unit(norm.prepare(scores))
+    if norm.gamma == 1:
+        return _enlarge(shown * (count - 1) + 0.5, width, height).astype(np.uint16)
+    large = np.maximum(_enlarge(shown, width, height), 0)  # rounding may leave a little less, which has no root
+    found: Array = (large**norm.gamma * np.float32(count - 1) + np.float32(0.5)).astype(np.uint16)
     return found
 
 
-def colour(scores: Array, norm: Norm, table: Array, width: int, height: int) -> Array:
-    """(height, width, 3) uint8 picture of (N, N) scores."""
-    picture: Array = np.take(table, places(scores, norm, width, height, len(table)), axis=0)
-    return picture
+def _enlarge(values: Array, width: int, height: int) -> Array:
+    """(N, N) values at cells' centres -> (height, width) float32 at pixels' centres, bilinear; the edge's values beyond it."""
+    values = values.astype(np.float32)
+    if min(width, height) < len(values):  # smaller: each pixel averages what it covers
+        return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
+    # A third of the time that Pillow takes for floats.
+    before, after, share = _between(len(values), width)
+    across = values[:, before] + (values[:, after] - values[:, before]) * share
+    before, after, share = _between(len(values), height)
+    enlarged: Array = across[after]
+    enlarged -= (lower := across[before])
+    enlarged *= share[:, None]
+    enlarged += lower
+    return enlarged
+
+
+@lru_cache(maxsize=64)
+def _between(cells: int, pixels: int) -> tuple[Array, Array, Array]:
+    """For each pixel's centre the cells before and after it, and how far it is from the one to the other [0, 1]."""
+    where = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
+    before = np.minimum(where.astype(int), cells - 2)
+    return before, before + 1, (where - before).astype(np.float32)

@@ -1,4 +1,7 @@
-"""Figures for a paper, of one step or a sheet of several: png, or pdf and svg with vector overlays and editable text."""
+"""Figures for a paper, of one step or a sheet of several: png, or pdf and svg with vector overlays and editable text.
+
+They are drawn by matplotlib alone, from the same style as the videos.
+"""
 
 from __future__ import annotations
 
@@ -7,43 +10,154 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlrender import panels
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dlrender import figure as chrome
 from dlrender.errors import RenderError
-from dlrender.heatmap import Norm, make_norm
-from dlrender.render import Style, describe, pick_method
+from dlrender.heatmap import Norm
+from dlrender.output import describe, pick_methods
+from dlrender.overlays import Moment
+from dlrender.panels import moment
+from dlrender.style import Style
 from dlrender.video import whole_file
 from dlscore.cache import EpisodeCache, read_episode
 from dlscore.grid import ACTION_SPAN
 
 STILLS = (".png", ".pdf", ".svg")
 COLUMNS = (1, 12)
+Norms = dict[str, Norm | None]
 
 
-def save_still(file: Path, step: int, path: Path, style: Style, *, environment: bool = False) -> Path:
-    """One step's heatmap, or the environment and the heatmap beside it."""
+def save_still(
+    file: Path, step: int, path: Path, style: Style, *, methods: Sequence[str] = (), environment: bool = False
+) -> Path:
+    """One step's heatmap, or several methods' side by side, and the environment beside them."""
     _check_name(path)
-    with read_episode(file) as episode:
-        method = pick_method(episode, style.scoring_method)
+    with read_episode(file) as episode, style.active():
+        methods = pick_methods(episode, methods)
         _check_step(episode, step)
-        (norm,) = _norms(episode, [step], method, style)
-        return _save(_still_figure(episode, step, method, norm, style, environment), path, episode, method, style)
+        moments = [_moment(episode, step, method, style) for method in methods]
+        return _save(still_figure(moments, style, environment), path, episode, methods, style)
 
 
 def save_sheet(
-    file: Path, steps: Sequence[int], path: Path, style: Style, *, environment: bool = True, columns: int = 6
+    file: Path,
+    steps: Sequence[int],
+    path: Path,
+    style: Style,
+    *,
+    methods: Sequence[str] = (),
+    environment: bool = True,
+    columns: int = 6,
 ) -> Path:
-    """A contact sheet: a column a step, environment over heatmap, one scale and one legend for all."""
+    """A contact sheet: a column a step, environment over each method's heatmap, one scale a method and one legend for all."""
     _check_name(path)
     if not COLUMNS[0] <= columns <= COLUMNS[1]:
         raise RenderError(f"--columns {columns} is not allowed; choose from {COLUMNS[0]} to {COLUMNS[1]}")
-    with read_episode(file) as episode:
-        method = pick_method(episode, style.scoring_method)
+    with read_episode(file) as episode, style.active():
+        methods = pick_methods(episode, methods)
         for step in steps:
             _check_step(episode, step)
-        norms = _norms(episode, steps, method, style)
-        return _save(
-            _sheet_figure(episode, steps, method, norms, style, environment, columns), path, episode, method, style
-        )
+        shared: Norms = {
+            method: None if style.norm == "frame" else style.make_norm([episode], method) for method in methods
+        }
+        moments = [[moment(episode, step, method, shared[method], style) for method in methods] for step in steps]
+        figure = sheet_figure(moments, shared, style, environment, columns)
+        return _save(figure, path, episode, methods, style)
+
+
+def parse_steps(text: str) -> list[int]:
+    """Steps of `0,20,40`; RenderError if it is no such list."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise RenderError(f"--steps {text!r} is not understood; write such as 0,20,40")
+    return [int(part) for part in parts]
+
+
+def still_figure(moments: Sequence[Moment], style: Style, environment: bool) -> Figure:
+    """The heatmaps of one step's methods, and the environment to their left: a video's frame, drawn wholly by matplotlib."""
+    first = moments[0]
+    panel, height = chrome.width_of(style), chrome.HEIGHT
+    start = height if environment else 0
+    size = start + panel * len(moments), height
+    figure = chrome.make_figure(*size, dpi=style.dpi)
+    if environment:
+        _draw_environment(chrome.add_environment(figure, size, 0, 0, height), first, style)
+    for n, each in enumerate(moments):
+        axes = chrome.add_heatmap(figure, size, start + n * panel, each.episode, each.method, each.norm, style)
+        chrome.draw_scores(axes, each)
+        chrome.draw_overlays(axes, each, style, "heatmap")
+    return figure
+
+
+def sheet_figure(
+    steps: Sequence[Sequence[Moment]], shared: Norms, style: Style, environment: bool, columns: int
+) -> Figure:
+    """Rows of steps; in each, the environment over the methods' heatmaps."""
+    larger = style.fonts.labels / 8.5  # than the default style's, and so is the room around the cells
+    side, gap, left, right, top, bottom = 200.0, 8.0, 55 * larger, 85 * larger, 30 * larger, 60 * larger  # px
+    small = 0.6  # of their size are the overlays' points, since the cells are small
+    methods, columns = list(shared), min(columns, len(steps))
+    rows, parts = -(-len(steps) // columns), len(methods) + environment
+    block = parts * (side + gap) + top
+    size = left + columns * (side + gap) + right, rows * block + bottom
+    figure = chrome.make_figure(*size, dpi=style.dpi)
+    axes = None
+    for n, moments in enumerate(steps):
+        row, column = divmod(n, columns)
+        x, y = left + column * (side + gap), row * block + top
+        title = f"step {moments[0].step}"
+        if environment:
+            world = chrome.add_environment(figure, size, x, y, side)
+            _draw_environment(world, moments[0], style, small)
+            world.set_title(title, fontsize=style.fonts.ticks + 1, pad=3)
+            title, y = "", y + side + gap
+        for each in moments:
+            axes = chrome.add_axes(figure, size, x, y, side, side)
+            chrome.decorate(axes, style, title)
+            if len(methods) > 1 and style.layout.axis_labels:
+                axes.set_ylabel(f"{each.method}: y [px]")
+            last = each is moments[-1] and n + columns >= len(steps)
+            _sheet_ticks(axes, style, outer_left=column == 0, outer_bottom=last)
+            chrome.draw_scores(axes, each)
+            chrome.draw_overlays(axes, each, style, "heatmap", small)
+            if n == columns - 1 and style.layout.colorbar:  # beside the first row's last
+                bar = chrome.add_axes(figure, size, x + side + gap + 5, y, 12, side)
+                chrome.add_colorbar(figure, bar, style, shared[each.method], each.episode.score_attrs(each.method))
+            title, y = "", y + side + gap
+    if style.layout.legend and axes is not None:
+        first = steps[0][0]
+        chrome.add_legend(figure, axes, chrome.handles_of(style, first.episode, first.method), style, 0, 1)
+    return figure
+
+
+def _sheet_ticks(axes: Axes, style: Style, *, outer_left: bool, outer_bottom: bool) -> None:
+    # Numbers at the outer edges only, and few, so that no two meet.
+    if style.layout.ticks:
+        ends = [0, ACTION_SPAN / 2, ACTION_SPAN]
+        axes.set_xticks(ends)
+        axes.set_yticks(ends)
+        first, _, last = axes.get_xticklabels()
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
+        top, _, low = axes.get_yticklabels()
+        top.set_verticalalignment("top")
+        low.set_verticalalignment("bottom")
+    if not outer_left:
+        axes.set(ylabel="", yticklabels=[])
+    if not outer_bottom:
+        axes.set(xlabel="", xticklabels=[])
+
+
+def _draw_environment(axes: Axes, moment: Moment, style: Style, scale: float = 1.0) -> None:
+    axes.imshow(moment.episode.frame(moment.step), extent=(0, ACTION_SPAN, ACTION_SPAN, 0))
+    chrome.draw_overlays(axes, moment, style, "environment", scale)
+
+
+def _moment(episode: EpisodeCache, step: int, method: str, style: Style) -> Moment:
+    return moment(episode, step, method, style.make_norm([episode], method, step), style)
 
 
 def _check_name(path: Path) -> None:
@@ -56,130 +170,14 @@ def _check_step(episode: EpisodeCache, step: int) -> None:
         raise RenderError(f"step {step} is not in {episode.path}; it has steps 0 to {episode.steps - 1}")
 
 
-def _norms(episode: EpisodeCache, steps: Sequence[int], method: str, style: Style) -> list[Norm]:
-    # One for all steps, or with "frame" one for each.
-    alone = style.norm == "frame"
-    made = [
-        make_norm(style.norm, [episode], method, style.range_nats, step if alone else None, style.limits)
-        for step in (steps if alone else steps[:1])
-    ]
-    return made if alone else made * len(steps)
-
-
-def parse_steps(text: str) -> list[int]:
-    """Steps of `0,20,40`; RenderError if it is no such list."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise RenderError(f"--steps {text!r} is not understood; write such as 0,20,40")
-    return [int(part) for part in parts]
-
-
-def _save(figure: Any, path: Path, episode: EpisodeCache, method: str, style: Style) -> Path:
-    import matplotlib
-
-    described = describe(episode, method, style, [path])
-    title = f"episode {episode.episode}, {method}"
+def _save(figure: Figure, path: Path, episode: EpisodeCache, methods: Sequence[str], style: Style) -> Path:
+    described = describe(episode, methods, style, [path])
+    title = f"episode {episode.episode}, {', '.join(methods)}"
     # pdf has fixed keys, of which Subject is free text; png and svg name theirs otherwise.
     note = json.dumps({**described["run"], **described["style"]}, sort_keys=True)
     keys = {".pdf": "Subject", ".png": "Comment", ".svg": "Description"}
-    metadata = {"Title": title, keys[path.suffix]: note}
+    metadata: dict[str, Any] = {"Title": title, keys[path.suffix]: note}
     # Editable text: TrueType in pdf, characters in svg.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
-        figure.savefig(part, format=path.suffix[1:], metadata=metadata)
+        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata)
     return path
-
-
-def _still_figure(episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, environment: bool) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    panel, height = panels.SHAPE
-    left, top, side = panels.SQUARE
-    width = panel + (height if environment else 0)
-    figure = Figure(figsize=(width / 100, height / 100), dpi=200)
-    FigureCanvasAgg(figure)
-    if environment:
-        _draw_environment(figure.add_axes((0, 0, height / width, 1)), episode, step)
-
-    def place(x: float, side_x: float) -> Any:
-        return figure.add_axes(((width - panel + x) / width, 1 - (top + side) / height, side_x / width, side / height))
-
-    axes = place(left, side)
-    handles = _draw_scores(axes, episode, step, method, norm, style)
-    panels.decorate(axes, f"{method}, episode {episode.episode}, step {step}")
-    panels.add_colorbar(figure, place(left + side + 14, 14), style.colormap, norm, episode.score_attrs(method))
-    panels.add_legend(figure, handles, anchor=1 - panel / width / 2)
-    return figure
-
-
-def _draw_environment(axes: Any, episode: EpisodeCache, step: int) -> None:
-    axes.imshow(episode.frame(step), extent=(0, ACTION_SPAN, ACTION_SPAN, 0))
-    axes.set_axis_off()
-
-
-def _draw_scores(
-    axes: Any, episode: EpisodeCache, step: int, method: str, norm: Norm, style: Style, scale: float = 1.0
-) -> list[Any]:
-    # The heatmap and its overlays; the handles of the legend.
-    axes.imshow(norm.prepare(episode.score(method, step)), cmap=style.colormap, norm=norm.of_matplotlib(),
-                extent=(0, ACTION_SPAN, ACTION_SPAN, 0), interpolation="bilinear")  # fmt: skip
-    handles: list[Any] = []
-    for overlay in style.make_overlays(scale):
-        for artist in overlay.draw(axes, episode, step, method):
-            axes.add_artist(artist)
-        handles += overlay.legend(episode, method)
-    return handles
-
-
-def _sheet_figure(
-    episode: EpisodeCache,
-    steps: Sequence[int],
-    method: str,
-    norms: Sequence[Norm],
-    style: Style,
-    environment: bool,
-    columns: int,
-) -> Any:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    cell, gap, left, right, top = 2.0, 0.08, 0.55, 0.85, 0.3  # inches
-    columns = min(columns, len(steps))
-    rows = -(-len(steps) // columns)
-    block = (2 if environment else 1) * cell + (gap if environment else 0) + top  # one row of steps
-    width = left + columns * (cell + gap) + right
-    marks = max(1, int(width / 1.5))  # of the legend, in a row
-    height = rows * block + 0.45 + 0.18 * -(-len(style.overlays) // marks)
-    figure = Figure(figsize=(width, height), dpi=200)
-    FigureCanvasAgg(figure)
-
-    def place(x: float, y: float, w: float, h: float) -> Any:
-        return figure.add_axes((x / width, 1 - (y + h) / height, w / width, h / height))
-
-    handles: list[Any] = []
-    for n, (step, norm) in enumerate(zip(steps, norms, strict=True)):
-        row, column = divmod(n, columns)
-        x, y = left + column * (cell + gap), row * block + top
-        if environment:
-            world = place(x, y, cell, cell)
-            _draw_environment(world, episode, step)
-            world.set_title(f"step {step}", fontsize=9, pad=3)
-            y += cell + gap
-        axes = place(x, y, cell, cell)
-        handles = _draw_scores(axes, episode, step, method, norm, style, scale=0.6)  # the cells are small
-        panels.decorate(axes, "" if environment else f"step {step}")
-        axes.set_xticks([0, 256, 512])
-        axes.set_yticks([0, 256, 512])
-        first, _, last = axes.get_xticklabels()
-        first.set_ha("left")  # so that it does not meet its neighbour's last
-        last.set_ha("right")
-        if column:
-            axes.set(ylabel="", yticklabels=[])
-        below = n + columns < len(steps)
-        if below:
-            axes.set(xlabel="", xticklabels=[])
-    alike = len(set(norms)) == 1  # else every heatmap has a scale of its own, and the bar names only its ends
-    bar = place(left + columns * (cell + gap) + 0.05, top + (cell + gap if environment else 0), 0.12, cell)
-    panels.add_colorbar(figure, bar, style.colormap, norms[0] if alike else None, episode.score_attrs(method))
-    panels.add_legend(figure, handles, columns=min(marks, len(handles)))
-    return figure

@@ -1,7 +1,7 @@
 """Frames to a file, streamed: H.264 in mp4, animated webp and gif, or a folder of png; named when it is whole.
 
-A format is one row in FORMATS, but for png, which is no stream. Encoding runs beside drawing, in a thread; memory is
-bounded whatever the number of frames.
+A format is one row in FORMATS, but for png, which is no stream. Encoding runs beside drawing, in a thread a video; memory
+is bounded whatever the number of frames.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,12 +17,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dlrender.errors import RenderError
+from dlrender.picture import Patch, Picture, planes_of
 
 Array = NDArray[Any]
 
@@ -42,7 +44,13 @@ class Format:
 
 
 FORMATS = {
-    "mp4": Format("libx264", "yuv420p", {"crf": "18", "preset": "veryfast"}, {"movflags": "+faststart"}),
+    # The matrix is named, since players guess another one for high pictures than for low ones.
+    "mp4": Format(
+        "libx264",
+        "yuv420p",
+        {"crf": "18", "preset": "veryfast", "x264-params": "colormatrix=smpte170m"},
+        {"movflags": "+faststart"},
+    ),
     "webp": Format("libwebp_anim", "yuv420p", {"quality": "90"}, {"loop": "0"}),
     "gif": Format("gif", "pal8", {}, {"loop": "0"}),
 }
@@ -80,61 +88,70 @@ def _remove(path: Path) -> None:
 
 
 class Writer:
-    """Frames (H, W, 4) RGBA uint8 of one even size, whole or in parts, to a stream in a thread of its own.
+    """Frames of one even size, given as pictures from left to right, to a stream that a thread of its own encodes.
 
     Errors of the encoder are raised by the next `write` or by `close`.
     """
 
     def __init__(self, path: Path, kind: str, width: int, height: int, fps: float, metadata: Mapping[str, Any],
                  pixels: str | None = None, palette: Image.Image | None = None) -> None:  # fmt: skip
-        import av
-
-        self._av, self._palette, self._format = av, palette, FORMATS[kind]
-        self._container = av.open(str(path), "w", format=kind, options=dict(self._format.container))
+        form = FORMATS[kind]
+        self._kind, self._palette = pixels or form.pixels, palette
+        self._container = av.open(str(path), "w", format=kind, options=dict(form.container))
         self._container.metadata["title"] = str(metadata.get("title", ""))
         self._container.metadata["comment"] = json.dumps(metadata, sort_keys=True)
-        rate = Fraction(fps).limit_denominator(1001)
-        self._stream = self._container.add_stream(self._format.codec, rate=rate, options=dict(self._format.options))
-        self._stream.width, self._stream.height = width, height
-        self._stream.pix_fmt = pixels or self._format.pixels
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
         self._thread = ThreadPoolExecutor(1)
-        self._free = [av.VideoFrame(width, height, "rgba") for _ in range(AHEAD)]
-        self._waiting: deque[tuple[Future[None], Any]] = deque()
+        self._frame = av.VideoFrame(width, height, self._kind)  # the last one: the next is what changes in it
+        self._waiting: deque[Future[None]] = deque()
+        self._count = 0
 
-    def write(self, *parts: Array) -> None:
-        """Append one frame, given whole or in parts from left to right, of which a copy is taken."""
-        picture = self._free.pop() if self._free else self._next()
-        plane = picture.planes[0]
-        rows = np.frombuffer(plane, dtype=np.uint8).reshape(picture.height, plane.line_size)
-        left = 0
-        for part in parts:
-            rows[:, 4 * left : 4 * (left + part.shape[1])].reshape(part.shape)[:] = part
-            left += part.shape[1]
-        self._waiting.append((self._thread.submit(self._encode, picture), picture))
-
-    def _next(self) -> Any:
-        # The frame that has waited longest, when it is encoded.
-        done, picture = self._waiting.popleft()
-        done.result()
-        return picture
-
-    def _encode(self, picture: Any) -> None:
+    def write(self, *pictures: Picture) -> None:
+        """Append one frame. The pictures may be drawn anew as soon as this returns."""
         if self._palette is not None:
-            picture = self._indexed(picture, self._palette)
-        self._container.mux(self._stream.encode(picture))
+            self._submit(self._encode_indexed, beside(pictures))
+            return
+        patches, left = [], 0
+        for picture in pictures:
+            patches.append((left, picture.patch(self._kind)))
+            left += picture.pixels.shape[1]
+        self._submit(self._encode_planes, patches)
 
-    def _indexed(self, picture: Any, palette: Image.Image) -> Any:
-        frame = Image.fromarray(picture.to_ndarray(format="rgb24"))
-        index = np.asarray(frame.quantize(palette=palette, dither=Image.Dither.NONE))
-        colours = np.array(palette.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    def _submit(self, encode: Callable[[Any], None], frame: Any) -> None:
+        if len(self._waiting) == AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(encode, frame))
+
+    def _encode_planes(self, patches: Sequence[tuple[int, Patch | None]]) -> None:
+        frame = self._frame
+        for offset, patch in patches:
+            if patch is not None:
+                for target, values in zip(planes_of(frame), patch.planes, strict=True):
+                    share = frame.width // target.shape[1]  # 2 for the colour planes of yuv420p
+                    top, left = patch.top // share, (offset + patch.left) // share
+                    target[top : top + values.shape[0], left : left + values.shape[1]] = values
+        self._encode(frame)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
+        frame.pts, frame.time_base = self._count, 1 / self._rate
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def _encode_indexed(self, pixels: Array) -> None:
+        assert self._palette is not None
+        index = np.asarray(Image.fromarray(pixels).quantize(palette=self._palette, dither=Image.Dither.NONE))
+        colours = np.array(self._palette.getpalette(), dtype=np.uint8).reshape(-1, 3)
         table = np.zeros((256, 4), dtype=np.uint8)  # ARGB; what is left is transparent, for pixels that stay the same
         table[: len(colours), 0], table[: len(colours), 1:] = 255, colours
-        return self._av.VideoFrame.from_ndarray((index, table), format="pal8")
+        frame = av.VideoFrame.from_ndarray((index, table), format="pal8")  # type: ignore[arg-type]
+        self._encode(frame)
 
     def close(self) -> None:
         """Flush the encoder and write the index."""
         while self._waiting:
-            self._next()
+            self._waiting.popleft().result()
         self._container.mux(self._stream.encode())
         self._container.close()
         self._thread.shutdown()
@@ -154,9 +171,9 @@ class Pictures:
         self._note = PngInfo()
         self._note.add_itxt("Comment", json.dumps(metadata, sort_keys=True))
 
-    def write(self, *parts: Array) -> None:
-        """Append one frame, given whole or in parts from left to right."""
-        frame = Image.fromarray(np.concatenate([part[..., :3] for part in parts], axis=1))
+    def write(self, *pictures: Picture) -> None:
+        """Append one frame, given as pictures from left to right."""
+        frame = Image.fromarray(beside(pictures))
         frame.save(self._folder / f"{self._count:04d}.png", pnginfo=self._note, compress_level=4)
         self._count += 1
 
@@ -167,10 +184,14 @@ class Pictures:
         """Nothing is held."""
 
 
+def beside(pictures: Sequence[Picture]) -> Array:
+    """(H, W, 3) uint8 RGB: a copy of pictures side by side."""
+    return np.concatenate([picture.pixels[..., :3] for picture in pictures], axis=1)
+
+
 def make_palette(frames: Sequence[Array]) -> Image.Image:
-    """One palette of at most 255 colours for frames (H, W, 3 or 4) uint8 that are like those of the video."""
-    sample = np.concatenate([frame[..., :3] for frame in frames])
-    return Image.fromarray(sample).quantize(255, method=Image.Quantize.MEDIANCUT)
+    """One palette of at most 255 colours for frames (H, W, 3) uint8 that are like those of the video."""
+    return Image.fromarray(np.concatenate(frames)).quantize(255, method=Image.Quantize.MEDIANCUT)
 
 
 @contextmanager

@@ -142,6 +142,9 @@ class EpisodeCache:
         self.drift = self._small("drift")
         self.drift_parts = drift_parts(file)
         self._palette = np.asarray(file["frames/palette"][:])
+        # Looked up once: h5py takes longer to find a dataset than to read a step of it.
+        self._scores = {method: file[f"scores/{method}"] for method in self.methods}
+        self._frames = file["frames/index"]
 
     @property
     def episode(self) -> int:
@@ -173,7 +176,7 @@ class EpisodeCache:
 
     def frame_index(self, step: int) -> Array:
         """(512, 512) uint8 places of one step's frame in `palette`."""
-        return _read(self._file["frames/index"], step)
+        return _read(self._frames, step)
 
     @property
     def palette(self) -> Array:
@@ -183,7 +186,7 @@ class EpisodeCache:
     def _score(self, method: str) -> h5py.Dataset:
         if method not in self.methods:
             raise CacheError(f"{self.path} has no scores of method '{method}'; it has {', '.join(self.methods)}")
-        return self._file[f"scores/{method}"]
+        return self._scores[method]
 
     def _small(self, name: str) -> Array:
         values = _read(self._file[name], slice(None))

@@ -18,11 +18,12 @@ from dlscore import provenance
 from dlscore.cache import CacheError, largest_drift, read_episode
 from dlscore.cache_writer import CacheWriter
 from dlscore.diffusion import Policy
+from dlscore.drift import DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, drift_px
 from dlscore.episode import Episode
 from dlscore.episodes import Source
 from dlscore.grid import Grid
 from dlscore.plan import Settings, count_steps, inspect, load_episode, make_identity
-from dlscore.replay import BLOCK_REACH, DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, Step, drift_parts, replay
+from dlscore.replay import Step, drift_parts, replay
 from dlscore.scorers import describe, make_scorers
 
 Array = NDArray[Any]
@@ -51,9 +52,8 @@ class Outcome:
 
 def drift_warning(episode: int, drift: Mapping[str, float]) -> str:
     """What a user should know about the replay, or ""."""
-    px = max(drift["agent_px"], drift.get("block_px", 0.0), drift.get("block_rad", 0.0) * BLOCK_REACH)
     remedy = "--replay states sets the recorded state at each step"
-    if px > DRIFT_LIMIT:
+    if (px := drift_px(drift)) > DRIFT_LIMIT:
         return f"episode {episode}: the replay drifts {px:.1f} px from the record (limit {DRIFT_LIMIT:g}); {remedy}"
     if drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
         contradiction = "the record's states and pictures contradict each other: try another --block-pose"

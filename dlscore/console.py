@@ -17,6 +17,8 @@ ALIASES = {"policy-device": "device"}
 # Packages of the extra `score`, which a render-only install does not have.
 SCORING = ("torch", "torchvision", "lerobot", "diffusers", "gym_pusht", "pymunk", "pygame", "scipy", "huggingface_hub")
 
+INTERRUPTED = 130  # exit code
+
 # typer carries its own click in some versions; the class is found through typer's public one.
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -35,6 +37,7 @@ def make_app(name: str, help: str) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # as markup, [px] and [default: …] would be styles, and vanish
         context_settings={"token_normalize_func": normalize, "help_option_names": ["-h", "--help"]},
     )
 
@@ -53,19 +56,23 @@ def make_app(name: str, help: str) -> typer.Typer:
     return app
 
 
-def run(app: typer.Typer, name: str) -> int:
+def run(app: typer.Typer, name: str, interrupted: str) -> int:
     """Run the command line; the exit code: 0 done, 1 failure, 2 usage, 130 interrupted. Never a traceback.
+
+    interrupted: what is told of a run that Ctrl-C ended.
 
     DLSCORE_DEBUG=1 lets the exceptions through, for whoever mends the program itself.
     """
     debug = os.environ.get("DLSCORE_DEBUG", "") not in ("", "0")
     try:
         result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except UserError as error:
         return _fail(name, str(error), getattr(error, "exit_code", 1))
     except (KeyboardInterrupt, typer.Abort):
-        return _fail(name, "interrupted; the same command goes on with what is missing", 130)
+        return _fail(name, interrupted, INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
         return 1

@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-DRIFT_LIMIT = 5.0  # px; beyond it the picture is no longer the recorded episode, and the run says so
-BLOCK_REACH = 75.0  # px that the block's edge moves with a rad, about: so a turn counts as a distance
-# The same for the record's pictures, in mean difference [1/255]: AV1 in motion reaches 2.0 on its own.
-PICTURE_DRIFT_LIMIT = 2.5
 MODES = ("actions", "states")
 
 

@@ -1,8 +1,12 @@
+import functools
 import os
 import sys
 from pathlib import Path
 
 import pytest
+from synthetic import write_cache
+
+from dlscore.cache import read_episode
 
 # A small network on few rows gains nothing from more threads, and loses much where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -20,6 +24,26 @@ def dataset_folder(tmp_path_factory) -> Path:
     import stub
 
     return stub.save_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def drawn_cache(tmp_path) -> Path:
+    """A finished cache of three methods."""
+    return write_cache(tmp_path / "episode_000.h5", methods=("likelihood", "distance", "noise_pred"))
+
+
+@pytest.fixture
+def drawn_episode(drawn_cache):
+    with read_episode(drawn_cache) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dlrender(command):
+    """dlrender(*argv) -> (exit code, stdout, stderr)."""
+    from dlrender import cli
+
+    return functools.partial(command, cli)
 
 
 @pytest.fixture

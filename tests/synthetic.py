@@ -36,11 +36,13 @@ def write_cache(
     predicted: np.ndarray | None = None,
     sigma: float = 30.0,
     methods: tuple[str, ...] = ("likelihood", "distance"),
+    drift: np.ndarray | None = None,
     finish: bool = True,
 ) -> Path:
     """Write `path`: at each step the likelihood is a Gaussian about the expert's action, which is where the agent is.
 
-    expert, predicted: (steps, 2) px; by default they move along a line.
+    expert, predicted: (steps, 2) px; by default they move along a line. Two chunks of 16 actions go from the prediction,
+    their entry 1, along two lines. drift: (steps, 3), none by default.
     """
     grid = Grid(resolution)
     ramp = np.linspace(0, 1, steps)[:, None]
@@ -73,6 +75,7 @@ def write_cache(
             "dataset": "synthetic",
             "seed": 0,
             "key": "synthetic",
+            "current_action_index": 1,
         },
     )
     away = [np.linalg.norm(grid.actions - predicted[k], axis=-1) for k in range(steps)]
@@ -81,7 +84,9 @@ def write_cache(
         "distance": [-distance for distance in away],
         "noise_pred": [-((distance / 50) ** 2) for distance in away],
     }
-    chunks = predicted[:, None, None, :] + np.zeros((steps, 2, 16, 2))
+    along = (np.arange(16) - 1)[:, None] * np.array([[[4.0, -3.0]], [[5.0, 2.0]]])
+    chunks = predicted[:, None, None, :] + along + np.array([[[0.0, 0.0]], [[9.0, 6.0]]])
+    drift = np.zeros((steps, 3)) if drift is None else drift
     last = steps if finish else steps // 2
     with writer:
         for k in range(last):
@@ -94,7 +99,7 @@ def write_cache(
                     "predicted_chunks": chunks[row],
                     "expert_action": expert[row],
                     "state": np.array([[*expert[k], 360.0, 315.0, 0.5]]),
-                    "drift": np.zeros((1, 3)),
+                    "drift": drift[row],
                     "frames": frame(expert[k])[None],
                 },
             )

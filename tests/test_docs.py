@@ -1,16 +1,20 @@
 """The README tells of every option, and the make targets it names exist."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import typer
 
 from dlrender import cli as dlrender
+from dlrender.overlays import OVERLAYS
+from dlrender.style_file import bundled
 from dlscore import cli as dlscore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+STYLES = (ROOT / "dlrender" / "styles" / "README.md").read_text()
 
 
 def options():
@@ -25,6 +29,18 @@ def options():
 @pytest.mark.parametrize("name", sorted(set(options())))
 def test_every_option_is_in_the_readme(name):
     assert re.search(rf"{name}(?![\w-])", README), f"{name} is not in README.md"
+
+
+def test_every_overlay_and_style_is_in_the_style_reference():
+    shared = {"panel", "color", "linewidth", "size", "alpha", "edge", "fontsize"}
+    for name, overlay in OVERLAYS.items():
+        assert f"`{name}`" in STYLES
+        for field in fields(overlay):
+            assert f"`{field.name}`" in STYLES, (name, field.name)
+            row = next(line for line in STYLES.splitlines() if line.startswith("| `") and f"`{name}`" in line)
+            assert field.name in shared or f"`{field.name}`" in row, (name, field.name)
+    for name in bundled():
+        assert f"| `{name}` |" in STYLES
 
 
 def test_every_target_that_the_readme_names_exists():

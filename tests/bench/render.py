@@ -12,25 +12,29 @@ import tempfile
 import time
 from pathlib import Path
 
+import av
 import imageio.v3 as imageio
 import numpy as np
 
-from dlrender import panels
-from dlrender.heatmap import make_norm
-from dlrender.render import Style, render_episode
-from dlrender.video import video
+from dlrender.output import Output
+from dlrender.picture import Picture
+from dlrender.render import Scene, render_episode
+from dlrender.style import Style
+from dlrender.video import FORMATS, beside, video
 from dlscore.cache import read_episode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from synthetic import write_cache
 
-STYLE = Style(overlays=("contours", "trace", "arrow", "prediction", "expert"))
+STYLE = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
 LONG = """
 import sys
 from pathlib import Path
-from dlrender.render import Style, render_episode
-style = Style(overlays=("contours", "trace", "arrow", "prediction", "expert"))
-render_episode(Path(sys.argv[1]), style, Path(sys.argv[2]), force=True)
+from dlrender.output import Output
+from dlrender.render import render_episode
+from dlrender.style import Style
+style = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
+render_episode(Path(sys.argv[1]), style, Output(folder=Path(sys.argv[2])))
 # Of this program alone: ru_maxrss would start from the peak of the one that started it.
 print(next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
@@ -56,13 +60,14 @@ def main() -> None:
 
 def measure(folder: Path, options: argparse.Namespace) -> dict:
     cache = moving_cache(folder / "episode_000.h5", options.frames)
-    with read_episode(cache) as episode:
-        world, panel = panels_of(episode)
-        ready = [panels.combined_frame(world.draw(k), panel.draw(k)) for k in range(options.frames)]
+    ready = ready_frames(cache)
     programs = {
-        "combined": lambda: combined(cache, folder, options.frames),
+        "combined": lambda: render_episode(
+            cache, STYLE, Output(videos=("combined",), folder=folder / "one", force=True)
+        ),
         "encoder alone": lambda: encode(ready, folder),
-        "all three videos": lambda: render_episode(cache, STYLE, folder / "all", force=True),
+        "encoder in a plain loop": lambda: encode_plainly(ready, folder),
+        "all three videos": lambda: render_episode(cache, STYLE, Output(folder=folder / "all", force=True)),
         "naive": lambda: naive(cache, folder, options.naive_frames),
     }
     seconds: dict[str, list[float]] = {name: [] for name in programs}
@@ -75,10 +80,11 @@ def measure(folder: Path, options: argparse.Namespace) -> dict:
             )
     median = {name: float(np.median(values)) for name, values in seconds.items()}
     for name, value in median.items():
-        print(f"{name:18s}{1 / value:8.1f} frames/s")
+        print(f"{name:25s}{1 / value:8.1f} frames/s")
     ratios = {
         "combined / naive": median["naive"] / median["combined"],
         "combined / encoder alone": median["encoder alone"] / median["combined"],
+        "combined / encoder in a plain loop": median["encoder in a plain loop"] / median["combined"],
         "time of all three / combined": median["all three videos"] / median["combined"],
     }
     for name, value in ratios.items():
@@ -94,25 +100,30 @@ def moving_cache(path: Path, steps: int) -> Path:
     return write_cache(path, steps=steps, resolution=50, expert=expert, predicted=predicted, methods=("likelihood",))
 
 
-def panels_of(episode) -> tuple[panels.EnvironmentPanel, panels.HeatmapPanel]:
-    norm = make_norm("episode", [episode], "likelihood", STYLE.range_nats)
-    return panels.EnvironmentPanel(episode, 480), panels.HeatmapPanel(
-        episode, "likelihood", colormap=STYLE.colormap, norm=norm, overlays=STYLE.make_overlays(), height=480
-    )
+def ready_frames(cache: Path) -> list[np.ndarray]:
+    """The combined video's frames (H, W, 4) uint8 RGBA, in memory."""
+    with read_episode(cache) as episode, STYLE.active():
+        scene = Scene(episode, ("likelihood",), STYLE, {})
+        frames = [beside(scene.draw(step)["combined"]) for step in range(episode.steps)]
+    return [np.dstack([frame, np.full(frame.shape[:2], 255, dtype=np.uint8)]) for frame in frames]
 
 
-def combined(cache: Path, folder: Path, frames: int) -> None:
-    with read_episode(cache) as episode:
-        world, panel = panels_of(episode)
-        with video(folder / "combined.mp4", 1120, 480, 10, {}) as writer:
-            for k in range(frames):
-                writer.write(world.draw(k), panel.draw(k))
+def encode_plainly(ready: list[np.ndarray], folder: Path) -> None:
+    """The encoder as most programs feed it: a frame after the other, in one thread."""
+    mp4 = FORMATS["mp4"]
+    with av.open(str(folder / "plain.mp4"), "w", options=dict(mp4.container)) as container:
+        stream = container.add_stream(mp4.codec, rate=10, options=dict(mp4.options))
+        stream.width, stream.height, stream.pix_fmt = 1120, 480, mp4.pixels
+        for frame in ready:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgba")))
+        container.mux(stream.encode())
 
 
 def encode(ready: list[np.ndarray], folder: Path) -> None:
+    """The encoder fed with whole frames by our own writer, which converts them beside it."""
     with video(folder / "encoded.mp4", 1120, 480, 10, {}) as writer:
         for frame in ready:
-            writer.write(frame)
+            writer.write(Picture.whole(frame))
 
 
 def naive(cache: Path, folder: Path, frames: int) -> None:

@@ -1,0 +1,144 @@
+"""What is asked for besides the looks: which methods and videos, of which kind, and whether they can be made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dlrender.choices import check_name
+from dlrender.errors import RenderError
+from dlrender.style import Style
+from dlrender.video import GIF_RATE, KINDS, PIXEL_FORMATS, whole_file
+from dlscore import __version__
+from dlscore.cache import EpisodeCache, largest_drift, read_episode
+
+RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
+VIDEOS = ("environment", "heatmaps", "combined")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The options of `dlrender render`. methods: () for the file's own choice; fps: None for the episode's."""
+
+    methods: tuple[str, ...] = ()
+    videos: tuple[str, ...] = VIDEOS
+    folder: Path = Path("outputs")
+    fps: float | None = None
+    format: str = "mp4"
+    pix_fmt: str | None = None
+    force: bool = False
+
+
+def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The methods to draw: those asked for, else the only one there is, else the likelihood.
+
+    Raises RenderError where the file lacks an attribute without which it cannot be drawn.
+    """
+    if wanted:
+        methods = tuple(wanted)
+    elif len(episode.methods) == 1:
+        methods = episode.methods
+    elif "likelihood" in episode.methods:
+        methods = ("likelihood",)
+    else:
+        raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose with --scoring-method")
+    missing = [name for name in ("episode", "fps") if name not in episode.attrs]
+    for method in methods:
+        scores = episode.score_attrs(method)  # raises a CacheError that names the methods
+        missing += [f"{name} of scores/{method}" for name in ("kind", "units") if name not in scores]
+    if missing:
+        raise RenderError(f"{episode.path} lacks the attribute {', '.join(missing)}; compute it again")
+    return methods
+
+
+def pick_fps(episode: EpisodeCache, wanted: float | None) -> float:
+    """Frames per second of the videos: those asked for, else the episode's own."""
+    fps, low, high = float(episode.attrs["fps"]) if wanted is None else wanted, *RATES
+    if not low <= fps <= high:
+        named = f"{episode.path} has fps {fps:g}, which" if wanted is None else f"--fps {fps:g}"
+        raise RenderError(f"{named} is not allowed; choose --fps from {low:g} to {high:g}")
+    return fps
+
+
+def video_names(episode: EpisodeCache, methods: Sequence[str], output: Output) -> dict[str, Path]:
+    """The videos of an episode in the order in which they are made: `environment`, each method's name, `combined`."""
+    stem = output.folder / f"episode_{episode.episode}"
+    suffix = "" if output.format == "png" else f".{output.format}"  # png: a folder
+    names = {"environment": f"{stem}_environment{suffix}"} if "environment" in output.videos else {}
+    if "heatmaps" in output.videos:
+        names |= {method: f"{stem}_heatmaps_{method}{suffix}" for method in methods}
+    if "combined" in output.videos:
+        names["combined"] = f"{stem}_combined_{'+'.join(methods)}{suffix}"
+    return {what: Path(name) for what, name in names.items()}
+
+
+def up_to_date(names: Sequence[Path], cache: Path) -> list[Path]:
+    """Those of the videos that are there and not older than the cache."""
+    return [name for name in names if name.exists() and name.stat().st_mtime >= cache.stat().st_mtime]
+
+
+def check(files: Sequence[Path], output: Output) -> None:
+    """Raise for whatever is wrong with the files or the options, before anything is written."""
+    check_name("--format", output.format, KINDS)
+    if not output.videos:
+        raise RenderError(f"--videos names none; choose from {', '.join(VIDEOS)}")
+    for name in output.videos:
+        check_name("--videos", name, VIDEOS)
+    if len(set(output.methods)) != len(output.methods):
+        raise RenderError(f"--scoring-method {','.join(output.methods)} names one twice; leave it out")
+    if output.pix_fmt is not None and (output.format != "mp4" or output.pix_fmt not in PIXEL_FORMATS):
+        raise RenderError(
+            f"--pix-fmt {output.pix_fmt} is not allowed with --format {output.format}; choose from "
+            f"{', '.join(PIXEL_FORMATS)}, for mp4"
+        )
+    drawn: dict[int, Path] = {}
+    for file in files:
+        with read_episode(file) as episode:
+            pick_methods(episode, output.methods)
+            fps = pick_fps(episode, output.fps)
+            if output.format == "gif" and fps > GIF_RATE:
+                raise RenderError(f"gif shows at most {GIF_RATE:g} frames/s; choose --fps, {fps:g} is asked for")
+            other = drawn.setdefault(episode.episode, file)
+        if other is not file:
+            raise RenderError(
+                f"{other} and {file} are both of episode {episode.episode}, and their videos would have one name; draw "
+                "them into two --output-dir"
+            )
+
+
+def describe(
+    episode: EpisodeCache, methods: Sequence[str], style: Style, names: Sequence[Path], output: Output | None = None
+) -> dict[str, Any]:
+    """Who made the scores and how they are drawn, for the config, and for what a video or a still says of itself."""
+    run: dict[str, Any] = {
+        name: episode.attrs[name]
+        for name in ("episode", "policy", "policy_revision", "dataset", "dataset_revision", "seed", "key", "versions",
+                     "git_revision", "identity", "pose_source", "predicted_action_is", "created_at")
+        if name in episode.attrs
+    }  # fmt: skip
+    run["largest_drift"] = largest_drift(episode)
+    options = {} if output is None else {"fps": output.fps, "format": output.format, "pix_fmt": output.pix_fmt}
+    return {
+        "run": {**run, "cache": str(episode.path), "steps": episode.steps, "resolution": episode.grid.resolution},
+        "scores": {method: episode.score_attrs(method) for method in methods},
+        "style": {**asdict(style), **options, "scoring_methods": list(methods), "dlrender": __version__},
+        "files": [name.name for name in names],
+    }
+
+
+def write_config(path: Path, described: dict[str, Any], methods: Sequence[str]) -> None:
+    """Add these methods' picture to the episode's JSON; those of another run are not kept beside it."""
+    renders = {}
+    if path.is_file():
+        try:
+            before = json.loads(path.read_text())
+            if before["run"].get("key") == described["run"].get("key"):
+                renders = before["renders"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            renders = {}
+    renders["+".join(methods)] = {name: described[name] for name in ("scores", "style", "files")}
+    with whole_file(path) as part:
+        part.write_text(json.dumps({"run": described["run"], "renders": renders}, indent=2, sort_keys=True) + "\n")

@@ -1,0 +1,88 @@
+"""The scores themselves: contours of highest-density regions, and the landscape laid over the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from contourpy import LineType, contour_generator
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from matplotlib.path import Path
+
+from dlrender.heatmap import colour_table, places
+from dlrender.overlays.base import Array, Moment, Outlined, Overlay, line_handle, place
+from dlscore.cache import EpisodeCache
+from dlscore.grid import ACTION_SPAN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contours(Overlay):
+    """Highest-density regions of a density: the smallest sets that hold `masses` of the probability.
+
+    For a score that is no density: the cells whose score is among the top `top` of the grid, and the legend says so.
+    """
+
+    masses: tuple[float, ...] = (0.5, 0.8, 0.95)
+    top: float = 0.1
+    linewidth: float = 1.1
+    edge: float = 1.2
+    color: str = "white"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.masses or not all(0 < mass < 1 for mass in self.masses):
+            self._refuse("masses", self.masses, "some between 0 and 1")
+        if not 0 < self.top < 1:
+            self._refuse("top", self.top, "a share of the cells between 0 and 1")
+
+    def levels(self, scores: Array, is_density: bool) -> Array:
+        """Ascending levels of the scores (N, N) at which to draw; none where the grid does not cross one."""
+        if is_density:
+            highest = np.sort(scores, axis=None)[::-1].astype(np.float64)
+            held = np.cumsum(np.exp(highest - highest[0]))
+            levels = highest[np.searchsorted(held, np.multiply(self.masses, held[-1])).clip(max=len(held) - 1)]
+        else:
+            levels = np.array([np.quantile(scores, 1 - self.top)])
+        levels = np.unique(levels)
+        crossed: Array = levels[(levels > scores.min()) & (levels < scores.max())]
+        return crossed
+
+    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
+        # matplotlib's own contour lines, without the colour mapping and the bookkeeping of Axes.contour.
+        x, y = np.moveaxis(moment.episode.grid.actions, -1, 0)
+        found = contour_generator(x, y, moment.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
+        paths = []
+        for level in self.levels(moment.scores, moment.is_density):
+            points, codes = found.lines(level)  # type: ignore[misc]  # of the one chunk there is
+            if points[0] is not None:
+                paths.append(Path(points[0], codes[0]))
+        return [place(axes, Outlined(paths, self.color, self.linewidth, self.edge))] if paths else []
+
+    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+        if episode.score_attrs(method)["kind"] == "log_density":
+            label = "/".join(f"{100 * mass:g}" for mass in self.masses) + " % of the mass"
+        else:
+            label = f"top {100 * self.top:g} % of the cells"
+        return [line_handle(label, color=self.color, linewidth=self.linewidth, edge=self.edge)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landscape(Overlay):
+    """The scores in their colours, laid over the environment: the lower a score, the clearer, up to `strength`."""
+
+    panel: str = "environment"
+    strength: float = 0.75
+
+    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
+        side = int(ACTION_SPAN)
+        where = places(moment.scores, moment.norm, side, side)
+        table = colour_table(moment.colormap)
+        picture = np.empty((side, side, 4), dtype=np.uint8)
+        picture[..., :3] = table[where]
+        picture[..., 3] = (255 * self.strength / (len(table) - 1) * where).astype(np.uint8)
+        image = AxesImage(axes, extent=(0, ACTION_SPAN, ACTION_SPAN, 0), origin="upper")
+        image.set_data(picture)
+        return [place(axes, image)]
