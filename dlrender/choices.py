@@ -21,7 +21,7 @@ def check_name(option: str, name: str, allowed: Collection[str]) -> None:
     if name not in allowed:
         near = difflib.get_close_matches(name, allowed, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        listed = ", ".join(allowed) if len(allowed) <= 20 else f"{len(allowed)} others"
+        listed = ", ".join(allowed) if len(allowed) <= 20 else f"the {len(allowed)} that there are"
         raise RenderError(f"{option} {name} does not exist; {hint}choose from {listed}")
 
 

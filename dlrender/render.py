@@ -37,15 +37,19 @@ def global_norms(files: Sequence[Path], style: Style, output: Output) -> Norms:
 
 
 class Scene:
-    """The panels of an episode, and what they show at each step."""
+    """The panels of an episode, and what they show at each step; without `heatmaps` the environment alone."""
 
-    def __init__(self, episode: EpisodeCache, methods: Sequence[str], style: Style, norms: Norms) -> None:
+    def __init__(
+        self, episode: EpisodeCache, methods: Sequence[str], style: Style, norms: Norms, heatmaps: bool = True
+    ) -> None:
         self.episode, self.style, height = episode, style, style.target_height
         made = {} if style.norm == "frame" else {method: style.make_norm([episode], method) for method in methods}
         self.norms = {method: norms.get(method) or made.get(method) for method in methods}
         self.world = panels.EnvironmentPanel(style, height)
         self.heatmaps = {
-            method: panels.HeatmapPanel(episode, method, norm, style, height) for method, norm in self.norms.items()
+            method: panels.HeatmapPanel(episode, method, norm, style, height)
+            for method, norm in self.norms.items()
+            if heatmaps
         }
 
     @property
@@ -58,7 +62,7 @@ class Scene:
         """The pictures, from left to right, of the same names."""
         moments = [panels.moment(self.episode, step, name, norm, self.style) for name, norm in self.norms.items()]
         world = self.world.draw(moments[0])
-        drawn = {moment.method: self.heatmaps[moment.method].draw(moment) for moment in moments}
+        drawn = {moment.method: self.heatmaps[moment.method].draw(moment) for moment in moments if self.heatmaps}
         alone = {"environment": world, **drawn}
         return {**{name: [picture] for name, picture in alone.items()}, "combined": list(alone.values())}
 
@@ -81,7 +85,7 @@ def render_episode(
         names = video_names(episode, methods, output)
         refuse_newer(names, file, output)
         check_writable(output.folder, RenderError)
-        scene = Scene(episode, methods, style, norms or {})
+        scene = Scene(episode, methods, style, norms or {}, heatmaps=output.videos != ("environment",))
         described = describe(episode, methods, style, list(names.values()), output)
         title = f"episode {episode.episode}, {', '.join(methods)}"
         note = {"title": title, **described["run"], **described["style"]}
