@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlscore import provenance, pusht
-from dlscore.cache import BusyError, CacheError, part_path, read_episode
+from dlscore.cache import CacheError, part_path, read_episode
 from dlscore.episode import Episode, is_image
 from dlscore.episodes import Source
 from dlscore.errors import UserError
@@ -131,8 +131,6 @@ def _compare(file: Path, identity: Mapping[str, Any], described: Mapping[str, Ma
             stored = {name: cache.score_attrs(name) for name in cache.methods}
             changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
             being_made = set(cache.attrs.get("extending", stored))
-    except BusyError:
-        raise
     except CacheError as error:
         return "stale", str(error)
     for name in sorted(set(stored) & set(described)):

@@ -83,21 +83,20 @@ def write_cache(
     }
     chunks = predicted[:, None, None, :] + np.zeros((steps, 2, 16, 2))
     last = steps if finish else steps // 2
-    with writer:
-        for k in range(last):
-            row = slice(k, k + 1)
-            writer.write(
-                row,
-                {
-                    **{f"scores/{name}": scores[name][k][None] for name in methods},
-                    "predicted_action": predicted[row],
-                    "predicted_chunks": chunks[row],
-                    "expert_action": expert[row],
-                    "state": np.array([[*expert[k], 360.0, 315.0, 0.5]]),
-                    "drift": np.zeros((1, 3)),
-                    "frames": frame(expert[k])[None],
-                },
-            )
-        if finish:
-            writer.finish()
+    for start in range(0, last, 100):
+        rows = slice(start, min(start + 100, last))
+        writer.write(
+            rows,
+            {
+                **{f"scores/{name}": np.stack(scores[name][rows]) for name in methods},
+                "predicted_action": predicted[rows],
+                "predicted_chunks": chunks[rows],
+                "expert_action": expert[rows],
+                "state": np.concatenate([expert[rows], np.tile([360.0, 315.0, 0.5], (rows.stop - start, 1))], axis=1),
+                "drift": np.zeros((rows.stop - start, 3)),
+                "frames": np.stack([frame(position) for position in expert[rows]]),
+            },
+        )
+    if finish:
+        writer.finish()
     return path
