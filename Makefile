@@ -155,6 +155,14 @@ bench-render: $(READY)  ## frames a second of dlrender, of a naive program and o
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/render.py --json $(OUTPUTS)/render.json
 
+bench-kills: $(READY)  ## 100 SIGKILLs and 20 SIGTERMs of a 60-step run, each resumed (15 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/kills.py --json $(OUTPUTS)/kills.json
+
+bench-damage: $(READY)  ## 2,000 damaged caches against dlscore verify, dlscore info and dlrender (15 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/damage.py --json $(OUTPUTS)/damage.json
+
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
 
@@ -184,4 +192,5 @@ clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
 .PHONY: help setup cache render demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
-    bench-budget bench-pose bench-render bench-alternatives lock demo-policy demo-data clean FORCE
+    bench-budget bench-pose bench-render bench-kills bench-damage bench-alternatives \
+    lock demo-policy demo-data clean FORCE

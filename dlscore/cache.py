@@ -88,7 +88,12 @@ CHECKS = (
 # What readers rely on, and of which type; the file has more, which are ignored or shown as they are.
 SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
 ROOT_ATTRS = {"episode": int, "fps": float}
-MORE_ATTRS = {"identity": dict, "versions": dict, "extending": list, "drift_warning": str, "key": str}
+MORE_ATTRS = {
+    **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
+                     "observations", "device", "created_at", "git_revision", "drift_warning", "key"), str),
+    **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
+    **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
+}  # fmt: skip
 LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
 # What `drift` may compare, and in what; a file names those that its record had. Files of schema 1.0 and 1.1 have three.
 DRIFT_UNITS = {"agent_px": "px", "block_px": "px", "block_rad": "rad", "picture": "1/255"}
@@ -321,8 +326,8 @@ def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
 
 
 def checksum(array: h5py.Dataset) -> str:
-    """SHA-256 of an array's type, shape and values, about 1 MB of which are read at once."""
-    digest = hashlib.sha256(f"{array.dtype.str} {array.shape}".encode())
+    """SHA-256 of an array's name, type, shape and values, about 1 MB of which are read at once."""
+    digest = hashlib.sha256(f"{array.name} {array.dtype.str} {array.shape}".encode())
     rows = max(1, (1 << 20) // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
     for start in range(0, len(array), rows):
         digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())

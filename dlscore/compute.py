@@ -24,13 +24,11 @@ from dlscore.episodes import Source
 from dlscore.grid import Grid
 from dlscore.lock import exclusive
 from dlscore.memory import within_memory
-from dlscore.plan import Settings, count_steps, inspect, load_episode, make_identity
+from dlscore.plan import BLOCK, Settings, count_steps, inspect, load_episode, make_identity
 from dlscore.replay import BLOCK_REACH, DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, Step, drift_parts, replay
 from dlscore.scorers import Scorer, describe, make_scorers
 
 Array = NDArray[Any]
-
-BLOCK = 10  # steps encoded and sampled together, and the most that a kill can lose
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,7 @@ def compute_episode(
     *,
     force: bool = False,
     replace_stale: bool = False,
+    wait: float = 0.0,
     progress: Callable[[int, int], None] = lambda done, steps: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
@@ -83,13 +82,13 @@ def compute_episode(
 
     A finished file of the same settings is left as it is, and gains the methods that it lacks. A file of other settings
     is a CacheError that names the difference, unless `replace_stale` or `force`; `force` starts over in any case. One that
-    another run is writing is a BusyError. `notice` is told what a user should know though the run goes on.
+    another run is writing is a BusyError after `wait` [s]. `notice` is told what a user should know though the run goes on.
     """
     began = time.monotonic()
     grid = Grid(settings.resolution)
     scorers = make_scorers(settings.methods)
     episode = load_episode(policy, source, index, settings)
-    steps = count_steps(episode, settings)
+    steps = count_steps(len(episode), settings)
     identity = make_identity(policy, episode, settings, steps)
     described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
 
@@ -99,7 +98,7 @@ def compute_episode(
 
     if not force and inspect(path, identity, described)[0] == "current":
         return current()
-    with exclusive(path) as lock:
+    with exclusive(path, wait) as lock:
         state, reason = (
             ("missing", "") if force else inspect(path, identity, described)
         )  # now that nobody else writes it

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -53,8 +54,11 @@ class Lock:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[Lock]:
-    """Hold the lock of the cache `path`; BusyError where another run holds it, FolderError where none can be made."""
+def exclusive(path: Path, wait: float = 0.0) -> Iterator[Lock]:
+    """Hold the lock of the cache `path`; FolderError where none can be made.
+
+    BusyError where another run holds it, and still does after `wait` [s].
+    """
     lock = path.with_name(path.name + ".lock")
     mark: dict[str, Any] = {
         "place": _place(),
@@ -62,10 +66,17 @@ def exclusive(path: Path) -> Iterator[Lock]:
         "started": _started(os.getpid()),
         "token": uuid.uuid4().hex,
     }
+    until = time.monotonic() + wait
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not _make(lock, mark):
-            _take_over(lock, mark)
+        while not _make(lock, mark):
+            try:
+                _take_over(lock, mark)
+                break
+            except BusyError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(min(1.0, wait))
     except OSError as error:
         raise FolderError(f"cannot make {lock} ({reason(error)}); choose another --output-dir") from error
     held = Lock(lock, mark["token"])
@@ -109,7 +120,9 @@ def _take_over(lock: Path, mark: dict[str, Any]) -> None:
 
 def _busy(lock: Path, whom: str) -> BusyError:
     cache = lock.with_suffix("")
-    return BusyError(f"{cache} is being written by another run ({whom}); wait for it, or choose another --output-dir")
+    return BusyError(
+        f"{cache} is being written by another run ({whom}); wait for it (--wait), or choose another --output-dir"
+    )
 
 
 def _alive(found: dict[str, Any], lock: Path, claim: Path) -> bool:
