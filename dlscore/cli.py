@@ -94,6 +94,11 @@ def compute(
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds to wait for a cache that another run is writing.", rich_help_panel=RUN)
     ] = 0.0,
+    engine: Annotated[
+        str, typer.Option(help="local: this process; ray: workers of Ray, here or on a cluster.", rich_help_panel=RUN)
+    ] = "local",
+    workers: Annotated[int, typer.Option(help="ray: how many.", rich_help_panel=RUN)] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(help="ray: GPUs of each, such as 0.5.", rich_help_panel=RUN)] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.", rich_help_panel=RUN)] = False,
 ) -> None:
     """Replay expert episodes and score the action grid at each step, into one cache file an episode."""
@@ -126,6 +131,8 @@ def compute(
     )
     if episode_idx is not None and episodes is not None:
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
+    if engine not in ("local", "ray"):
+        raise typer.BadParameter(f"--engine {engine} does not exist; choose from local, ray")
     source, indices, settings = open_request(request)
 
     from dlscore import batch, report
@@ -135,10 +142,16 @@ def compute(
         typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
         raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
     options = batch.Options(output_dir, force, replace_stale, wait)
-    policy = load(request, source, settings)
-    results = batch.local(
-        policy, source, indices, settings, options, lambda k: progress.steps(f"episode {k}"), report.note
-    )
+    if engine == "ray":
+        from dlscore import ray_engine
+
+        use = ray_engine.Workers(workers, gpus_per_worker)
+        results = ray_engine.run(request, indices, options, use, report.note)
+    else:
+        policy = load(request, source, settings)
+        results = batch.local(
+            policy, source, indices, settings, options, lambda k: progress.steps(f"episode {k}"), report.note
+        )
     report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
 
 
@@ -152,6 +165,18 @@ def info(
 
     described = [describe_cache(path) for path in files]
     typer.echo(json.dumps({"files": described}) if as_json else "\n\n".join(map(format_cache, described)))
+
+
+@app.command()
+def status(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of caches, such as data/cache.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Show a table of the caches in folders: finished, partial or damaged, steps, methods, size."""
+    from dlscore.status import format_status, read_status
+
+    rows = read_status(folders)
+    typer.echo(json.dumps({"caches": rows}) if as_json else format_status(rows))
 
 
 @app.command()

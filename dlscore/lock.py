@@ -23,12 +23,15 @@ from dlscore.cache import BusyError, FolderError, reason
 TOUCHED = 15.0  # s between two signs of life
 SILENT = 120.0  # s without one after which a run on another machine counts as dead
 
+_held: set[str] = set()  # tokens of this process; a lock of ours that is none of them could not be given back
+
 
 class Lock:
     """A lock that this process holds; `check` before every step that cannot be undone."""
 
     def __init__(self, path: Path, token: str) -> None:
         self.path, self._token = path, token
+        _held.add(token)
         self._ended = threading.Event()
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
@@ -43,6 +46,7 @@ class Lock:
     def release(self) -> None:
         """Give the lock back, if it is still ours."""
         self._ended.set()
+        _held.discard(self._token)
         if (_read(self.path) or {}).get("token") == self._token:
             with suppress(OSError):
                 self.path.unlink()
@@ -127,6 +131,8 @@ def _busy(lock: Path, whom: str) -> BusyError:
 
 def _alive(found: dict[str, Any], lock: Path, claim: Path) -> bool:
     if found.get("place") == _place():
+        if found["pid"] == os.getpid() and found["started"] == _started(os.getpid()):
+            return found["token"] in _held
         try:
             os.kill(found["pid"], 0)
         except ProcessLookupError:

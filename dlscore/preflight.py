@@ -60,7 +60,11 @@ def available_memory() -> float | None:
         found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
     with suppress(OSError, ValueError):  # "max" is no number
         group = Path("/sys/fs/cgroup")
-        found.append(float((group / "memory.max").read_text()) - float((group / "memory.current").read_text()))
+        limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        found.append(
+            limit - used + float(stat.get("active_file", 0)) + float(stat.get("inactive_file", 0))
+        )  # files go first
     return min(found, default=None)
 
 
