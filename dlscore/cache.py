@@ -346,7 +346,8 @@ def _json_or_text(value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float) else str(value)  # arrays and bytes are no attributes of ours
 
 
 def _read(dataset: h5py.Dataset, rows: int | slice) -> Array:

@@ -60,9 +60,9 @@ def _check_sums(path: Path) -> int:
             for array in number_arrays(file):
                 if "sha256" in array.attrs:
                     checked += 1
-                    if checksum(array) != array.attrs["sha256"]:
+                    if checksum(array) != str(array.attrs["sha256"]):
                         raise CacheError(f"{path} is damaged ({array.name[1:]} has not its checksum); compute it again")
-    except (OSError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise CacheError(f"{path} is damaged ({' '.join(str(error).split())}); compute it again") from error
     return checked
 

@@ -80,7 +80,7 @@ def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
     # The small version of make bench-damage.
     intact = write_cache(tmp_path / "intact" / "episode_000.h5", steps=3, resolution=8)
     path, refused = tmp_path / "episode_000.h5", 0
-    for seed in range(60):
+    for seed in [*range(58), 316, 1400]:  # the last two were internal errors once
         change = damaged(intact.read_bytes(), seed, path)
         for program, *argv in ((cli, "verify", path), (cli, "info", path, "--json"),
                                (dlrender, "still", path, "--step", 5, "-o", tmp_path / "x.png")):  # fmt: skip
