@@ -8,6 +8,10 @@ SHELL := /bin/bash
 
 # ---- settings ---------------------------------------------------------------------------------------------------
 
+# A file of settings (EPISODE = 0 1 2, and so on), for what is made again and again; the command line goes first.
+PIPELINE ?= pipeline.mk
+-include $(PIPELINE)
+
 POLICY     ?= data/demo/policy
 DATASET    ?= data/demo/episodes
 EPISODE    ?= 0
@@ -44,7 +48,7 @@ $(READY): pyproject.toml $(LOCK)
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,ray,dev]'
 	@touch $@
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
@@ -102,8 +106,36 @@ $(foreach e,$(EPISODE),$(eval previous :=)$(foreach m,$(METHOD),\
 caches := $(foreach e,$(EPISODE),$(call cache_of,$(e)))
 videos := $(foreach e,$(EPISODE),$(foreach m,$(METHOD),$(OUTPUTS)/episode_$(e)_combined_$(m).mp4))
 
-cache: $(caches)  ## score EPISODE with METHOD into CACHE
+# One policy is made here, several each by a make of its own, in folders that are named after them.
+names := $(notdir $(patsubst %/,%,$(POLICY)))
+ifneq ($(words $(names)),$(words $(sort $(names))))
+$(error POLICY has two folders of one name, whose caches would have one place: $(POLICY))
+endif
+define policy_rule
+cache@$(2) render@$(2):
+	+@$$(MAKE) --no-print-directory $$(firstword $$(subst @, ,$$@)) POLICY=$(1) CACHE=$(CACHE)/$(2) OUTPUTS=$(OUTPUTS)/$(2)
+.PHONY: cache@$(2) render@$(2)
+endef
+ifneq ($(words $(POLICY)),1)
+$(foreach p,$(POLICY),$(eval $(call policy_rule,$(p),$(notdir $(patsubst %/,%,$(p))))))
+caches := $(addprefix cache@,$(names))
+videos := $(addprefix render@,$(names))
+cache_folders := $(addprefix $(CACHE)/,$(names))
+else
+cache_folders := $(CACHE)
+endif
+
+cache: $(caches)  ## score EPISODE with METHOD under each POLICY into CACHE
 render: $(videos)  ## score if need be, then make the videos of EPISODE in OUTPUTS
+
+status: | $(READY)  ## a table of the caches: finished, partial, damaged
+	@$(BIN)/dlscore status $(cache_folders)
+
+clean-cache:  ## remove the caches of CACHE, which may have cost days: CONFIRM=yes
+	@if [ '$(CONFIRM)' != yes ]; then \
+	    echo 'make: $(CACHE) holds '"$$(find $(CACHE) -name '*.h5' 2>/dev/null | wc -l)"' finished caches; make clean-cache CONFIRM=yes' \
+	        'removes them' >&2; exit 1; fi
+	find $(CACHE) -name 'episode_*.h5*' -delete -o -name 'settings.stamp' -delete
 
 demo: ## the whole workflow on the embedded policy and episodes: outputs/episode_0_combined_likelihood.mp4
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
@@ -158,11 +190,23 @@ bench-render: $(READY)  ## frames a second of dlrender, of a naive program and o
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/render.py --json $(OUTPUTS)/render.json
 
+bench-batch: $(READY)  ## a batch against single runs, -j2 against -j1, and how cost grows (10 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/batch.py --json $(OUTPUTS)/batch.json
+
+bench-kills: $(READY)  ## 100 SIGKILLs and 20 SIGTERMs of a 60-step run, each resumed (15 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/kills.py --json $(OUTPUTS)/kills.json
+
+bench-damage: $(READY)  ## 2,000 damaged caches against dlscore verify, dlscore info and dlrender (15 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/damage.py --json $(OUTPUTS)/damage.json
+
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra dev --no-header \
+	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra ray --extra dev --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
 
 # ---- the demo's own data (see data/README.md) ----------------------------------------------------------------------
@@ -186,5 +230,6 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
-    bench-budget bench-pose bench-render bench-alternatives lock demo-policy demo-data clean FORCE
+.PHONY: help setup cache render status clean-cache demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
+    bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-alternatives \
+    lock demo-policy demo-data clean FORCE

@@ -1,13 +1,12 @@
-"""Several episodes, in one process or several. Ctrl-C and SIGTERM leave no unfinished file."""
+"""Several episodes, in one process or several. A KeyboardInterrupt leaves no unfinished file."""
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,14 @@ def render_files(files: Sequence[Path], style: Style, output: Output, jobs: int,
         raise RenderError(f"--jobs {jobs} is not allowed; choose 1 or more")
     check(files, output)
     norms = global_norms(files, style, output)
-    with stop_on_sigterm():
-        if jobs == 1 or len(files) == 1:
-            written: list[Path] = []
-            for file in files:
-                with report(file.name) as progress:
-                    written += render_episode(file, style, output, norms=norms, progress=progress)
-            return written
-        with report(f"{len(files)} episodes") as progress:
-            return _in_processes(files, style, output, norms, min(jobs, len(files)), progress)
+    if jobs == 1 or len(files) == 1:
+        written: list[Path] = []
+        for file in files:
+            with report(file.name) as progress:
+                written += render_episode(file, style, output, norms=norms, progress=progress)
+        return written
+    with report(f"{len(files)} episodes") as progress:
+        return _in_processes(files, style, output, norms, min(jobs, len(files)), progress)
 
 
 def _in_processes(
@@ -86,19 +84,6 @@ def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path
 
 def _exit(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
-
-
-@contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does, so that what is unfinished is removed; in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _count_steps(file: Path) -> int:

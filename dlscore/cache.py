@@ -1,12 +1,15 @@
 """The cache contract: one HDF5 file an episode, written by dlscore, read by dlrender. numpy and h5py only.
 
 `FIELDS` is the schema: a new cached array is one row in it. `cache_writer` makes the file under the name `*.h5.part`
-and renames it when it is whole, so a finished name is a finished file. `read_episode` checks before it trusts.
+and renames it when it is whole, so a finished name is a finished file. `read_episode` checks before it trusts. No HDF5
+lock is taken: files are replaced, never changed, and one run writes at a time (`lock`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,14 +21,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from dlscore import seal
 from dlscore.errors import UserError
 from dlscore.grid import ACTION_SPAN, RESOLUTIONS, Grid
 
 Array = NDArray[Any]
 
-SCHEMA, VERSION = "dlscore-cache", "1.2"
+SCHEMA, VERSION = "dlscore-cache", "1.3"
 CANVAS = 512  # px, side of a frame
 MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
+MAX_BYTES = 1 << 28  # the same for what is read at once
+FAR = 1e6  # px; and for a position
 
 
 class CacheError(UserError):
@@ -34,6 +40,10 @@ class CacheError(UserError):
 
 class BusyError(CacheError):
     """A cache that another run is writing."""
+
+
+class FolderError(CacheError):
+    """The folder of a cache is full, read-only or gone: the other episodes would fail there too."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,15 @@ CHECKS = (
     ),
     Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
 )
-SCORE_ATTRS = ("kind", "units", "definition", "parameters", "evaluations_per_step")
+# What readers rely on, and of which type; the file has more, which are ignored or shown as they are.
+SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
+ROOT_ATTRS = {"episode": int, "fps": float}
+MORE_ATTRS = {
+    **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
+                     "observations", "device", "created_at", "git_revision", "drift_warning", "key"), str),
+    **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
+    **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
+}  # fmt: skip
 LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
 # What `drift` may compare, and in what; a file names those that its record had. Files of schema 1.0 and 1.1 have three.
 DRIFT_UNITS = {"agent_px": "px", "block_px": "px", "block_rad": "rad", "picture": "1/255"}
@@ -190,8 +208,11 @@ class EpisodeCache:
 
     def _small(self, name: str) -> Array:
         values = _read(self._file[name], slice(None))
-        if not np.isfinite(values[self.done] if name not in COORDINATES else values).all():
+        known = values[self.done] if name not in COORDINATES else values
+        if not np.isfinite(known).all():
             raise CacheError(f"{self.path}: '{name}' holds values that are not finite; compute the episode again")
+        if np.abs(known).max(initial=0) > FAR:
+            raise CacheError(f"{self.path}: '{name}' holds values beyond {FAR:g}; compute the episode again")
         return values
 
 
@@ -207,17 +228,17 @@ def read_episode(path: str | Path, *, partial: bool = False) -> Iterator[Episode
         hint = f"; {part_path(path)} is unfinished: run dlscore compute again" if part_path(path).is_file() else ""
         raise CacheError(f"{path} is not a file{hint or '; give the cache of an episode, such as episode_000.h5'}")
     try:
-        file = h5py.File(path, "r")
-    except BlockingIOError as error:
-        raise busy(path) from error
-    except OSError as error:
+        if seal.state(path) == "damaged":
+            raise CacheError(f"{path} is damaged (its bytes are not those that were sealed); compute it again")
+        file = h5py.File(path, "r", locking=False)
+    except (OSError, RuntimeError) as error:
         raise CacheError(
             f"{path} is no readable HDF5 file ({reason(error)}); it is truncated or foreign: compute it again"
         ) from error
     with file:
         try:
             episode = EpisodeCache(file, path, _check(file, path))
-        except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise CacheError(f"{path} is damaged ({reason(error)}); compute it again") from error
         if not partial and not episode.done.all():
             raise CacheError(
@@ -240,10 +261,9 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
     if not isinstance(file.get("scores"), h5py.Group):
         raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
     scores = [score_field(name) for name in file["scores"]]
-    for name, dataset in file["scores"].items():
-        lacking = [key for key in SCORE_ATTRS if key not in dataset.attrs]
-        if lacking:
-            raise CacheError(f"{path} lacks the attribute {', '.join(lacking)} of scores/{name}; compute it again")
+    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
+    for dataset in file["scores"].values():
+        _check_attrs(dataset, path, SCORE_ATTRS)
     checks = [field for name in file["scores"] for field in _required_checks(file, name).values()]
     for field in (*FIELDS, *scores, *checks):
         dataset = file.get(field.name)
@@ -254,6 +274,10 @@ def _check(file: h5py.File, path: Path) -> dict[str, int]:
                 f"{path} is damaged ('{field.name}' is {dataset.dtype} {dataset.shape}, not {field.dtype} "
                 f"({', '.join(field.shape)})); compute it again"
             )
+        # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
+        together = dataset.shape if field.gzip is None else dataset.chunks or ()
+        if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
+            raise CacheError(f"{path} is damaged ('{field.name}' is stored as no cache stores it); compute it again")
         for dimension, size in zip(field.shape, dataset.shape, strict=True):
             if sizes.setdefault(dimension, size) != size or size < 1:
                 raise CacheError(
@@ -280,9 +304,37 @@ def _required_checks(file: h5py.File, method: str) -> dict[str, Field]:
     return check_fields(method) if promised else {}
 
 
-def busy(path: Path) -> BusyError:
-    """The error for a file whose lock another run holds."""
-    return BusyError(f"{path} is being written by another run; wait for it, or choose another --output-dir")
+def _check_attrs(
+    item: h5py.HLObject, path: Path, needed: Mapping[str, type], more: Mapping[str, type] | None = None
+) -> None:
+    of = "" if item.name == "/" else f" of {item.name[1:]}"
+    if lacking := [key for key in needed if key not in item.attrs]:
+        raise CacheError(f"{path} lacks the attribute {', '.join(lacking)}{of}; compute it again")
+    for key, kind in {**needed, **(more or {})}.items():
+        value = _json_or_text(item.attrs.get(key)) if key in item.attrs else kind()
+        if not isinstance(value, int | float if kind is float else kind):
+            raise CacheError(f"{path} is damaged (the attribute {key}{of} is {str(value)[:60]!r}); compute it again")
+
+
+def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
+    """Every array of numbers in the file, whether the schema knows it or not."""
+    found: list[h5py.Dataset] = []
+
+    def visit(_: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape:
+            found.append(item)
+
+    file.visititems(visit)
+    return found
+
+
+def checksum(array: h5py.Dataset) -> str:
+    """SHA-256 of an array's name, type, shape and values, about 1 MB of which are read at once."""
+    digest = hashlib.sha256(f"{array.name} {array.dtype.str} {array.shape}".encode())
+    rows = max(1, (1 << 20) // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+    return digest.hexdigest()
 
 
 def reason(error: BaseException) -> str:
@@ -297,13 +349,14 @@ def _json_or_text(value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float) else str(value)  # arrays and bytes are no attributes of ours
 
 
 def _read(dataset: h5py.Dataset, rows: int | slice) -> Array:
     try:
         return np.asarray(dataset[rows])
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise CacheError(
             f"{dataset.file.filename} is damaged at '{dataset.name}' ({reason(error)}); compute it again"
         ) from error

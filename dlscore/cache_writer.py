@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from dlscore import seal
 from dlscore.cache import (
     BY_NAME,
     COORDINATES,
@@ -24,9 +24,11 @@ from dlscore.cache import (
     VERSION,
     CacheError,
     Field,
-    busy,
+    FolderError,
     check_fields,
+    checksum,
     drift_parts,
+    number_arrays,
     part_path,
     reason,
     score_field,
@@ -37,16 +39,27 @@ Array = NDArray[Any]
 
 
 class CacheWriter:
-    """Writes one episode: `create` or `reopen`, then `write` blocks of steps, then `finish`.
+    """Writes one episode: `create`, `extend` or `reopen`, then `write` blocks of steps, then `finish`.
 
-    A kill at any moment loses at most the block in hand: each block is flushed, and its `done` marks go last.
+    Each block goes into a copy that then takes the part file's place. HDF5 keeps no file whole that it is changing, so
+    this is what makes a kill or a full disk at any moment cost at most the block in hand. The copying is a small
+    matter beside the scoring: a part grows to some MB. `still_ours` is called before a file is replaced, and raises where
+    it must not be (`lock`).
     """
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
-        self._file, self.path = file, path
-        self.steps = len(file["done"])
-        palette = file["frames/palette"]
-        self._palette = {tuple(int(v) for v in palette[k]): k for k in range(int(palette.attrs["colours"]))}
+    def __init__(self, path: Path, still_ours: Callable[[], None] = lambda: None) -> None:
+        self.path, self._part, self._still_ours = path, part_path(path), still_ours
+        with self._reading() as file:
+            self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,), which steps are whole
+            self.steps = len(self.done)
+            self.drift_parts = drift_parts(file)  # names of the columns of `drift`; an earlier schema has fewer
+            self.extending: list[str] = json.loads(
+                file.attrs.get("extending", "[]")
+            )  # methods added to a finished file
+            # Seconds and network evaluations of the blocks that are in the file, by whichever run.
+            self.spent = {name: float(file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
+            self._colours = int(file["frames/palette"].attrs["colours"])
+            self._palette = {tuple(map(int, rgb)): k for k, rgb in enumerate(file["frames/palette"][: self._colours])}
 
     @classmethod
     def create(
@@ -60,67 +73,37 @@ class CacheWriter:
         drift: Sequence[str],
         scores: Mapping[str, Mapping[str, Any]],
         attrs: Mapping[str, Any],
+        still_ours: Callable[[], None] = lambda: None,
     ) -> Self:
         """Start `path` anew: `scores` gives each method's attributes, `attrs` those of the file (JSON-able)."""
         sizes = {"step": len(time), "x": grid.resolution, "y": grid.resolution, "sample": samples, "horizon": horizon,
                  "drift_part": len(drift)}  # fmt: skip
-        with _draft(path) as draft, h5py.File(draft, "w") as file:
+        with _draft(path, None, still_ours) as file:
             _lay_out(file, sizes | FIXED, attrs)
             file["drift"].attrs["parts"] = json.dumps(list(drift))
             file["time"][:], file["x"][:], file["y"][:] = time, grid.centres, grid.centres
             for method, score_attrs in scores.items():
                 _create_score(file, method, sizes, score_attrs)
-        return cls.reopen(path)
+        return cls(path, still_ours)
 
     @classmethod
-    def extend(cls, path: Path, scores: Mapping[str, Mapping[str, Any]]) -> Self:
+    def extend(
+        cls, path: Path, scores: Mapping[str, Mapping[str, Any]], still_ours: Callable[[], None] = lambda: None
+    ) -> Self:
         """Start an unfinished copy of the finished `path` with room for more methods; `path` stays until `finish`."""
-        with _draft(path) as draft:
-            shutil.copyfile(path, draft)
-            with h5py.File(draft, "r+") as file:
-                sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
-                for method, score_attrs in scores.items():
-                    _create_score(file, method, sizes, score_attrs)
-                file.attrs["schema_version"] = VERSION
-                file["done"][:] = 0
-                _set_attrs(file, {"extending": list(scores)})
-        return cls.reopen(path)
-
-    @classmethod
-    def reopen(cls, path: Path) -> Self:
-        """Go on with the unfinished file of `path`."""
-        part = part_path(path)
-        try:
-            return cls(h5py.File(part, "r+"), path)
-        except BlockingIOError as error:
-            raise busy(part) from error
-        except (OSError, KeyError) as error:
-            raise CacheError(f"{part} cannot be continued ({reason(error)}); start it over with --force") from error
-
-    @property
-    def extending(self) -> list[str]:
-        """The methods that are being added to a finished file; empty for a file that is made anew."""
-        added: list[str] = json.loads(self._file.attrs.get("extending", "[]"))
-        return added
-
-    @property
-    def drift_parts(self) -> tuple[str, ...]:
-        """Names of the columns of `drift` in this file, which may be of an earlier schema."""
-        return drift_parts(self._file)
-
-    @property
-    def done(self) -> Array:
-        """(T,) bool, which steps are whole."""
-        return np.asarray(self._file["done"][:], dtype=bool)
+        with _draft(path, path, still_ours) as file:
+            sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
+            for method, score_attrs in scores.items():
+                _create_score(file, method, sizes, score_attrs)
+            file.attrs["schema_version"] = VERSION
+            file["done"][:] = 0
+            _set_attrs(file, {"extending": list(scores)})
+        return cls(path, still_ours)
 
     def read(self, name: str, steps: slice) -> Array:
         """Rows of a dataset as they are stored."""
-        return np.asarray(self._file[name][steps])
-
-    @property
-    def spent(self) -> dict[str, float]:
-        """Seconds and network evaluations of the blocks that are in the file, by whichever run."""
-        return {name: float(self._file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
+        with self._reading() as file:
+            return np.asarray(file[name][steps])
 
     def write(self, steps: slice, arrays: Mapping[str, Array], attrs: Mapping[str, Any] | None = None) -> None:
         """Store whole steps: each array (len(steps), …); `frames` (…, 512, 512, 3) uint8 RGB goes to the palette."""
@@ -130,78 +113,86 @@ class CacheWriter:
                     f"{name} of steps {steps.start} to {steps.stop - 1} holds values that are not finite; nothing of these "
                     "steps was written: check the policy's weights and statistics"
                 )
-        try:
-            for name, values in arrays.items():
-                if name == "frames":
-                    self._file["frames/index"][steps] = np.stack([self._index_frame(frame) for frame in values])
-                else:
-                    self._file[name][steps] = values
-            _set_attrs(self._file, attrs or {})
-            self._file.flush()
-            self._file["done"][steps] = 1
-            self._file.flush()
-        except OSError as error:
-            raise CacheError(f"cannot write {part_path(self.path)} ({reason(error)})") from error
+        palette = dict(self._palette)
+        stored = {
+            "frames/index" if name == "frames" else name: _index_frames(values, palette) if name == "frames" else values
+            for name, values in arrays.items()
+        }
+        with _draft(self.path, self._part, self._still_ours) as file:
+            for colour, k in palette.items():
+                if colour not in self._palette:
+                    file["frames/palette"][k] = colour
+            file["frames/palette"].attrs["colours"] = len(palette)
+            for name, values in stored.items():
+                file[name][steps] = values
+            file["done"][steps] = 1
+            _set_attrs(file, attrs or {})
+        self._palette = palette
+        self.done[steps] = True
 
     def finish(self, attrs: Mapping[str, Any] | None = None) -> None:
-        """Set the last attributes, close, fsync and give the file its own name. Every step must be done."""
+        """Set the last attributes and the checksums, and give the file its own name. Every step must be done."""
         if not self.done.all():
             raise CacheError(f"{self.path}: {int((~self.done).sum())} steps are missing; it stays partial")
-        part = part_path(self.path)
+        with _draft(self.path, self._part, self._still_ours) as file:
+            _set_attrs(file, attrs or {})
+            file.attrs.pop("extending", None)
+            for array in number_arrays(file):
+                array.attrs["sha256"] = checksum(array)
         try:
-            _set_attrs(self._file, attrs or {})
-            self._file.attrs.pop("extending", None)
-            self._file.close()
-            with open(part, "rb") as handle:
-                os.fsync(handle.fileno())
-            os.replace(part, self.path)
+            os.replace(self._part, self.path)
         except OSError as error:
-            raise CacheError(f"cannot finish {self.path} ({reason(error)}); {part} keeps what is done") from error
+            raise FolderError(f"cannot finish {self.path} ({reason(error)})") from error
 
-    def close(self) -> None:
-        """Close without finishing: what is done stays in the part file."""
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    @contextmanager
+    def _reading(self) -> Iterator[h5py.File]:
         try:
-            self.close()
-        except (OSError, RuntimeError):  # a full disk fails again here; the first error says more
-            if error is None:
-                raise
+            with h5py.File(self._part, "r", locking=False) as file:
+                yield file
+        except (OSError, KeyError) as error:
+            raise CacheError(
+                f"{self._part} cannot be continued ({reason(error)}); start it over with --force"
+            ) from error
 
-    def _index_frame(self, frame: Array) -> Array:
+
+def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
+    """(K, 512, 512) uint8 places of the frames' colours in the palette, which gains those that it lacks."""
+    indexed = []
+    for frame in frames:
         packed = frame.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
         colours, index = np.unique(packed, return_inverse=True)
-        lookup = []
-        for value in colours:
-            colour = (int(value) >> 16, int(value) >> 8 & 255, int(value) & 255)
-            if colour not in self._palette:
-                if len(self._palette) == FIXED["colour"]:
-                    raise CacheError("the frames of this episode have more than 256 colours; the cache keeps 256")
-                self._palette[colour] = len(self._palette)
-                self._file["frames/palette"][self._palette[colour]] = colour
-                self._file["frames/palette"].attrs["colours"] = len(self._palette)
-            lookup.append(self._palette[colour])
-        return np.array(lookup, dtype=np.uint8)[index].reshape(frame.shape[:2])
+        rgb = [(int(value) >> 16, int(value) >> 8 & 255, int(value) & 255) for value in colours]
+        for colour in rgb:
+            if palette.setdefault(colour, len(palette)) == FIXED["colour"]:
+                raise CacheError("the frames of this episode have more than 256 colours; the cache keeps 256")
+        places = np.array([palette[colour] for colour in rgb], dtype=np.uint8)
+        indexed.append(places[index].reshape(frame.shape[:2]))
+    return np.stack(indexed)
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[Path]:
-    # A part file gets its name when it is readable; before that a kill leaves only the draft.
+def _draft(path: Path, origin: Path | None, still_ours: Callable[[], None]) -> Iterator[h5py.File]:
+    # The next part file of `path`, begun as a copy of `origin`: it gets its name when it is whole and on the disk.
     draft = path.with_name(path.name + ".draft")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
+        if origin is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.copyfile(origin, draft)
+            seal.strip(draft)
+        with h5py.File(draft, "w" if origin is None else "r+", locking=False) as file:
+            yield file
+        seal.add(draft)
+        still_ours()
         os.replace(draft, part_path(path))
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
             draft.unlink()
-        raise CacheError(f"cannot write {draft} ({reason(error)}); choose another --output-dir") from error
+        # A full disk fails again, as another type, when HDF5 closes the file: the first error says more.
+        first = error.__context__ if isinstance(error.__context__, OSError) else error
+        if isinstance(first, OSError):
+            raise FolderError(f"cannot write {draft} ({reason(first)})") from error
+        raise
 
 
 def _lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:

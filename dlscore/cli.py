@@ -91,10 +91,18 @@ def compute(
     replace_stale: Annotated[
         bool, typer.Option("--replace-stale", help="Start over where the settings differ.", rich_help_panel=RUN)
     ] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait for a cache that another run is writing.", rich_help_panel=RUN)
+    ] = 0.0,
+    engine: Annotated[
+        str, typer.Option(help="local: this process; ray: workers of Ray, here or on a cluster.", rich_help_panel=RUN)
+    ] = "local",
+    workers: Annotated[int, typer.Option(help="ray: how many.", rich_help_panel=RUN)] = 2,
+    gpus_per_worker: Annotated[float, typer.Option(help="ray: GPUs of each, such as 0.5.", rich_help_panel=RUN)] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.", rich_help_panel=RUN)] = False,
 ) -> None:
     """Replay expert episodes and score the action grid at each step, into one cache file an episode."""
-    from dlscore.compute_request import Request, prepare
+    from dlscore.compute_request import Request, load, open_request
     from dlscore.scorers import choose_quality
 
     request = Request(
@@ -123,38 +131,28 @@ def compute(
     )
     if episode_idx is not None and episodes is not None:
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
-    policy, source, indices, settings = prepare(request)
+    if engine not in ("local", "ray"):
+        raise typer.BadParameter(f"--engine {engine} does not exist; choose from local, ray")
+    source, indices, settings = open_request(request)
 
-    from dlscore.cache import format_drift
-    from dlscore.compute import compute_episode
-    from dlscore.info import format_checks, read_checks
-    from dlscore.plan import episode_path, plan_episode
+    from dlscore import batch, report
 
-    rows = []
-    for index in indices:
-        path = episode_path(output_dir, index)
-        if dry_run:
-            row = plan_episode(policy, source, index, path, settings)
-            line = "{path}: {state}, {steps} steps, {evaluations_per_step} evaluations a step".format(**row)
-            line += f" ({row['reason']})" if row["reason"] else ""
-        else:
-            with progress.steps(f"episode {index}") as report:
-                outcome = compute_episode(policy, source, index, path, settings, force=force, replace_stale=replace_stale,
-                                          progress=report)  # fmt: skip
-            checks = read_checks(path)
-            row = {**vars(outcome), "path": str(path), "warning": outcome.warning, "checks": checks}
-            line = (
-                f"{path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift "
-                f"{format_drift(outcome.drift)}; the block's pose from {outcome.pose_source}"
-            )
-            line += "".join(f"\n  {name}: {format_checks(each, outcome.steps)}" for name, each in checks.items())
-            if outcome.warning:
-                typer.echo(f"dlscore: warning: {outcome.warning}", err=True)
-        rows.append(row)
-        if not as_json:
-            typer.echo(line)
-    if as_json:
-        typer.echo(json.dumps({"episodes": rows}))
+    if dry_run:
+        rows = batch.plan(load(request, source, settings), source, indices, settings, output_dir)
+        typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
+        raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
+    options = batch.Options(output_dir, force, replace_stale, wait)
+    if engine == "ray":
+        from dlscore import ray_engine
+
+        use = ray_engine.Workers(workers, gpus_per_worker)
+        results = ray_engine.run(request, indices, options, use, report.note)
+    else:
+        policy = load(request, source, settings)
+        results = batch.local(
+            policy, source, indices, settings, options, lambda k: progress.steps(f"episode {k}"), report.note
+        )
+    report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
 
 
 @app.command()
@@ -167,6 +165,46 @@ def info(
 
     described = [describe_cache(path) for path in files]
     typer.echo(json.dumps({"files": described}) if as_json else "\n\n".join(map(format_cache, described)))
+
+
+@app.command()
+def status(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of caches, such as data/cache.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Show a table of the caches in folders: finished, partial or damaged, steps, methods, size."""
+    from dlscore.status import format_status, read_status
+
+    rows = read_status(folders)
+    typer.echo(json.dumps({"caches": rows}) if as_json else format_status(rows))
+
+
+@app.command()
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/*.h5.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+) -> None:
+    """Read every number of caches: schema, shapes, seal, checksums, finite values, done steps."""
+    from dlscore.care import format_verified, verify_all
+
+    found, damaged = verify_all(files)
+    if as_json:
+        typer.echo(json.dumps({"files": found, "damaged": damaged}))
+    elif found:
+        typer.echo("\n".join(map(format_verified, found)))
+    console.fail_if(damaged, len(files))
+
+
+@app.command()
+def merge(
+    into: Annotated[Path, typer.Argument(help="The cache that gains methods.")],
+    others: Annotated[list[Path], typer.Argument(help="Caches of the same run with other methods.")],
+) -> None:
+    """Give a finished cache the methods of other files of the same run; nothing is scored."""
+    from dlscore.care import merge as library
+
+    added = library(into, others)
+    typer.echo(f"{into}: {', '.join(added) or 'nothing'} added")
 
 
 @app.command()

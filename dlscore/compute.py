@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,13 @@ from dlscore.drift import DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, drift_px
 from dlscore.episode import Episode
 from dlscore.episodes import Source
 from dlscore.grid import Grid
-from dlscore.plan import Settings, count_steps, inspect, load_episode, make_identity
+from dlscore.lock import exclusive
+from dlscore.memory import within_memory
+from dlscore.plan import BLOCK, Settings, count_steps, inspect, load_episode, make_identity
 from dlscore.replay import Step, drift_parts, replay
-from dlscore.scorers import describe, make_scorers
+from dlscore.scorers import Scorer, describe, make_scorers
 
 Array = NDArray[Any]
-
-BLOCK = 10  # steps encoded and sampled together, and the most that a kill can lose
 
 
 @dataclass(frozen=True)
@@ -73,78 +74,120 @@ def compute_episode(
     *,
     force: bool = False,
     replace_stale: bool = False,
+    wait: float = 0.0,
     progress: Callable[[int, int], None] = lambda done, steps: None,
+    notice: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Score one episode into `path`, going on where an earlier run of the same settings stopped.
 
     A finished file of the same settings is left as it is, and gains the methods that it lacks. A file of other settings
-    is a CacheError that names the difference, unless `replace_stale` or `force`; `force` starts over in any case.
+    is a CacheError that names the difference, unless `replace_stale` or `force`; `force` starts over in any case. One that
+    another run is writing is a BusyError after `wait` [s]. `notice` is told what a user should know though the run goes on.
     """
     began = time.monotonic()
     grid = Grid(settings.resolution)
     scorers = make_scorers(settings.methods)
     episode = load_episode(policy, source, index, settings)
-    steps = count_steps(episode, settings)
+    steps = count_steps(len(episode), settings)
     identity = make_identity(policy, episode, settings, steps)
     described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
-    state, reason = inspect(path, identity, described)
-    if state == "stale" and not (force or replace_stale):
-        raise CacheError(
-            f"{reason}; --force starts over, --replace-stale does so only where settings differ, another --output-dir "
-            "keeps both"
-        )
-    if state == "current" and not force:
+
+    def current() -> Outcome:
         with read_episode(path) as cache:
             return Outcome(path, index, "current", steps, 0.0, 0, episode.pose_source, largest_drift(cache))
-    if state == "lacking" and not force:
-        with read_episode(path) as cache:
-            lacking = {name: values for name, values in described.items() if name not in cache.methods}
-        writer = CacheWriter.extend(path, lacking)
-    elif state == "partial" and not force:
-        writer = CacheWriter.reopen(path)
-    else:
-        writer = CacheWriter.create(
-            path,
-            time=np.arange(steps) / episode.fps,
-            grid=grid,
-            samples=settings.chunks,
-            horizon=policy.horizon,
-            drift=drift_parts(episode),
-            scores=described,
-            attrs=_attributes(policy, source, episode, identity, settings),
-        )
-    state = {"lacking": "extended", "partial": "resumed"}.get("" if force else state, "computed")
 
-    policy.evaluations = 0
-    with writer:
+    if not force and inspect(path, identity, described)[0] == "current":
+        return current()
+    with exclusive(path, wait) as lock:
+        state, reason = (
+            ("missing", "") if force else inspect(path, identity, described)
+        )  # now that nobody else writes it
+        if state == "current":
+            return current()
+        if state == "stale" and not replace_stale:
+            raise CacheError(
+                f"{reason}; --force starts over, --replace-stale does so only where settings differ, another --output-dir "
+                "keeps both"
+            )
+        if state == "lacking":
+            with read_episode(path) as cache:
+                lacking = {name: values for name, values in described.items() if name not in cache.methods}
+            writer = CacheWriter.extend(path, lacking, lock.check)
+        elif state == "partial":
+            writer = CacheWriter(path, lock.check)
+        else:
+            writer = CacheWriter.create(
+                path,
+                time=np.arange(steps) / episode.fps,
+                grid=grid,
+                samples=settings.chunks,
+                horizon=policy.horizon,
+                drift=drift_parts(episode),
+                scores=described,
+                attrs=_attributes(policy, source, episode, identity, settings),
+                still_ours=lock.check,
+            )
         wanted = {name: scorers[name] for name in writer.extending} if writer.extending else scorers
-        # Whole blocks are done in order, so the rest follows the first that is not.
-        first = int(np.append(writer.done, False).argmin())
-        spent = writer.spent  # by earlier runs that did not come to the end
-        world = None if writer.extending else replay(episode, settings.replay, first, steps)
-        columns = [] if world is None else _columns(path, writer.drift_parts, drift_parts(episode))
-        progress(first, steps)
-        for start in range(first, steps, BLOCK):
-            rows = slice(start, min(start + BLOCK, steps))
-            conditioning = policy.encode(windows(policy, episode, rows))
-            arrays = {} if world is None else _common(policy, episode, rows, conditioning, world, settings, columns)
-            chunks = writer.read("predicted_chunks", rows) if world is None else arrays["predicted_chunks"]
-            for name, scorer in wanted.items():
-                scores = scorer.score(policy, conditioning, chunks.astype(np.float64), grid, settings.seed)
-                arrays[f"scores/{name}"] = scores.values
-                arrays |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}
-            cost = {
-                "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
-                "network_evaluations": int(spent["network_evaluations"]) + policy.evaluations,
-            }
-            writer.write(rows, arrays, cost)
-            progress(rows.stop, steps)
+        evaluations = _fill(policy, episode, writer, wanted, settings, began, progress, notice)
         worst = writer.read("drift", slice(None)).max(axis=0)
         drift = dict(zip(writer.drift_parts, (float(value) for value in worst), strict=True))
+        done = {"lacking": "extended", "partial": "resumed"}.get(state, "computed")
         seconds = time.monotonic() - began
-        outcome = Outcome(path, index, state, steps, seconds, policy.evaluations, episode.pose_source, drift)
+        outcome = Outcome(path, index, done, steps, seconds, evaluations, episode.pose_source, drift)
         writer.finish({"drift_warning": outcome.warning})
     return outcome
+
+
+def _fill(
+    policy: Policy,
+    episode: Episode,
+    writer: CacheWriter,
+    scorers: Mapping[str, Scorer],
+    settings: Settings,
+    began: float,
+    progress: Callable[[int, int], None],
+    notice: Callable[[str], None],
+) -> int:
+    # Block by block from the first step that is not done, since whole blocks are done in order; the evaluations spent.
+    first, steps = int(np.append(writer.done, False).argmin()), writer.steps
+    spent, evaluations = writer.spent, 0
+    world = None if writer.extending else replay(episode, settings.replay, first, steps)
+    columns = [] if world is None else _columns(writer.path, writer.drift_parts, drift_parts(episode))
+    progress(first, steps)
+    for start in range(first, steps, BLOCK):
+        rows = slice(start, min(start + BLOCK, steps))
+        arrays = {} if world is None else _replayed(episode, rows, world, columns)
+        score = partial(_score, policy, episode, writer, scorers, settings, rows)
+        scores, spent_here = within_memory(policy, score, notice)
+        evaluations += spent_here
+        cost = {
+            "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
+            "network_evaluations": int(spent["network_evaluations"]) + evaluations,
+            "batch_size": policy.batch_size,
+        }
+        writer.write(rows, arrays | scores, cost)
+        progress(rows.stop, steps)
+    return evaluations
+
+
+def _score(
+    policy: Policy,
+    episode: Episode,
+    writer: CacheWriter,
+    scorers: Mapping[str, Scorer],
+    settings: Settings,
+    rows: slice,
+) -> tuple[dict[str, Array], int]:
+    # What depends on the network at a block of steps, and how many evaluations that took.
+    before = policy.evaluations
+    conditioning = policy.encode(windows(policy, episode, rows))
+    found = {} if writer.extending else _predicted(policy, episode, rows, conditioning, settings)
+    chunks = writer.read("predicted_chunks", rows) if writer.extending else found["predicted_chunks"]
+    for name, scorer in scorers.items():
+        scores = scorer.score(policy, conditioning, chunks.astype(np.float64), Grid(settings.resolution), settings.seed)
+        found[f"scores/{name}"] = scores.values
+        found |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}
+    return found, policy.evaluations - before
 
 
 def _columns(path: Path, wanted: tuple[str, ...], found: tuple[str, ...]) -> list[int]:
@@ -156,24 +199,20 @@ def _columns(path: Path, wanted: tuple[str, ...], found: tuple[str, ...]) -> lis
     return [found.index(part) for part in wanted]
 
 
-def _common(
-    policy: Policy,
-    episode: Episode,
-    rows: slice,
-    conditioning: Tensor,
-    world: Iterator[Step],
-    settings: Settings,
-    columns: list[int],
+def _predicted(
+    policy: Policy, episode: Episode, rows: slice, conditioning: Tensor, settings: Settings
 ) -> dict[str, Array]:
-    # What a block of steps has whatever the methods are.
+    # What the policy predicts at a block of steps, whatever the methods are.
     seeds = [[_seed(settings.seed, episode.index, k, m) for m in range(settings.chunks)]
              for k in range(rows.start, rows.stop)]  # fmt: skip
     # float32 px, as the cache keeps them: a method that is added later scores from the same numbers.
     chunks = policy.to_px(policy.sample(conditioning, seeds).cpu().double().numpy()).astype(np.float32)
+    return {"predicted_chunks": chunks, "predicted_action": chunks[:, 0, policy.current]}
+
+
+def _replayed(episode: Episode, rows: slice, world: Iterator[Step], columns: list[int]) -> dict[str, Array]:
     replayed = list(islice(world, rows.stop - rows.start))
     return {
-        "predicted_chunks": chunks,
-        "predicted_action": chunks[:, 0, policy.current],
         "expert_action": episode.action[rows],
         "state": np.stack([step.state for step in replayed]),
         "drift": np.stack([step.drift for step in replayed])[:, columns],

@@ -16,7 +16,8 @@ from dlscore.errors import UserError
 from dlscore.folders import check_writable
 from dlscore.grid import Grid
 from dlscore.hub import policy_folder
-from dlscore.plan import Settings, check_inputs
+from dlscore.plan import Settings, check_inputs, count_steps, episode_path
+from dlscore.preflight import cache_bytes, check_disk, check_memory
 from dlscore.replay import MODES, ReplayError
 from dlscore.scorers import make_scorers
 
@@ -58,7 +59,13 @@ class Request:
 
 
 def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
-    """Load what was asked for, after everything that can be refused without torch was checked."""
+    """`open_request`, and the policy loaded."""
+    source, indices, settings = open_request(request)
+    return load(request, source, settings), source, indices, settings
+
+
+def open_request(request: Request) -> tuple[Source, list[int], Settings]:
+    """Open the data set, and check everything that can be refused without torch and the policy."""
     options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
     methods = {method: options.get(method, {}) for method in request.methods}
     make_scorers(methods)
@@ -86,13 +93,6 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
         every_step=request.replay == "states",
     )
     indices = parse_episodes(request.episodes, len(source), source.name)
-
-    from dlscore.policy import load_policy
-
-    policy = load_policy(
-        request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
-    )
-    check_inputs(policy, source, request.observations)
     settings = Settings(
         methods,
         request.resolution,
@@ -102,7 +102,25 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
         request.replay,
         request.observations,
     )
-    return policy, source, indices, settings
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    check_memory(weights, request.resolution, len(methods))
+    horizon = read_config(folder, request.policy_path).get("horizon", 16)
+    todo = [index for index in indices if not episode_path(request.output_dir, index).exists()]
+    sizes = [cache_bytes(count_steps(source.lengths[index], settings), request.resolution, len(methods), request.chunks, horizon)
+             for index in todo]  # fmt: skip
+    check_disk(request.output_dir, sizes)
+    return source, indices, settings
+
+
+def load(request: Request, source: Source, settings: Settings) -> Policy:
+    """The policy, which takes what the data set has."""
+    from dlscore.policy import load_policy
+
+    policy = load_policy(
+        request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
+    )
+    check_inputs(policy, source, settings.observations)
+    return policy
 
 
 def parse_rename_map(text: str) -> dict[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -63,7 +65,7 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
 
     DLSCORE_DEBUG=1 lets the exceptions through, for whoever mends the program itself.
     """
-    debug = os.environ.get("DLSCORE_DEBUG", "") not in ("", "0")
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
         if result == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
@@ -82,13 +84,34 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
             return (
                 _fail(name, f"{message} (see {name} --help)", 2) if message.strip() else 2
             )  # no message: help was shown
-        if debug:
+        if debugging():
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:
             return _fail(
                 name, f"scoring needs {error.name}, which is not installed; pip install '.[score]' in the source", 1
             )
         return _fail(name, f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def fail_if(problems: Sequence[str], of: int) -> None:
+    """End with what is wrong with some of `of` files: each on stderr, and the exit code 1."""
+    if len(problems) > 1:
+        for problem in problems:
+            typer.echo(f"  {problem}", err=True)
+        raise UserError(f"{len(problems)} of {of} files are not whole, as told above")
+    if problems:
+        raise UserError(problems[0])
+
+
+def debugging() -> bool:
+    """Whether exceptions go through to whoever mends the program."""
+    return os.environ.get("DLSCORE_DEBUG", "") not in ("", "0")
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise KeyboardInterrupt  # SIGTERM as Ctrl-C: locks are given back and drafts removed
 
 
 def _fail(name: str, message: str, code: int) -> int:

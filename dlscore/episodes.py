@@ -1,7 +1,8 @@
 """Expert episodes from a LeRobotDataset v3.0 (folder or hub id) or a Diffusion Policy zarr (folder or .zip).
 
 `open_source` answers everything that can be wrong with the data before any work starts; `Source.load` then reads one
-episode. A reader is one class with `name`, `revision`, `fps`, `features`, `compressed`, `__len__` and `read`.
+episode. A reader is one class with `name`, `revision`, `fps`, `features`, `compressed`, `__len__`, `lengths` and
+`read`.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ class Reader(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def lengths(self) -> list[int]: ...
+
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]: ...
 
 
@@ -59,6 +63,11 @@ class Source:
 
     def __len__(self) -> int:
         return len(self._reader)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Steps of each episode, known without reading any."""
+        return self._reader.lengths
 
     @cached_property
     def _sister(self) -> Reader | UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,19 @@ class LeRobotReader:
 
     def __len__(self) -> int:
         return self._episodes
+
+    @cached_property
+    def lengths(self) -> list[int]:
+        """Steps of each episode, by the data set's own table."""
+        from lerobot.datasets import LeRobotDatasetMetadata
+
+        try:
+            return [int(steps) for steps in LeRobotDatasetMetadata(self.name, root=self._root).episodes["length"]]
+        except Exception as error:  # arrow and datasets raise types of their own
+            text = " ".join(str(error).split())[:300]
+            raise DatasetError(
+                f"meta/episodes of data set {self.name} cannot be read ({type(error).__name__}: {text})"
+            ) from error
 
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
         """Arrays (T, ...) of the features of one episode."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlscore import provenance, pusht
-from dlscore.cache import BusyError, CacheError, part_path, read_episode
+from dlscore.cache import CacheError, part_path, read_episode
 from dlscore.episode import Episode, is_image
 from dlscore.episodes import Source
 from dlscore.errors import UserError
@@ -18,6 +18,9 @@ from dlscore.scorers import describe, make_scorers
 
 if TYPE_CHECKING:
     from dlscore.diffusion import Policy
+
+
+BLOCK = 10  # steps encoded and sampled together, and the most that a kill can lose
 
 
 class InputError(UserError):
@@ -67,9 +70,9 @@ def episode_path(folder: Path, index: int) -> Path:
     return folder / f"episode_{index:03d}.h5"
 
 
-def count_steps(episode: Episode, settings: Settings) -> int:
-    """How many steps of the episode are scored."""
-    return len(episode) if settings.max_steps is None else min(settings.max_steps, len(episode))
+def count_steps(length: int, settings: Settings) -> int:
+    """How many steps of an episode of this length are scored."""
+    return length if settings.max_steps is None else min(settings.max_steps, length)
 
 
 def make_identity(policy: Policy, episode: Episode, settings: Settings, steps: int) -> dict[str, Any]:
@@ -95,20 +98,24 @@ def load_episode(policy: Policy, source: Source, index: int, settings: Settings)
     if settings.observations == "recorded":
         return source.load(index, policy.inputs)
     episode = source.load(index)
-    return replayed_observations(episode, policy.inputs, settings.replay, count_steps(episode, settings))
+    return replayed_observations(episode, policy.inputs, settings.replay, count_steps(len(episode), settings))
 
 
 def plan_episode(policy: Policy, source: Source, index: int, path: Path, settings: Settings) -> dict[str, Any]:
-    """What `compute_episode` would find and do: state, reason, steps, network evaluations a step."""
+    """What `compute_episode` would find and do: state, reason, steps, those done, evaluations a step."""
     episode, grid = load_episode(policy, source, index, settings), Grid(settings.resolution)
-    steps = count_steps(episode, settings)
+    steps = count_steps(len(episode), settings)
     scorers = make_scorers(settings.methods)
     described = {name: describe(scorer, policy, grid) for name, scorer in scorers.items()}
     state, reason = inspect(path, make_identity(policy, episode, settings, steps), described)
+    done = steps if state == "current" else 0
+    if state == "partial":
+        with read_episode(part_path(path), partial=True) as cache:
+            done = int(cache.done.sum())
     each = sum(scorer.evaluations(policy, grid) for scorer in scorers.values())
     each += settings.chunks * int(policy.policy.diffusion.num_inference_steps)
     return {"episode": index, "path": str(path), "state": state, "reason": reason, "steps": steps,
-            "evaluations_per_step": each}  # fmt: skip
+            "steps_done": done, "evaluations_per_step": each}  # fmt: skip
 
 
 def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
@@ -131,8 +138,6 @@ def _compare(file: Path, identity: Mapping[str, Any], described: Mapping[str, Ma
             stored = {name: cache.score_attrs(name) for name in cache.methods}
             changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
             being_made = set(cache.attrs.get("extending", stored))
-    except BusyError:
-        raise
     except CacheError as error:
         return "stale", str(error)
     for name in sorted(set(stored) & set(described)):

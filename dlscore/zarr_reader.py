@@ -71,6 +71,11 @@ class ZarrReader:
     def __len__(self) -> int:
         return len(self._ends)
 
+    @property
+    def lengths(self) -> list[int]:
+        """Steps of each episode."""
+        return [int(steps) for steps in np.diff(self._ends, prepend=0)]
+
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
         """Arrays (T, ...) of the features of one episode."""
         try:

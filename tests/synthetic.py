@@ -88,21 +88,20 @@ def write_cache(
     chunks = predicted[:, None, None, :] + along + np.array([[[0.0, 0.0]], [[9.0, 6.0]]])
     drift = np.zeros((steps, 3)) if drift is None else drift
     last = steps if finish else steps // 2
-    with writer:
-        for k in range(last):
-            row = slice(k, k + 1)
-            writer.write(
-                row,
-                {
-                    **{f"scores/{name}": scores[name][k][None] for name in methods},
-                    "predicted_action": predicted[row],
-                    "predicted_chunks": chunks[row],
-                    "expert_action": expert[row],
-                    "state": np.array([[*expert[k], 360.0, 315.0, 0.5]]),
-                    "drift": drift[row],
-                    "frames": frame(expert[k])[None],
-                },
-            )
-        if finish:
-            writer.finish()
+    for start in range(0, last, 100):
+        rows = slice(start, min(start + 100, last))
+        writer.write(
+            rows,
+            {
+                **{f"scores/{name}": np.stack(scores[name][rows]) for name in methods},
+                "predicted_action": predicted[rows],
+                "predicted_chunks": chunks[rows],
+                "expert_action": expert[rows],
+                "state": np.concatenate([expert[rows], np.tile([360.0, 315.0, 0.5], (rows.stop - start, 1))], axis=1),
+                "drift": drift[rows],
+                "frames": np.stack([frame(position) for position in expert[rows]]),
+            },
+        )
+    if finish:
+        writer.finish()
     return path

@@ -1,6 +1,6 @@
+import errno
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import h5py
@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from synthetic import frame, write_cache
 
-from dlscore.cache import FIELDS, CacheError, part_path, read_episode
+from dlscore import seal
+from dlscore.cache import FIELDS, BusyError, CacheError, FolderError, part_path, read_episode
 from dlscore.cache_writer import CacheWriter
 
 
@@ -58,46 +59,39 @@ def test_an_unfinished_episode_has_no_finished_name(tmp_path):
         pass
     with read_episode(part_path(path), partial=True) as episode:
         assert episode.done.tolist() == [True] * 3 + [False] * 3
-    with CacheWriter.reopen(path) as writer, pytest.raises(CacheError, match="3 steps are missing"):
-        writer.finish()
+    with pytest.raises(CacheError, match="3 steps are missing"):
+        CacheWriter(path).finish()
 
 
 def test_values_that_are_not_finite_never_reach_the_file(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
-    with CacheWriter.reopen(path) as writer:
-        with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds values that are not finite"):
-            writer.write(slice(3, 4), {"expert_action": np.array([[np.nan, 0]])})
-        assert not writer.done[3]
+    writer, before = CacheWriter(path), part_path(path).read_bytes()
+    with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds values that are not finite"):
+        writer.write(slice(3, 4), {"expert_action": np.array([[np.nan, 0]])})
+    assert not writer.done[3]
+    assert part_path(path).read_bytes() == before
 
 
 def test_more_colours_than_the_palette_holds_are_refused(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
     noise = np.random.default_rng(0).integers(0, 256, (1, 512, 512, 3), dtype=np.uint8)
-    with CacheWriter.reopen(path) as writer, pytest.raises(CacheError, match="more than 256 colours"):
-        writer.write(slice(3, 4), {"frames": noise})
+    with pytest.raises(CacheError, match="more than 256 colours"):
+        CacheWriter(path).write(slice(3, 4), {"frames": noise})
 
 
 def test_extending_keeps_the_finished_file_until_the_end(cache):
     before = cache.read_bytes()
     attrs = {"kind": "score", "units": "nats", "parameters": {}, "definition": "", "evaluations_per_step": 1}
-    with CacheWriter.extend(cache, {"noise_pred": attrs}) as writer:
-        assert writer.extending == ["noise_pred"]
-        assert cache.read_bytes() == before
-        writer.write(slice(0, 6), {"scores/noise_pred": np.ones((6, 32, 32))})
-        writer.finish()
+    writer = CacheWriter.extend(cache, {"noise_pred": attrs})
+    assert writer.extending == ["noise_pred"]
+    assert cache.read_bytes() == before
+    writer.write(slice(0, 6), {"scores/noise_pred": np.ones((6, 32, 32))})
+    assert cache.read_bytes() == before
+    writer.finish()
     with read_episode(cache) as episode:
         assert episode.methods == ("distance", "likelihood", "noise_pred")
         assert "extending" not in episode.attrs
         np.testing.assert_allclose(episode.expert_action[0], [100, 400])
-
-
-def test_a_file_that_another_run_writes_is_left_to_it(tmp_path):
-    path = write_cache(tmp_path / "episode_000.h5", finish=False)
-    code = f"from pathlib import Path; from dlscore.cache_writer import CacheWriter; CacheWriter.reopen(Path({str(path)!r}))"
-    with CacheWriter.reopen(path):
-        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "BusyError" in other.stderr
-    assert "is being written by another run; wait for it" in other.stderr
 
 
 def damage(path: Path, change) -> None:
@@ -179,3 +173,80 @@ def test_truncated_and_flipped_files_give_a_result_or_one_error(tmp_path, intact
         read_all(path)
     except CacheError as error:
         assert "\n" not in str(error)
+
+
+def test_a_byte_that_changed_is_found_before_hdf5_reads_it(tmp_path, intact, monkeypatch):
+    path = tmp_path / "episode_000.h5"
+    path.write_bytes(intact)
+    assert seal.state(path) == "whole"
+    monkeypatch.setattr(h5py, "File", None)  # as a TypeError would show
+    for position in (0, 100, len(intact) // 2, len(intact) - seal.LENGTH - 1):
+        blob = bytearray(intact)
+        blob[position] ^= 1
+        path.write_bytes(bytes(blob))
+        with pytest.raises(CacheError, match="is damaged"), read_episode(path):
+            pass
+
+
+def test_a_file_that_was_changed_on_purpose_has_no_seal(cache):
+    damage(cache, lambda file: file.attrs.__setitem__("note", "mine"))
+    assert seal.state(cache) == "none"
+    with read_episode(cache) as episode:
+        assert episode.attrs["note"] == "mine"
+
+
+@pytest.mark.parametrize("fails", ["copyfile", "replace", "fsync"])
+def test_a_block_that_cannot_be_written_leaves_the_part_as_it_was(tmp_path, monkeypatch, fails):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    before, writer = part_path(path).read_bytes(), CacheWriter(path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr(shutil if fails == "copyfile" else os, fails, full)
+    with pytest.raises(FolderError, match=r"cannot write .*draft \(No space left on device\)"):
+        writer.write(slice(3, 4), {"predicted_action": np.zeros((1, 2))})
+    assert part_path(path).read_bytes() == before
+    assert os.listdir(tmp_path) == ["episode_000.h5.part"]
+    assert not writer.done[3]
+    monkeypatch.undo()
+    writer.write(slice(3, 4), {"predicted_action": np.zeros((1, 2))})
+
+
+def test_a_lock_that_was_lost_keeps_the_part_as_it_was(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    before = part_path(path).read_bytes()
+
+    def lost():
+        raise BusyError("taken over")
+
+    with pytest.raises(BusyError, match="taken over"):
+        CacheWriter(path, lost).write(slice(3, 4), {"predicted_action": np.zeros((1, 2))})
+    assert part_path(path).read_bytes() == before
+
+
+def _huge(file):
+    del file["predicted_chunks"]
+    file.create_dataset("predicted_chunks", (6, 1 << 20, 16, 2), dtype="f4", chunks=(1, 1 << 10, 16, 2))
+
+
+def _one_chunk(file):
+    del file["scores/likelihood"]
+    scores = file.create_dataset(
+        "scores/likelihood", (6, 32, 32), dtype="f4", chunks=(1 << 18, 32, 32), maxshape=(None, 32, 32)
+    )
+    scores.attrs.update({"kind": "score", "units": "", "definition": "", "parameters": "{}", "evaluations_per_step": 1})
+
+
+@pytest.mark.parametrize("change", [_huge, _one_chunk])
+def test_a_file_never_asks_for_more_memory_than_a_cache_needs(cache, change):
+    damage(cache, change)
+    with pytest.raises(CacheError, match="is stored as no cache stores it"), read_episode(cache):
+        pass
+
+
+@pytest.mark.parametrize(("name", "value"), [("episode", "first"), ("fps", [1, 2]), ("identity", "[]")])
+def test_an_attribute_of_another_type_is_named(cache, name, value):
+    damage(cache, lambda file: file.attrs.__setitem__(name, value))
+    with pytest.raises(CacheError, match=f"the attribute {name} is"), read_episode(cache):
+        pass

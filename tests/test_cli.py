@@ -67,7 +67,7 @@ def test_methods_by_commas_or_again(dlscore, options):
 def test_a_dry_run_writes_nothing(dlscore, options):
     code, out, _ = dlscore("compute", *flat(options), "--dry-run", "--episodes", "all")
     assert code == 0
-    assert [line.split(": ")[1].split(",")[0] for line in out.splitlines()] == ["missing", "missing"]
+    assert [line.split(": ")[1].split(",")[0] for line in out.splitlines()] == ["missing", "missing", "2 missing"]
     assert not options["output-dir"].exists()
 
 
@@ -131,7 +131,7 @@ def test_files_that_are_no_caches_are_named(dlscore, tmp_path):
 
 
 def test_an_internal_error_is_one_line_too(dlscore, options, monkeypatch):
-    monkeypatch.setattr("dlscore.compute_request.prepare", lambda request: 1 / 0)
+    monkeypatch.setattr("dlscore.compute_request.open_request", lambda request: 1 / 0)
     monkeypatch.delenv("DLSCORE_DEBUG", raising=False)
     code, _, err = dlscore("compute", *flat(options))
     assert code == 1
@@ -145,8 +145,10 @@ def test_an_interrupt_is_130(dlscore, options, monkeypatch):
     def interrupt(request):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dlscore.compute_request.prepare", interrupt)
-    assert dlscore("compute", *flat(options))[0] == 130
+    monkeypatch.setattr("dlscore.compute_request.open_request", interrupt)
+    code, _, err = dlscore("compute", *flat(options))
+    assert code == 130
+    assert err.strip() == "dlscore: error: interrupted; the same command goes on with what is missing"
 
 
 def test_no_arguments_show_the_help(dlscore):

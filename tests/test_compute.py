@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dlscore.cache import CacheError, part_path, read_episode
+from dlscore.cache import CacheError, number_arrays, part_path, read_episode
 from dlscore.compute import BLOCK, compute_episode, windows
 from dlscore.episodes import open_source
 from dlscore.grid import Grid
@@ -23,10 +23,8 @@ ALL = Settings({"likelihood": QUICK, "distance": {}, "noise_pred": {"levels": 2}
 
 
 def everything(path: Path) -> dict[str, np.ndarray]:
-    arrays = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: arrays.update({name: item[:]}) if isinstance(item, h5py.Dataset) else None)
-    return arrays
+        return {array.name: array[:] for array in number_arrays(file)}
 
 
 def same(one: Path, two: Path) -> None:
@@ -34,6 +32,11 @@ def same(one: Path, two: Path) -> None:
     assert first.keys() == second.keys()
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name], err_msg=name)
+    with read_episode(one) as first, read_episode(two) as second:
+        own = {"created_at", "wall_time_s"}  # of each run
+        assert {k: v for k, v in first.attrs.items() if k not in own} == {
+            k: v for k, v in second.attrs.items() if k not in own
+        }
 
 
 class Stop(Exception):
@@ -125,8 +128,9 @@ def test_a_run_killed_with_sigkill_goes_on_and_ends_the_same(policy, source, fin
                 os.kill(run.pid, signal.SIGKILL)
                 break
         assert run.wait() == -signal.SIGKILL
-    assert sorted(os.listdir(path.parent)) == ["episode_000.h5.part"]
+    assert sorted(os.listdir(path.parent)) == ["episode_000.h5.lock", "episode_000.h5.part"]
     assert compute_episode(policy, source, 0, path, ALL).state == "resumed"
+    assert os.listdir(path.parent) == ["episode_000.h5"]
     same(finished, path)
 
 

@@ -1,0 +1,133 @@
+"""Care of finished caches: is every number still the one that was written, and the methods of several files in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dlscore import provenance, seal
+from dlscore.cache import CacheError, EpisodeCache, checksum, number_arrays, part_path, read_episode
+from dlscore.cache_writer import CacheWriter
+from dlscore.lock import exclusive
+
+BLOCK = 100  # steps that are copied together
+# What the files of one run have in common to the last bit, whatever their methods.
+SHARED = ("predicted_chunks", "predicted_action", "expert_action", "state", "time")
+
+
+def verify(path: Path) -> dict[str, Any]:
+    """Read every number of a cache: its schema, shapes, seal, checksums, finite values and done mask.
+
+    Raises CacheError with what is wrong. A file of schema 1.2 has neither seal nor checksums, which `unchecked` says.
+    """
+    with read_episode(path, partial=True) as cache:
+        done = int(cache.done.sum())
+        for step in np.flatnonzero(cache.done):
+            cache.frame_index(int(step))
+            for method in cache.methods:
+                cache.score(method, int(step))
+        for method in cache.methods:
+            cache.checks(method)
+        finished = done == cache.steps and path.suffix == ".h5"
+        checked = _check_sums(path) if finished else 0
+        found = {"path": str(path), "state": "finished" if finished else "partial", "steps": cache.steps, "steps_done": done,
+                 "methods": list(cache.methods), "checksums": checked, "sealed": seal.state(path) == "whole"}  # fmt: skip
+    if path.suffix == ".h5" and not finished:
+        raise CacheError(f"{path} has a finished name and {done} of {found['steps']} steps; compute it again")
+    return found
+
+
+def verify_all(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
+    """`verify` of each file that is whole, and what is wrong with each other one."""
+    found, damaged = [], []
+    for path in paths:
+        try:
+            found.append(verify(path))
+        except CacheError as error:
+            damaged.append(str(error))
+    return found, damaged
+
+
+def _check_sums(path: Path) -> int:
+    # How many arrays have the checksum that was taken when the file was finished; CacheError for one that has another.
+    checked = 0
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            for array in number_arrays(file):
+                if "sha256" in array.attrs:
+                    checked += 1
+                    if checksum(array) != str(array.attrs["sha256"]):
+                        raise CacheError(f"{path} is damaged ({array.name[1:]} has not its checksum); compute it again")
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise CacheError(f"{path} is damaged ({' '.join(str(error).split())}); compute it again") from error
+    return checked
+
+
+def format_verified(found: dict[str, Any]) -> str:
+    """`verify` as a line."""
+    steps = f"{found['steps_done']} of {found['steps']} steps of {', '.join(found['methods'])}"
+    if found["state"] == "partial":
+        return f"{found['path']}: whole as far as it goes, {steps}"
+    sums = (
+        f"{found['checksums']} arrays have their checksums" if found["checksums"] else "no checksums, as in schema 1.2"
+    )
+    sealed = "sealed" if found["sealed"] else "no seal: of schema 1.2, or changed by another program"
+    return f"{found['path']}: whole, {steps}; {sums}; {sealed}"
+
+
+def merge(into: Path, others: Sequence[Path]) -> list[str]:
+    """Give the finished cache `into` the methods that the `others`, of the same run, have more; their names.
+
+    CacheError, before anything is written, where a file is of other settings, or scored a method otherwise.
+    """
+    with exclusive(into) as lock:
+        if part_path(into).exists():
+            raise CacheError(f"{part_path(into)} is unfinished; finish it with dlscore compute, or remove it")
+        origin: dict[str, Path] = {}
+        described: dict[str, dict[str, Any]] = {}
+        with read_episode(into) as target:
+            for other in others:
+                with read_episode(other) as cache:
+                    _check_same(target, cache)
+                    for method in cache.methods:
+                        known = described.get(method) or (
+                            target.score_attrs(method) if method in target.methods else cache.score_attrs(method)
+                        )
+                        if known["parameters"] != cache.score_attrs(method)["parameters"]:
+                            difference = provenance.difference(
+                                known["parameters"], cache.score_attrs(method)["parameters"]
+                            )
+                            raise CacheError(f"{other} scored {method} otherwise ({difference}); keep the files apart")
+                        if method not in target.methods and method not in described:
+                            described[method], origin[method] = cache.score_attrs(method), other
+        if described:
+            writer = CacheWriter.extend(into, described, lock.check)
+            for start in range(0, writer.steps, BLOCK):
+                writer.write(slice(start, start + BLOCK), _scores(origin, start))
+            writer.finish()
+    return list(described)
+
+
+def _check_same(target: EpisodeCache, cache: EpisodeCache) -> None:
+    difference = provenance.difference(target.attrs.get("identity", {}), cache.attrs.get("identity", {}))
+    same = all(np.array_equal(getattr(target, name), getattr(cache, name)) for name in SHARED)
+    if difference or not same:
+        raise CacheError(
+            f"{cache.path} is not of the run of {target.path} ({difference or 'its predictions or states differ'}); keep "
+            "them apart"
+        )
+
+
+def _scores(origin: dict[str, Path], start: int) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+    for method, path in origin.items():
+        with read_episode(path) as cache:
+            rows = range(start, min(start + BLOCK, cache.steps))
+            arrays[f"scores/{method}"] = np.stack([cache.score(method, step) for step in rows])
+            arrays |= {f"checks/{method}/{name}": values[start : start + BLOCK]
+                       for name, values in cache.checks(method).items()}  # fmt: skip
+    return arrays

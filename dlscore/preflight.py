@@ -1,0 +1,115 @@
+"""What a run will need of the disk and of memory, asked before it starts and told when its pace is known."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import h5py
+
+from dlscore.cache import number_arrays, part_path
+from dlscore.errors import UserError
+from dlscore.folders import nearest_folder
+from dlscore.plan import BLOCK
+
+PYTHON_AND_TORCH = 600e6  # bytes of a process before it has loaded a policy
+FIXED, PER_STEP = 60e3, 4.5e3  # bytes of a cache but for scores and chunks; a step's frame packs to about 4 kB
+PACKED = 0.95  # what gzip leaves of scores
+
+
+class ResourceError(UserError):
+    """A disk or a memory that is too small for what was asked."""
+
+
+def cache_bytes(steps: int, resolution: int, methods: int, samples: int, horizon: int) -> float:
+    """About how large a cache becomes."""
+    return FIXED + steps * (PER_STEP + 4 * PACKED * methods * resolution**2 + 8 * samples * horizon)
+
+
+def check_disk(folder: Path, sizes: Sequence[float]) -> None:
+    """ResourceError unless caches of these sizes fit, and the largest once more, which is copied while it grows."""
+    needed = sum(sizes) + max(sizes, default=0.0)
+    free = shutil.disk_usage(nearest_folder(folder)).free
+    if needed > free:
+        raise ResourceError(
+            f"--output-dir {folder} has {format_bytes(free)} free, and {len(sizes)} episodes need about {format_bytes(needed)}; "
+            "free some, or choose another"
+        )
+
+
+def check_memory(weights: float, resolution: int, methods: int) -> None:
+    """ResourceError unless a policy with weights of so many bytes can be loaded and a block of steps be scored."""
+    # While a policy is loaded its weights are there twice, and a block's scores as float64 and as they are written.
+    needed = PYTHON_AND_TORCH + 2 * weights + 12.0 * BLOCK * methods * resolution**2
+    free = available_memory()
+    if free is not None and needed > free:
+        raise ResourceError(
+            f"{format_bytes(free)} of memory are free, and this run needs about {format_bytes(needed)}; end other programs, or "
+            "choose a lower --action-resolution"
+        )
+
+
+def available_memory() -> float | None:
+    """Bytes that this process may still take, by the system and its control group; None where neither tells."""
+    found = []
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
+    with suppress(OSError, ValueError):  # "max" is no number
+        group = Path("/sys/fs/cgroup")
+        limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        found.append(
+            limit - used + float(stat.get("active_file", 0)) + float(stat.get("inactive_file", 0))
+        )  # files go first
+    return min(found, default=None)
+
+
+class Estimate:
+    """Tells once, when the first block of a run is done, how long the rest takes and how large it becomes."""
+
+    def __init__(self, steps: int, episodes: int, notice: Callable[[str], None]) -> None:
+        self._steps, self._episodes, self._notice = steps, episodes, notice
+        self._began, self._first, self._told = 0.0, -1, False
+
+    def report(self, path: Path, done: int) -> None:
+        """Hear that `done` steps of `path` are done."""
+        if self._told:
+            return
+        if self._first < 0 or done < self._first:
+            self._began, self._first = time.monotonic(), done
+        elif done > self._first:
+            self._told = True
+            if done - self._first >= self._steps:  # that was all
+                return
+            pace = (time.monotonic() - self._began) / (done - self._first)
+            with suppress(OSError):  # finished already: then there is no need to tell
+                per_step, fixed = _measure(part_path(path))
+                size = self._steps * per_step + self._episodes * fixed
+                self._notice(
+                    f"{self._steps} steps of {self._episodes} episodes: about {format_seconds(pace * self._steps)} and "
+                    f"{format_bytes(size)}, by the first {done - self._first} steps"
+                )
+
+
+def _measure(part: Path) -> tuple[float, float]:
+    # Bytes a step of what is packed, and of the rest of the file, which is there from the start.
+    with h5py.File(part, "r", locking=False) as file:
+        packed = sum(array.id.get_storage_size() for array in number_arrays(file) if array.chunks)
+        return packed / int(file["done"][:].sum()), part.stat().st_size - packed
+
+
+def format_bytes(size: float) -> str:
+    """`410 MB`, `2.6 GB`."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def format_seconds(seconds: float) -> str:
+    """`3 h 20 min`, `4 min 10 s` or `2.5 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

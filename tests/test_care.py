@@ -1,0 +1,128 @@
+"""Finished caches: damage is found and named, and the methods of two files go into one."""
+
+import functools
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from damage import damaged
+from synthetic import write_cache
+from test_batch import policy_folder  # noqa: F401  a policy whose sampler is quick
+from test_compute import ALL, same
+
+from dlrender import cli as dlrender
+from dlscore import care, cli
+from dlscore.cache import CacheError, number_arrays, part_path, read_episode
+from dlscore.compute import compute_episode
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    return write_cache(tmp_path / "episode_000.h5")
+
+
+@pytest.fixture
+def dlscore(command):
+    return functools.partial(command, cli)
+
+
+def test_a_whole_file_is_verified(cache, dlscore):
+    code, out, _ = dlscore("verify", cache)
+    assert code == 0
+    assert "whole, 6 of 6 steps of distance, likelihood; " in out
+    assert "arrays have their checksums; sealed" in out
+    code, out, _ = dlscore("verify", cache, "--json")
+    found = json.loads(out)["files"][0]
+    with h5py.File(cache) as file:
+        names = [name for name in file if isinstance(file[name], h5py.Dataset)]
+    assert found["checksums"] == len(names) + 4  # frames: two, scores: two
+
+
+def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
+    other = Path(shutil.copyfile(cache, tmp_path / "episode_001.h5"))
+    with h5py.File(cache, "r+") as file:
+        file["state"][3, 0] += 1
+    with h5py.File(other, "r+") as file:
+        file.move("scores/likelihood", "scores/another")
+    code, out, err = dlscore("verify", cache, other, write_cache(tmp_path / "episode_002.h5"))
+    assert code == 1
+    assert "episode_000.h5 is damaged (state has not its checksum)" in err
+    assert "episode_001.h5 is damaged (scores/another has not its checksum)" in err
+    assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are not whole, as told above"
+    assert "episode_002.h5: whole" in out
+
+
+def test_an_unfinished_file_is_whole_as_far_as_it_goes(tmp_path, dlscore):
+    part = part_path(write_cache(tmp_path / "episode_000.h5", finish=False))
+    code, out, _ = dlscore("verify", part)
+    assert code == 0
+    assert "whole as far as it goes, 3 of 6 steps" in out
+    part.rename(tmp_path / "episode_000.h5")
+    assert dlscore("verify", tmp_path / "episode_000.h5")[0] == 1
+
+
+def test_a_file_of_schema_1_2_has_nothing_to_compare_with(cache, dlscore):
+    with h5py.File(cache, "r+") as file:
+        file.attrs["schema_version"] = "1.2"
+        for array in number_arrays(file):
+            del array.attrs["sha256"]
+    code, out, _ = dlscore("verify", cache)
+    assert code == 0
+    assert "no checksums, as in schema 1.2; no seal" in out
+
+
+def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
+    # The small version of make bench-damage.
+    intact = write_cache(tmp_path / "intact" / "episode_000.h5", steps=3, resolution=8)
+    path, refused = tmp_path / "episode_000.h5", 0
+    for seed in [*range(58), 316, 1400]:  # the last two were internal errors once
+        change = damaged(intact.read_bytes(), seed, path)
+        for program, *argv in ((cli, "verify", path), (cli, "info", path, "--json"),
+                               (dlrender, "still", path, "--step", 5, "-o", tmp_path / "x.png")):  # fmt: skip
+            code, _, err = command(program, *argv)
+            assert code in (0, 1), (seed, change)
+            assert err.count("error:") == code, (seed, change, err)
+            assert "internal error" not in err, (seed, change, err)
+            refused += code if program is cli else 0
+    assert refused > 60
+
+
+def test_methods_of_two_runs_go_into_one_file(policy, source, tmp_path):
+    together, one, two = (tmp_path / name / "episode_000.h5" for name in ("together", "one", "two"))
+    compute_episode(policy, source, 0, together, ALL)
+    for path, methods in ((one, ("likelihood",)), (two, ("distance", "noise_pred"))):
+        compute_episode(policy, source, 0, path, replace(ALL, methods={name: ALL.methods[name] for name in methods}))
+    other = two.read_bytes()
+    assert care.merge(one, [two]) == ["distance", "noise_pred"]
+    assert two.read_bytes() == other
+    assert os.listdir(one.parent) == ["episode_000.h5"]
+    with h5py.File(one, "r+") as file, h5py.File(together) as reference:  # the cost is of the run that is merged into
+        file.attrs["network_evaluations"] = reference.attrs["network_evaluations"]
+    same(together, one)
+    assert care.verify(one)["checksums"] == care.verify(together)["checksums"]
+    assert care.merge(one, [two]) == []
+    assert compute_episode(policy, source, 0, one, ALL).state == "current"
+
+
+def test_files_of_other_runs_are_not_merged(cache, tmp_path, dlscore):
+    other = write_cache(tmp_path / "other" / "episode_000.h5", methods=("noise_pred",))
+    code, out, _ = dlscore("merge", cache, other)
+    assert code == 0
+    assert "noise_pred added" in out
+    with read_episode(cache) as episode:
+        assert episode.methods == ("distance", "likelihood", "noise_pred")
+    before = cache.read_bytes()
+    moved = write_cache(tmp_path / "moved" / "episode_000.h5", expert=np.array([1.0, 2.0]))
+    with pytest.raises(CacheError, match=r"is not of the run of .*its predictions or states differ"):
+        care.merge(cache, [moved])
+    with h5py.File(other, "r+") as file:
+        file["scores/noise_pred"].attrs["parameters"] = '{"levels": 9}'
+    code, _, err = dlscore("merge", cache, other)
+    assert code == 1
+    assert "scored noise_pred otherwise (levels: null -> 9); keep the files apart" in err
+    assert cache.read_bytes() == before

@@ -1,0 +1,133 @@
+"""The pipeline: only what a change touches is made again, make -n tells the truth, and policies have folders of their own.
+
+The commands are stand-ins that note what they were called with and make their files.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from synthetic import write_cache
+
+ROOT = Path(__file__).parents[1]
+
+DLSCORE = """#!/bin/bash
+echo "dlscore $@" >> "$LOG"
+while [ $# -gt 0 ]; do case $1 in --episodes) e=$2;; --output-dir) d=$2;; esac; shift; done
+mkdir -p "$d"; touch "$d/episode_$(printf %03d "$((10#$e))").h5"
+"""
+DLRENDER = """#!/bin/bash
+echo "dlrender $@" >> "$LOG"
+e=$(basename "$2" .h5); e=$((10#${e#episode_}))
+while [ $# -gt 0 ]; do case $1 in --scoring-method) m=$2;; --output-dir) d=$2;; esac; shift; done
+mkdir -p "$d"; touch "$d/episode_${e}_combined_${m}.mp4"
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    bin = tmp_path / "venv" / "bin"
+    bin.mkdir(parents=True)
+    for name, text in (("dlscore", DLSCORE), ("dlrender", DLRENDER), ("python", "#!/bin/bash\necho 1\n")):
+        (bin / name).write_text(text)
+        (bin / name).chmod(0o755)
+    (tmp_path / "venv" / ".ready").touch()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    log = tmp_path / "log"
+
+    def call(*argv: str, code: int = 0) -> list[str]:
+        """The commands that `make argv` ran (or, with -n, printed)."""
+        log.write_text("")
+        fixed = [f"VENV={tmp_path / 'venv'}", f"CACHE={tmp_path / 'cache'}", f"OUTPUTS={tmp_path / 'out'}",
+                 f"DATASET={tmp_path}", f"PIPELINE={tmp_path / 'pipeline.mk'}"]  # fmt: skip
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")} | {
+            "LOG": str(log)
+        }
+        given = [each for each in argv if each.startswith("POLICY=")] or [f"POLICY={tmp_path / 'a'}"]
+        rest = [each for each in argv if not each.startswith("POLICY=")]
+        if (tmp_path / "pipeline.mk").exists():
+            given = []
+        done = subprocess.run(["make", *rest, *given, *fixed], cwd=ROOT, capture_output=True, text=True, env=environment,
+                              check=False)  # fmt: skip
+        assert done.returncode == code, done.stderr
+        call.stderr = done.stderr
+        if "-n" in argv:
+            printed = done.stdout.replace("\\\n", " ").splitlines()
+            return [line.split("/bin/")[1] for line in printed if "/bin/dl" in line]
+        return log.read_text().splitlines()
+
+    return call
+
+
+def what(lines: list[str]) -> list[str]:
+    return [" ".join(line.split()[:2]) for line in lines]
+
+
+def test_a_dry_make_tells_what_a_make_does(make, tmp_path):
+    argv = ("render", "EPISODE=0 1", "METHOD=likelihood distance")
+    told = make(*argv, "-n")
+    assert not (tmp_path / "cache").exists()
+    done = make(*argv)
+    assert [line.split() for line in done] == [line.split() for line in told]
+    assert sorted(what(done)) == ["dlrender render"] * 4 + ["dlscore compute"] * 2
+    assert make(*argv, "-n") == make(*argv) == []
+
+
+def test_a_style_draws_again_and_scores_nothing(make):
+    make("render")
+    for argv in (("render", "COLORMAP=magma", "-n"), ("render", "COLORMAP=magma")):
+        assert what(make(*argv)) == ["dlrender render"]
+
+
+def test_one_more_episode_is_all_that_is_made(make):
+    make("render", "EPISODE=0")
+    assert what(make("render", "EPISODE=0 1")) == ["dlscore compute", "dlrender render"]
+
+
+def test_policies_have_folders_of_their_own_also_in_parallel(make, tmp_path):
+    policies = f"POLICY={tmp_path / 'a'} {tmp_path / 'b'}"
+    argv = ("-j2", "render", policies, "EPISODE=0 1", "METHOD=likelihood distance")
+    assert len(make(*argv, "-n")) == 2 * (2 + 4)
+    assert len(make(*argv)) == 2 * (2 + 4)
+    assert (tmp_path / "cache" / "b" / "episode_001.h5").exists()
+    assert (tmp_path / "out" / "a" / "episode_1_combined_distance.mp4").exists()
+    assert make(*argv) == []
+    (tmp_path / "c" / "a").mkdir(parents=True)
+    make("cache", f"POLICY={tmp_path / 'a'} {tmp_path / 'c' / 'a'}", code=2)
+    assert "POLICY has two folders of one name" in make.stderr
+
+
+def test_settings_come_from_a_file(make, tmp_path):
+    (tmp_path / "pipeline.mk").write_text(f"EPISODE = 3 4\nPOLICY = {tmp_path / 'b'}\nRESOLUTION = 60\n")
+    done = make("cache")
+    assert len(done) == 2
+    assert all(f"--policy-path {tmp_path / 'b'}" in line and "--action-resolution 60" in line for line in done)
+    assert "--action-resolution 40" in make("cache", "RESOLUTION=40", "EPISODE=3")[0]
+
+
+def test_the_caches_are_not_removed_without_a_word(make, tmp_path):
+    make("cache", "EPISODE=0 1")
+    make("clean-cache", code=2)
+    assert "holds 2 finished caches; make clean-cache CONFIRM=yes removes them" in make.stderr
+    assert (tmp_path / "cache" / "episode_001.h5").exists()
+    make("clean-cache", "CONFIRM=yes")
+    assert os.listdir(tmp_path / "cache") == []
+
+
+def test_status_is_a_table(command, tmp_path):
+    from dlscore import cli
+
+    write_cache(tmp_path / "episode_000.h5")
+    write_cache(tmp_path / "episode_001.h5", finish=False)
+    (tmp_path / "episode_001.h5.lock").touch()
+    (tmp_path / "episode_002.h5").write_bytes(b"nothing")
+    code, out, _ = command(cli, "status", tmp_path, tmp_path / "nowhere")
+    assert code == 0
+    assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [
+        ["0", "finished", "6/6"], ["1", "partial", "(locked)"], ["2", "damaged", "0/0"],
+    ]  # fmt: skip
+    assert "3/6" in out
+    assert "no readable HDF5 file" in out
+    assert out.splitlines()[-1] == "1 finished, 1 partial, 1 damaged"

@@ -1,0 +1,103 @@
+# ruff: noqa: F811  fixtures of another module are its names
+"""Ray's workers: one is killed in the middle of an episode, and the scores are the local engine's to the last bit."""
+
+import functools
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from test_batch import dataset_folder, options, policy_folder  # noqa: F401  what is quick to score
+from test_cli import flat
+from test_compute import same
+
+from dlscore import cli, ray_engine
+from dlscore.batch import Options
+from dlscore.cache import part_path
+from dlscore.compute_request import Request
+from dlscore.plan import episode_path
+from dlscore.ray_engine import EngineError, Workers
+
+LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
+
+
+@pytest.fixture
+def dlscore(command):
+    return functools.partial(command, cli)
+
+
+def kill_one(folder: Path, killed: list[int]) -> None:
+    """SIGKILL the process that holds the lock of an episode whose part is there, when one is."""
+    while not killed:
+        for lock in folder.glob("*.lock"):
+            if part_path(lock.with_suffix("")).exists():
+                try:
+                    killed.append(json.loads(lock.read_text())["pid"])
+                    os.kill(killed[0], signal.SIGKILL)
+                except (OSError, ValueError):
+                    continue
+                return
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
+    policy_folder,
+    dataset_folder,
+    tmp_path,
+    dlscore,
+):
+    pytest.importorskip("ray")
+    request = Request(
+        policy_path=str(policy_folder), dataset_root=str(dataset_folder), episodes="all", likelihood=LIKELIHOOD,
+        device="cpu", output_dir=tmp_path / "ray",
+    )  # fmt: skip
+    killed, notes = [], []
+    killer = threading.Thread(target=kill_one, args=(request.output_dir, killed), daemon=True)
+    killer.start()
+    results = list(ray_engine.run(request, range(5), Options(request.output_dir), Workers(2), notes.append))
+    killer.join()
+    assert sorted(result.episode for result in results) == [0, 1, 2, 3, 4]
+    assert [result.reason for result in results] == [""] * 5
+    assert len(killed) == 1
+    assert len(notes) == 1
+    assert "died; another one goes on with it" in notes[0]
+    argv = ["--policy-path", policy_folder, "--dataset-root", dataset_folder, "--episodes", "all", "--quality", "draft",
+            "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
+    assert dlscore("compute", *argv)[0] == 0
+    for index in range(5):
+        same(episode_path(tmp_path / "local", index), episode_path(request.output_dir, index))
+    assert sorted(os.listdir(request.output_dir)) == sorted(os.listdir(tmp_path / "local"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "code"),
+    [
+        ({"workers": 0}, "--workers 0 is not allowed; choose at least 1", 1),
+        ({"gpus-per-worker": 1.5}, "--gpus-per-worker 1.5 is not allowed; choose 0 to 1, or a whole number", 1),
+        ({"engine": "slurm"}, "--engine slurm does not exist; choose from local, ray", 2),
+    ],
+)
+def test_nonsense_is_one_line(dlscore, options, change, words, code):
+    exit_code, out, err = dlscore("compute", *flat(options | {"engine": "ray"} | change))
+    assert (exit_code, out) == (code, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_without_ray_the_message_says_what_to_install(dlscore, options, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    code, _, err = dlscore("compute", *flat(options), "--engine", "ray")
+    assert code == 1
+    assert "--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source" in err
+
+
+def test_what_a_worker_cannot_load_ends_the_run(policy_folder, dataset_folder, tmp_path):
+    pytest.importorskip("ray")
+    request = Request(policy_path=str(policy_folder), dataset_root=str(dataset_folder), device="cuda:99",
+                      output_dir=tmp_path)  # fmt: skip
+    with pytest.raises(EngineError, match=r"a worker cannot start .*--device cuda:99 is not on this machine"):
+        list(ray_engine.run(request, [0], Options(tmp_path), Workers(1), lambda _: None))
+    assert os.listdir(tmp_path) == []
