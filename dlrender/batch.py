@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from dlrender.errors import RenderError
-from dlrender.output import Output, check
+from dlrender.output import Output, check, pick_methods, video_names
 from dlrender.render import Norms, Progress, global_norms, render_episode
 from dlrender.style import Style
+from dlrender.video import part_of, remove
 from dlscore.cache import read_episode
 
 Reporter = Callable[[str], AbstractContextManager[Progress]]
@@ -21,32 +24,28 @@ Reporter = Callable[[str], AbstractContextManager[Progress]]
 _drawn: Any = None  # in a worker: frames drawn by all workers, which the main process reads
 
 
-def render_files(files: Sequence[Path], style: Style, output: Output, jobs: int, report: Reporter) -> list[Path]:
-    """The videos of all files, up to `jobs` at a time; the paths that were written.
+def render_files(files: Sequence[Path], style: Style, output: Output, report: Reporter) -> list[Path]:
+    """The videos of all files, up to `output.jobs` at a time; the paths that were written.
 
     report: given a name, a context that takes (frames done, frames in all). The first failure stops the rest.
     """
-    if jobs < 1:
-        raise RenderError(f"--jobs {jobs} is not allowed; choose 1 or more")
-    check(files, output)
+    check(files, style, output)
     norms = global_norms(files, style, output)
-    if jobs == 1 or len(files) == 1:
+    if output.jobs == 1 or len(files) == 1:
         written: list[Path] = []
         for file in files:
             with report(file.name) as progress:
                 written += render_episode(file, style, output, norms=norms, progress=progress)
         return written
     with report(f"{len(files)} episodes") as progress:
-        return _in_processes(files, style, output, norms, min(jobs, len(files)), progress)
+        return _in_processes(files, style, output, norms, progress)
 
 
-def _in_processes(
-    files: Sequence[Path], style: Style, output: Output, norms: Norms, jobs: int, progress: Progress
-) -> list[Path]:
+def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: Norms, progress: Progress) -> list[Path]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of libraries hold
     drawn = context.Value("q", 0)
     frames = sum(_count_steps(file) for file in files)
-    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(drawn,))
+    pool = ProcessPoolExecutor(min(output.jobs, len(files)), context, initializer=_begin, initargs=(drawn,))
     try:
         made = [pool.submit(_render, file, style, output, norms) for file in files]
         waiting: set[Future[list[Path]]] = set(made)
@@ -56,7 +55,7 @@ def _in_processes(
             for each in done:
                 each.result()  # raises what it raised
         return [path for each in made for path in each.result()]
-    except BaseException:
+    except BaseException as error:
         # A worker stops where it is, removes what it has not finished, and takes no other file.
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
@@ -64,6 +63,11 @@ def _in_processes(
             process.terminate()
         for process in processes:
             process.join()
+        if isinstance(error, BrokenProcessPool):
+            remove_parts(files, output)
+            raise RenderError(
+                f"a process of --jobs {output.jobs} was killed, perhaps for want of memory; choose fewer"
+            ) from error
         raise
 
 
@@ -71,7 +75,7 @@ def _begin(drawn: Any) -> None:
     global _drawn
     _drawn = drawn
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them: the main process decides
-    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))  # while it waits for a file
 
 
 def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path]:
@@ -79,11 +83,21 @@ def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path
         with _drawn.get_lock():
             _drawn.value += 1
 
-    return render_episode(file, style, output, norms=norms, progress=count)
+    idle = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return render_episode(file, style, output, norms=norms, progress=count)
+    except KeyboardInterrupt:
+        os._exit(128 + signal.SIGTERM)  # what was unfinished is removed; as an exception, it would take the next file
+    finally:
+        signal.signal(signal.SIGTERM, idle)
 
 
-def _exit(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
+def remove_parts(files: Sequence[Path], output: Output) -> None:
+    """Remove what a killed process has left unfinished."""
+    for file in files:
+        with read_episode(file) as episode:
+            for name in video_names(episode, pick_methods(episode, output.methods), output).values():
+                remove(part_of(name))
 
 
 def _count_steps(file: Path) -> int:

@@ -35,7 +35,10 @@ def replaced[T](instance: T, values: Mapping[str, Any], where: str) -> T:
     for name in values:
         check_name(f"{where}: key", name, names)
     converted = {name: convert(value, kinds[name], f"{where}: {name}") for name, value in values.items()}
-    changed: T = replace(instance, **converted)  # type: ignore[type-var]
+    try:
+        changed: T = replace(instance, **converted)  # type: ignore[type-var]
+    except RenderError as error:  # of the class's own checks
+        raise RenderError(f"{where}: {error}") from error
     return changed
 
 

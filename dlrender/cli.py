@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ Methods = Annotated[
 
 
 def _split(entries: list[str] | None) -> tuple[str, ...]:
-    return tuple(name for entry in entries or () for name in entry.split(",") if name)
+    return tuple(name for entry in entries or () for name in entry.split(","))
 
 
 @app.command()
@@ -63,18 +64,25 @@ def render(
 
     chosen, caches = style(), files or []
     output = Output(
-        _split(scoring_method), VIDEOS if videos is None else _split(videos), output_dir, fps, format, pix_fmt, force
+        _split(scoring_method),
+        VIDEOS if videos is None else _split(videos),
+        output_dir,
+        fps,
+        format,
+        pix_fmt,
+        force,
+        jobs,
     )
     if print_style:
         typer.echo(format_style(chosen), nl=False)
     elif dry_run:
-        check(caches, output)
-        rows = list(plan(caches, output))
+        check(caches, chosen, replace(output, force=True))  # what is in the way is listed, not refused
+        rows = list(plan(caches, chosen, output))
         typer.echo(
             json.dumps({"files": rows}) if as_json else "\n".join("{path}: {state}".format(**row) for row in rows)
         )
     else:
-        written = render_files(caches, chosen, output, jobs, lambda name: progress.steps(name, unit="frames"))
+        written = render_files(caches, chosen, output, lambda name: progress.steps(name, unit="frames"))
         paths = [str(path) for path in written]
         typer.echo(json.dumps({"files": paths}) if as_json else "\n".join(paths))
 

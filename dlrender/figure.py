@@ -102,14 +102,17 @@ def decorate(axes: Axes, style: Style, title: str) -> None:
 
 
 def add_colorbar(figure: Figure, where: Axes, style: Style, norm: Norm | None, attrs: dict[str, Any]) -> None:
-    """The scale of the colours. With a norm of its own for each frame it has no numbers, only its ends."""
-    shown = norm or Norm(0.0, 1.0)
+    """The scale of the colours. With a norm of its own for each frame it tells of the distance from the frame's best."""
+    nats = norm is None and str(attrs["units"]).startswith("nats") and style.vmin is style.vmax is style.center is None
+    shown = norm or Norm(-style.range_nats if nats else -1.0, 0.0, cut=nats, gamma=style.gamma)
     mappable = ScalarMappable(shown.of_matplotlib(), get_colormap(style.colormap))
     pointed = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     bar = figure.colorbar(mappable, cax=where, extend=pointed[shown.cut, shown.cut_above])
     units = str(attrs["units"]).replace("^2", "²")
-    if norm is None:
-        bar.set_ticks([0, 1], labels=["least", "most"])
+    if nats:
+        label = "nats from the frame's best"
+    elif norm is None:
+        bar.set_ticks([-1, 0], labels=["least", "most"])
         label = "score, scaled in each frame"
     elif norm.rank:
         label = "share of cells with a lower score"
@@ -152,6 +155,8 @@ def add_legend(figure: Figure, axes: Axes, handles: Sequence[Any], style: Style,
                 borderpad=0.3,
                 borderaxespad=0.15,
                 labelcolor="black",
+                frameon=True,
+                numpoints=1,
                 facecolor=style.layout.legend_color,
                 framealpha=1.0,
                 edgecolor="none",
@@ -173,7 +178,7 @@ def add_legend(figure: Figure, axes: Axes, handles: Sequence[Any], style: Style,
 def draw_scores(axes: Axes, moment: Moment) -> None:
     """The scores as matplotlib's own image."""
     axes.imshow(moment.norm.prepare(moment.scores), cmap=get_colormap(moment.colormap), norm=moment.norm.of_matplotlib(),
-                extent=(0, ACTION_SPAN, ACTION_SPAN, 0), interpolation="bilinear")  # fmt: skip
+                extent=(0, ACTION_SPAN, ACTION_SPAN, 0), interpolation="bilinear", origin="upper")  # fmt: skip
 
 
 def draw_overlays(axes: Axes, moment: Moment, style: Style, panel: str, scale: float = 1.0) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from dlrender.choices import check_name
 from dlrender.errors import RenderError
+from dlrender.figure import width_of
 from dlrender.style import Style
 from dlrender.video import GIF_RATE, KINDS, PIXEL_FORMATS, whole_file
 from dlscore import __version__
 from dlscore.cache import EpisodeCache, largest_drift, read_episode
 
 RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
+WIDEST = 16_382  # px that the encoders take
 VIDEOS = ("environment", "heatmaps", "combined")
 
 
@@ -30,6 +32,7 @@ class Output:
     format: str = "mp4"
     pix_fmt: str | None = None
     force: bool = False
+    jobs: int = 1
 
 
 def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -37,6 +40,8 @@ def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...
 
     Raises RenderError where the file lacks an attribute without which it cannot be drawn.
     """
+    if len(set(wanted)) != len(wanted):
+        raise RenderError(f"--scoring-method {','.join(wanted)} names one twice; leave it out")
     if wanted:
         methods = tuple(wanted)
     elif len(episode.methods) == 1:
@@ -75,20 +80,35 @@ def video_names(episode: EpisodeCache, methods: Sequence[str], output: Output) -
     return {what: Path(name) for what, name in names.items()}
 
 
-def up_to_date(names: Sequence[Path], cache: Path) -> list[Path]:
-    """Those of the videos that are there and not older than the cache."""
-    return [name for name in names if name.exists() and name.stat().st_mtime >= cache.stat().st_mtime]
+def newer_videos(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> tuple[list[Path], list[Path]]:
+    """The videos that are there and not older than the cache: those that are left as they are, and those that are refused.
+
+    A clean environment is the same for all methods: beside other videos it is left. With `output.force` there is none.
+    """
+    there = {
+        what: name
+        for what, name in names.items()
+        if not output.force and name.exists() and name.stat().st_mtime >= cache.stat().st_mtime
+    }
+    clean = len(names) > 1 and not style.drawn("environment")
+    left = [name for what, name in there.items() if what == "environment" and clean]
+    return left, [name for name in there.values() if name not in left]
 
 
-def check(files: Sequence[Path], output: Output) -> None:
+def refuse_newer(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> None:
+    """Raise RenderError where a video would be drawn over one that is not older than the cache."""
+    _, refused = newer_videos(names, cache, style, output)
+    if refused:
+        raise RenderError(f"{refused[0]} is there and not older than {cache}; --force draws it again")
+
+
+def check(files: Sequence[Path], style: Style, output: Output) -> None:
     """Raise for whatever is wrong with the files or the options, before anything is written."""
+    if output.jobs < 1:
+        raise RenderError(f"--jobs {output.jobs} is not allowed; choose 1 or more")
     check_name("--format", output.format, KINDS)
-    if not output.videos:
-        raise RenderError(f"--videos names none; choose from {', '.join(VIDEOS)}")
     for name in output.videos:
         check_name("--videos", name, VIDEOS)
-    if len(set(output.methods)) != len(output.methods):
-        raise RenderError(f"--scoring-method {','.join(output.methods)} names one twice; leave it out")
     if output.pix_fmt is not None and (output.format != "mp4" or output.pix_fmt not in PIXEL_FORMATS):
         raise RenderError(
             f"--pix-fmt {output.pix_fmt} is not allowed with --format {output.format}; choose from "
@@ -97,8 +117,14 @@ def check(files: Sequence[Path], output: Output) -> None:
     drawn: dict[int, Path] = {}
     for file in files:
         with read_episode(file) as episode:
-            pick_methods(episode, output.methods)
-            fps = pick_fps(episode, output.fps)
+            methods, fps = pick_methods(episode, output.methods), pick_fps(episode, output.fps)
+            width = style.target_height + len(methods) * width_of(style, style.target_height)
+            if "combined" in output.videos and output.format != "png" and width > WIDEST:
+                raise RenderError(
+                    f"a combined video of {', '.join(methods)} would be {width} px wide, and {WIDEST} is the most; lower "
+                    "--target-height, or name fewer methods"
+                )
+            refuse_newer(video_names(episode, methods, output), file, style, output)
             if output.format == "gif" and fps > GIF_RATE:
                 raise RenderError(f"gif shows at most {GIF_RATE:g} frames/s; choose --fps, {fps:g} is asked for")
             other = drawn.setdefault(episode.episode, file)

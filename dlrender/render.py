@@ -12,7 +12,16 @@ import numpy as np
 from dlrender import panels
 from dlrender.errors import RenderError
 from dlrender.heatmap import Norm
-from dlrender.output import Output, describe, pick_fps, pick_methods, up_to_date, video_names, write_config
+from dlrender.output import (
+    Output,
+    describe,
+    newer_videos,
+    pick_fps,
+    pick_methods,
+    refuse_newer,
+    video_names,
+    write_config,
+)
 from dlrender.picture import Picture
 from dlrender.style import Style
 from dlrender.video import Pictures, Writer, beside, make_palette, video
@@ -43,7 +52,7 @@ class Scene:
         self, episode: EpisodeCache, methods: Sequence[str], style: Style, norms: Norms, heatmaps: bool = True
     ) -> None:
         self.episode, self.style, height = episode, style, style.target_height
-        made = {} if style.norm == "frame" else {method: style.make_norm([episode], method) for method in methods}
+        made = {} if style.alone else {method: style.make_norm([episode], method) for method in methods}
         self.norms = {method: norms.get(method) or made.get(method) for method in methods}
         self.world = panels.EnvironmentPanel(style, height)
         self.heatmaps = {
@@ -83,7 +92,9 @@ def render_episode(
     with read_episode(file) as episode, style.active(), ExitStack() as stack:
         methods, fps = pick_methods(episode, output.methods), pick_fps(episode, output.fps)
         names = video_names(episode, methods, output)
-        refuse_newer(names, file, output)
+        refuse_newer(names, file, style, output)
+        left, _ = newer_videos(names, file, style, output)
+        names = {what: name for what, name in names.items() if name not in left}
         check_writable(output.folder, RenderError)
         scene = Scene(episode, methods, style, norms or {}, heatmaps=output.videos != ("environment",))
         described = describe(episode, methods, style, list(names.values()), output)
@@ -108,29 +119,19 @@ def render_episode(
         return [*names.values(), config]
 
 
-def refuse_newer(names: Mapping[str, Path], file: Path, output: Output) -> None:
-    """Raise RenderError where a video is there and not older than the cache; the environment's is the same for all methods."""
-    newer = up_to_date([name for what, name in names.items() if what != "environment" or len(names) == 1], file)
-    if newer and not output.force:
-        raise RenderError(f"{newer[0]} is there and not older than {file}; --force draws it again")
-
-
-def plan(files: Sequence[Path], output: Output) -> Iterator[dict[str, Any]]:
+def plan(files: Sequence[Path], style: Style, output: Output) -> Iterator[dict[str, Any]]:
     """What `render_episode` would do with each video of the files: {"path", "cache", "state"}, the state a sentence's end."""
     for file in files:
         with read_episode(file) as episode:
-            for name in video_names(episode, pick_methods(episode, output.methods), output).values():
-                if not name.exists():
-                    state = "would be made"
-                elif not up_to_date([name], file):
-                    state = "would be made again: the cache is newer"
-                else:
-                    state = (
-                        "would be made again"
-                        if output.force
-                        else "is there, and not older than the cache: needs --force"
-                    )
-                yield {"path": str(name), "cache": str(file), "state": state}
+            names = video_names(episode, pick_methods(episode, output.methods), output)
+        left, refused = newer_videos(names, file, style, output)
+        for name in names.values():
+            state = "would be made again" if name.exists() else "would be made"
+            if name in left:
+                state = "is there, and not older than the cache: would be left"
+            if name in refused:
+                state = "is there, and not older than the cache: needs --force"
+            yield {"path": str(name), "cache": str(file), "state": state}
 
 
 def _palettes(scene: Scene) -> dict[str, Any]:

@@ -60,9 +60,7 @@ def save_sheet(
         methods = pick_methods(episode, methods)
         for step in steps:
             _check_step(episode, step)
-        shared: Norms = {
-            method: None if style.norm == "frame" else style.make_norm([episode], method) for method in methods
-        }
+        shared: Norms = {method: None if style.alone else style.make_norm([episode], method) for method in methods}
         moments = [[moment(episode, step, method, shared[method], style) for method in methods] for step in steps]
         figure = sheet_figure(moments, shared, style, environment, columns)
         return _save(figure, path, episode, methods, style)
@@ -128,8 +126,10 @@ def sheet_figure(
                 chrome.add_colorbar(figure, bar, style, shared[each.method], each.episode.score_attrs(each.method))
             title, y = "", y + side + gap
     if style.layout.legend and axes is not None:
-        first = steps[0][0]
-        chrome.add_legend(figure, axes, chrome.handles_of(style, first.episode, first.method), style, 0, 1)
+        first = steps[0][0].episode
+        every = [handle for method in methods for handle in chrome.handles_of(style, first, method)]
+        handles = {handle.get_label(): handle for handle in every}  # what means the same in all methods, once
+        chrome.add_legend(figure, axes, list(handles.values()), style, 0, 1)
     return figure
 
 
@@ -152,7 +152,7 @@ def _sheet_ticks(axes: Axes, style: Style, *, outer_left: bool, outer_bottom: bo
 
 
 def _draw_environment(axes: Axes, moment: Moment, style: Style, scale: float = 1.0) -> None:
-    axes.imshow(moment.episode.frame(moment.step), extent=(0, ACTION_SPAN, ACTION_SPAN, 0))
+    axes.imshow(moment.episode.frame(moment.step), extent=(0, ACTION_SPAN, ACTION_SPAN, 0), origin="upper")
     chrome.draw_overlays(axes, moment, style, "environment", scale)
 
 
@@ -179,5 +179,6 @@ def _save(figure: Figure, path: Path, episode: EpisodeCache, methods: Sequence[s
     metadata: dict[str, Any] = {"Title": title, keys[path.suffix]: note}
     # Editable text: TrueType in pdf, characters in svg.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), whole_file(path) as part:
-        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata)
+        # The ground is the figure's own: sheets may give what is saved another one.
+        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata, facecolor=figure.get_facecolor())
     return path

@@ -14,9 +14,9 @@ from dlrender.heatmap import Limits, Norm, make_norm
 from dlrender.overlays import OVERLAYS, Arrow, Overlay
 from dlscore.cache import EpisodeCache
 
-# Hinted glyphs are garbled in small videos, and wider than their share: at 120 px the legend would not fit. And no sheet
-# may cut a figure to other sizes than a style gives.
-BASE: dict[str, Any] = {"text.hinting": "no_hinting", "savefig.bbox": "standard"}
+# Hinted glyphs are garbled in small videos, and wider than their share: at 120 px the legend would not fit.
+FIRST: dict[str, Any] = {"text.hinting": "no_hinting"}
+LAST: dict[str, Any] = {"savefig.bbox": "standard"}  # a figure has the size that the style gives
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,17 @@ class Style:
         step = step if self.norm == "frame" else None
         return make_norm(self.norm, episodes, method, self.range_nats, step, self.limits)
 
+    @property
+    def alone(self) -> bool:
+        """Whether each frame has a scale of its own, which the scores of that frame give."""
+        return self.norm == "frame" and (self.vmin is None or self.vmax is None)
+
     @contextmanager
     def active(self) -> Iterator[None]:
         """matplotlib as the style wants it: its defaults (not those of this machine's user), the sheets, then [rc]."""
         with matplotlib.rc_context():
             matplotlib.style.use(["default", *self.sheets])
-            matplotlib.rcParams.update(BASE | dict(self.rc))  # type: ignore[arg-type]
+            matplotlib.rcParams.update(FIRST | dict(self.rc) | LAST)  # type: ignore[arg-type]
             yield
 
 

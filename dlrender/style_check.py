@@ -14,6 +14,7 @@ from dlrender.choices import check_name
 from dlrender.errors import RenderError
 from dlrender.heatmap import NORMS, get_colormap, make_norm
 from dlrender.overlays import OVERLAYS
+from dlrender.overlays.base import is_text
 from dlrender.style import Style
 
 HEIGHTS = (120, 2160)  # px
@@ -39,8 +40,11 @@ def check_style(style: Style) -> None:
     try:
         with style.active():
             families = matplotlib.rcParams["font.family"]
+            latex = matplotlib.rcParams["text.usetex"]
     except (ValueError, OSError) as error:
         raise RenderError(f"style: matplotlib refuses its sheets or [rc] ({' '.join(str(error).split())})") from error
+    if latex:
+        raise RenderError("style: text.usetex is not supported; write mathtext between two $, which needs no LaTeX")
     with style.active():
         try:
             findfont(FontProperties(family=families), fallback_to_default=False)
@@ -68,9 +72,12 @@ def _check_layout(style: Style) -> None:
         )
     try:
         layout.title.format(method="", episode=0)
-    except (KeyError, IndexError, ValueError) as error:
+        if not is_text(layout.title):
+            raise ValueError("mathtext")
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RenderError(
-            f"style: layout.title {layout.title!r} is not allowed; {{method}} and {{episode}} may be in it"
+            f"style: layout.title {layout.title!r} is not allowed; {{method}} and {{episode}} may be in it, "
+            "and mathtext between two $"
         ) from error
     for each in fields(fonts):
         if not 1 <= getattr(fonts, each.name) <= 60:

@@ -6,6 +6,7 @@ looks it changes. What it leaves out is as in `default`.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -43,7 +44,11 @@ def load_style(name: str) -> Style:
     except OSError as error:
         raise RenderError(f"style {name} cannot be read ({error.strerror}); choose another") from error
     style = from_table(table, f"style {name}", path.parent)
-    check_style(style)
+    try:
+        check_style(style)
+    except RenderError as error:  # which names options
+        text = re.sub(r"--([a-z-]+)", lambda match: match[1].replace("-", "_"), str(error).removeprefix("style: "))
+        raise RenderError(f"style {name}: {text}") from error
     return style
 
 
@@ -68,7 +73,9 @@ def from_table(table: Mapping[str, Any], where: str, folder: Path) -> Style:
         fonts=replaced(style.fonts, table.get("fonts", {}), f"{where}: fonts"),
         overlay=overlay,
         rc=_flat(table.get("rc", {})),
-        sheets=tuple(str(folder / sheet) if (folder / sheet).is_file() else sheet for sheet in style.sheets),
+        sheets=tuple(
+            str((folder / sheet).resolve()) if (folder / sheet).is_file() else sheet for sheet in style.sheets
+        ),
     )
 
 
@@ -96,6 +103,8 @@ def with_options(
     for name in without:
         if name != "all":
             check_name("--no-overlay", name, OVERLAYS)
+        if show.get(name):
+            raise RenderError(f"--no-overlay {name} and the option that shows it contradict each other; leave one out")
         chosen |= dict.fromkeys(OVERLAYS if name == "all" else [name], False)
     looks = dict(style.overlay)
     for text in overlays:
@@ -105,6 +114,12 @@ def with_options(
         looks[name] = replaced(looks[name], given, f"--overlay {name}")
         chosen[name] = True
     given_values = {name: value for name, value in values.items() if value is not None}
+    # What the style says of the ends of the colours gives way to an option that cannot be together with it.
+    for option, others in (("center", ("vmin", "vmax")), ("vmin", ("center",)), ("vmax", ("center",))):
+        if option in given_values:
+            given_values = dict.fromkeys(others) | given_values
+    if given_values.get("norm") == "rank":
+        given_values = dict.fromkeys(("vmin", "vmax", "center")) | given_values
     style = replace(style, **given_values, overlay=looks, overlays=tuple(name for name in OVERLAYS if chosen.get(name)))
     check_style(style)
     return style

@@ -68,19 +68,20 @@ def whole_file(path: Path) -> Iterator[Path]:
     part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(part)
+        remove(part)
         yield part
-        if path.is_dir():  # a folder is not replaced by a rename
-            _remove(path)
+        if path.is_dir() and part.is_dir():  # a folder of pictures is not replaced by a rename
+            remove(path)
         part.replace(path)
     except OSError as error:
         raise RenderError(f"cannot write {path} ({error.strerror or error}); choose another folder") from error
     finally:
         with suppress(OSError):  # it is gone after the rename, and where nothing can be written there is nothing
-            _remove(part)
+            remove(part)
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with what is in it; nothing where there is none."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

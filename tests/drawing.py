@@ -27,7 +27,7 @@ def make_panel(episode: EpisodeCache, method="likelihood", style=PLAIN, height=4
 
 
 def norm_of(episode: EpisodeCache, method: str, style: Style) -> Norm | None:
-    return None if style.norm == "frame" else style.make_norm([episode], method)
+    return None if style.alone else style.make_norm([episode], method)
 
 
 def at(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN) -> Moment:

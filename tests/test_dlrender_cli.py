@@ -73,6 +73,10 @@ def test_a_dry_run_draws_nothing(dlrender, drawn_cache, tmp_path):
     assert not (tmp_path / "out").exists()
     code, out, _ = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", "--dry-run", "--json")
     assert [row["cache"] for row in json.loads(out)["files"]] == [str(drawn_cache)] * 3
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "episode_0_combined_likelihood.mp4").write_bytes(b"there")
+    code, out, _ = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", "--dry-run")
+    assert (code, [line.endswith("needs --force") for line in out.splitlines()]) == (0, [False, False, True])
 
 
 def test_styles_are_listed_and_printed_to_start_from(dlrender, tmp_path):
@@ -120,7 +124,9 @@ def test_two_files_of_one_episode_are_refused(dlrender, drawn_cache, tmp_path):
         (["--overlay", "star"], "--overlay star does not exist", 1),
         (["--no-overlay", "star"], "--no-overlay star does not exist", 1),
         (["--videos", "all"], "--videos all does not exist; choose from environment, heatmaps, combined", 1),
-        (["--videos", ","], "--videos names none", 1),
+        (["--videos", ","], "--videos does not exist", 1),
+        (["--scoring-method", ""], "has no scores of method ''", 1),
+        (["--scoring-method", "distance,distance"], "names one twice", 1),
         (["--jobs", "0"], "--jobs 0 is not allowed; choose 1 or more", 1),
         (["--no-such-option"], "No such option", 2),
     ],
@@ -198,6 +204,24 @@ def test_a_stop_leaves_no_unfinished_file(tmp_path, number, jobs):
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("dlrender: error: interrupted")
     assert list(out.iterdir()) == []
+
+
+def test_a_killed_worker_is_an_error_and_leaves_no_unfinished_file(tmp_path):
+    files = [write_cache(tmp_path / f"{k}.h5", episode=k, steps=400, resolution=8) for k in range(3)]
+    out = tmp_path / "out"
+    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", "2"]
+    code = "from dlrender.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (out.is_dir() and len(list(out.glob(".*.part"))) >= 6):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, err
+    assert err.splitlines()[-1].startswith("dlrender: error: a process of --jobs 2 was killed")
+    assert [path for path in out.iterdir() if path.name.startswith(".")] == []
 
 
 def test_it_renders_where_scoring_is_not_installed(drawn_cache, tmp_path):

@@ -122,3 +122,25 @@ def test_still_errors(dlrender, drawn_cache, tmp_path):
     assert not (tmp_path / "a.png").exists()
     code, _, err = dlrender("sheet", drawn_cache, "--steps", "0,9", "-o", tmp_path / "a.png")
     assert (code, "step 9 is not in" in err) == (1, True)
+
+
+def test_a_sheets_legend_tells_what_each_methods_contours_are(drawn_cache, tmp_path, figures):
+    style = with_overlays("contours", "expert")
+    save_sheet(drawn_cache, [0, 1, 2, 3], tmp_path / "a.svg", style, methods=("likelihood", "distance"))
+    labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
+    assert labels == ["50/80/95 % of the mass", "expert's action", "top 10 % of the cells"]
+
+
+@pytest.mark.parametrize("rc", [{"image.origin": "lower"}, {"savefig.bbox": "tight"}, {"savefig.facecolor": "red"}])
+def test_matplotlibs_settings_for_images_and_files_do_not_change_a_still(drawn_cache, tmp_path, rc):
+    plain = save_still(drawn_cache, 2, tmp_path / "a.png", Style(), environment=True)
+    other = save_still(drawn_cache, 2, tmp_path / "b.png", Style(rc=rc), environment=True)
+    with Image.open(plain) as one, Image.open(other) as two:
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+
+def test_a_legend_has_its_ground_whatever_a_sheet_says(drawn_cache, tmp_path, figures):
+    save_still(drawn_cache, 2, tmp_path / "a.png", Style(rc={"legend.frameon": False, "legend.numpoints": 2}))
+    (legend,) = figures[0].legends
+    assert legend.get_frame_on()
+    assert legend.numpoints == 1

@@ -92,17 +92,17 @@ def test_the_settings_of_this_machines_user_do_not_show():
         ("[rc]\nfont.size = 'huge'", "matplotlib refuses its sheets or [rc]"),
         ("[rc]\nfont.family = 'No Such Font'", "no font of the family No Such Font is installed"),
         ("sheets = ['ggplott']", "sheet ggplott does not exist; did you mean ggplot?"),
-        ("colormap = 'virids'", "--colormap virids does not exist; did you mean viridis"),
-        ("norm = 'vibes'", "--norm vibes does not exist"),
-        ("gamma = 0", "--gamma 0 is not allowed"),
+        ("colormap = 'virids'", "colormap virids does not exist; did you mean viridis"),
+        ("norm = 'vibes'", "norm vibes does not exist"),
+        ("gamma = 0", "gamma 0 is not allowed"),
         ("gamma = true", "gamma True is not allowed; give a finite number"),
         ("gamma = nan", "gamma nan is not allowed; give a finite number"),
         ("gamma = '2'", None),  # a text that is a number is one
-        ("range_nats = -1", "--range-nats -1 is not allowed"),
-        ("target_height = 481", "--target-height 481 is not allowed"),
+        ("range_nats = -1", "range_nats -1 is not allowed"),
+        ("target_height = 481", "target_height 481 is not allowed"),
         ("target_height = 480.5", "target_height 480.5 is not allowed; give a whole number"),
         ("dpi = 5000", "dpi 5000 is not allowed; choose 50 to 1200"),
-        ("vmin = 2\nvmax = 1", "--vmin 2 is not below --vmax 1"),
+        ("vmin = 2\nvmax = 1", "vmin 2 is not below vmax 1"),
         ("overlays = 'contours'", None),
         ("overlays = 3", "overlays 3 is not allowed; give a list"),
         ("layout = 3", "layout 3 is not allowed; make it a table, [layout]"),
@@ -113,6 +113,11 @@ def test_the_settings_of_this_machines_user_do_not_show():
         ("[layout]\nticks = -1", "layout.ticks -1 is not allowed"),
         ("[layout]\nticks = 0.001", "layout.ticks 0.001 is not allowed"),
         ("[layout]\ntitle = '{metod}'", "layout.title '{metod}' is not allowed; {method} and {episode} may be in it"),
+        ("[layout]\ntitle = '{method.x}'", "layout.title '{method.x}' is not allowed"),
+        ("[layout]\ntitle = '{episode[0]}'", "layout.title '{episode[0]}' is not allowed"),
+        ("[layout]\ntitle = '$\\foo$'", "may be in it, and mathtext between two $"),
+        ("[rc]\ntext.usetex = true", "text.usetex is not supported"),
+        ("[overlay.trace]\nlength = 0", "mine.toml: overlay.trace: length 0 is not allowed"),
         ("[layout]\ntitle = '{'", "layout.title '{' is not allowed"),
         ("[layout]\nlegend_color = 'grayish'", "layout.legend_color 'grayish' is not allowed"),
         ("[fonts]\ntitle = 0", "fonts.title 0 is not allowed; choose 1 to 60 points"),
@@ -149,6 +154,19 @@ def test_options_are_over_the_style():
     assert style.overlay["contours"] == replace(paper.overlay["contours"], masses=(0.9, 0.99), color="#00ff00")
     assert with_options(paper, {}, {}, ["worms"], ["all"]).overlays == ("worms",)
     assert with_options(paper, {}, {}, [], ["all"]).overlays == ()
+
+
+def test_options_win_over_the_ends_of_a_style():
+    ends, middle = replace(Style(), vmin=-14.0, vmax=-6.0), replace(Style(), center=-12.0)
+    style = with_options(ends, {"center": -12.0}, {})
+    assert (style.vmin, style.vmax, style.center) == (None, None, -12.0)
+    style = with_options(middle, {"vmax": -6.0}, {})
+    assert (style.vmin, style.vmax, style.center) == (None, -6.0, None)
+    assert with_options(ends, {"norm": "rank"}, {}).vmin is None
+    with pytest.raises(RenderError, match="leave out --vmin and --vmax"):
+        with_options(Style(), {"center": -12.0, "vmin": -14.0}, {})
+    with pytest.raises(RenderError, match="--no-overlay trace and the option that shows it contradict each other"):
+        with_options(Style(), {}, {"trace": True}, [], ["trace"])
 
 
 @pytest.mark.parametrize(

@@ -190,12 +190,18 @@ def test_the_global_norm_is_each_methods_over_all_files(drawn_cache, tmp_path):
 
 def test_a_plan_says_what_would_be_made(drawn_cache, tmp_path):
     output = Output(folder=tmp_path)
-    assert {row["state"] for row in plan([drawn_cache], output)} == {"would be made"}
+    assert {row["state"] for row in plan([drawn_cache], Style(), output)} == {"would be made"}
     render_episode(drawn_cache, Style(), output)
-    assert all("needs --force" in row["state"] for row in plan([drawn_cache], output))
-    assert {row["state"] for row in plan([drawn_cache], replace(output, force=True))} == {"would be made again"}
+    assert [row["state"].rpartition(": ")[2] for row in plan([drawn_cache], Style(), output)] == [
+        "would be left", "needs --force", "needs --force",
+    ]  # fmt: skip
+    drawn_over = with_overlays("landscape")
+    assert all("needs --force" in row["state"] for row in plan([drawn_cache], drawn_over, output))
+    assert {row["state"] for row in plan([drawn_cache], Style(), replace(output, force=True))} == {
+        "would be made again"
+    }
     os.utime(tmp_path / "episode_0_environment.mp4", (0, 0))
-    assert next(iter(plan([drawn_cache], output)))["state"] == "would be made again: the cache is newer"
+    assert next(iter(plan([drawn_cache], Style(), output)))["state"] == "would be made again"
 
 
 def test_what_a_video_says_of_itself_holds_no_array_and_names_the_style(drawn_episode):
@@ -217,4 +223,53 @@ def test_what_a_video_says_of_itself_holds_no_array_and_names_the_style(drawn_ep
 )
 def test_outputs_that_cannot_be_are_named(drawn_cache, output, words):
     with pytest.raises(RenderError if "vibes" not in words else Exception, match=words):
-        check([drawn_cache], output)
+        check([drawn_cache], Style(), output)
+
+
+def test_a_combined_video_wider_than_encoders_take_is_refused(drawn_cache):
+    style = replace(Style(), target_height=2160, layout=replace(Style().layout, width=1920.0))
+    with pytest.raises(RenderError, match="would be 19440 px wide, and 16382 is the most"):
+        check([drawn_cache], style, Output(("likelihood", "distance")))
+    check([drawn_cache], style, Output(("likelihood", "distance"), format="png"))
+
+
+def test_what_stands_in_the_way_is_found_before_anything_is_drawn(drawn_cache, tmp_path):
+    other = write_cache(tmp_path / "b.h5", episode=1)
+    output = Output(folder=tmp_path / "out", videos=("combined",))
+    render_episode(other, Style(), output)
+    with pytest.raises(RenderError, match=r"episode_1_combined_likelihood\.mp4 is there and not older"):
+        check([drawn_cache, other], Style(), output)
+
+
+def test_a_clean_environment_is_left_for_the_next_method_and_one_with_overlays_is_not(drawn_cache, tmp_path):
+    output = Output(("likelihood",), folder=tmp_path)
+    environment_video = render_episode(drawn_cache, Style(), output)[0]
+    before = environment_video.stat().st_mtime_ns
+    written = render_episode(drawn_cache, Style(), replace(output, methods=("distance",)))
+    assert environment_video not in written
+    assert environment_video.stat().st_mtime_ns == before
+    with pytest.raises(RenderError, match=r"episode_0_environment\.mp4 is there and not older"):
+        render_episode(drawn_cache, with_overlays("landscape"), replace(output, methods=("noise_pred",)))
+
+
+def test_a_folder_of_somebodys_is_not_replaced_by_a_file(drawn_cache, tmp_path):
+    from dlrender.stills import save_still
+
+    (tmp_path / "x.png").mkdir()
+    (tmp_path / "x.png" / "precious").write_text("mine")
+    with pytest.raises(RenderError, match=r"x\.png"):
+        save_still(drawn_cache, 1, tmp_path / "x.png", Style())
+    assert (tmp_path / "x.png" / "precious").read_text() == "mine"
+    assert sorted(os.listdir(tmp_path)) == ["episode_000.h5", "x.png"]
+
+
+@pytest.mark.parametrize(("limits", "ends"), [({}, (-10.0, 0.0)), ({"vmin": -20.0}, (-1.0, 0.0)),
+                                              ({"vmin": -20.0, "vmax": -8.0}, (-20.0, -8.0))])  # fmt: skip
+def test_the_bar_of_a_scale_a_frame_tells_what_it_can(drawn_episode, limits, ends):
+    from drawing import make_panel
+
+    style = replace(Style(), norm="frame", **limits)
+    with style.active():
+        bar = make_panel(drawn_episode, style=style).figure.axes[1]._colorbar
+    assert (bar.norm.vmin, bar.norm.vmax) == ends
+    assert bar.extend == ("min" if ends[0] == -10 or ends[0] == -20 else "neither")

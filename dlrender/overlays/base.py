@@ -13,13 +13,16 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.cbook import is_math_text
 from matplotlib.colors import is_color_like, to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
+from matplotlib.mathtext import MathTextParser
 from matplotlib.path import Path
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.transforms import Affine2D, IdentityTransform
 from numpy.typing import NDArray
+from pyparsing import ParseBaseException
 
 from dlrender.choices import check_name
 from dlrender.errors import RenderError
@@ -61,18 +64,22 @@ class Overlay:
     panel: str = "heatmap"
 
     def __post_init__(self) -> None:
-        check_name(f"overlay {type(self).__name__}: panel", self.panel, PANELS)
+        check_name("panel", self.panel, PANELS)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "color" and not is_color_like(value):
-                self._refuse("color", value, "a colour of matplotlib, such as red or #ff6b6b")
+            if field.name == "color" and not (is_color_like(value) and to_rgba(value)[3] == 1):
+                self._refuse("color", value, "an opaque colour of matplotlib, such as red or #ff6b6b")
             if field.name in ("alpha", "strength") and not 0 <= value <= 1:
                 self._refuse(field.name, value, "0 to 1")
             if field.name in self.LENGTHS and not 0 <= value <= 100:
                 self._refuse(field.name, value, "0 to 100 points")
+            if field.name in ("size", "fontsize") and value == 0:
+                self._refuse(field.name, value, "more than 0 points")
+            if field.name == "label" and not is_text(value):
+                self._refuse("label", value, "a text whose $…$ is mathtext")
 
     def _refuse(self, name: str, value: object, allowed: str) -> None:
-        raise RenderError(f"overlay {type(self).__name__}: {name} {value} is not allowed; choose {allowed}")
+        raise RenderError(f"{name} {value} is not allowed; choose {allowed}")
 
     def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
         """The artists of one moment, in the coordinates of `axes`, which does not keep them."""
@@ -81,6 +88,15 @@ class Overlay:
     def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
         """The handles that explain it; none where the picture does."""
         return ()
+
+
+def is_text(text: str) -> bool:
+    """Whether matplotlib can draw a text: what stands between two $ must be mathtext."""
+    try:
+        MathTextParser("agg").parse(text) if is_math_text(text) else None
+    except (ValueError, ParseBaseException):
+        return False
+    return True
 
 
 def halo(width: float, color: str = "black") -> list[Any]:
