@@ -95,11 +95,12 @@ def newer_videos(names: Mapping[str, Path], cache: Path, style: Style, output: O
     return left, [name for name in there.values() if name not in left]
 
 
-def refuse_newer(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> None:
-    """Raise RenderError where a video would be drawn over one that is not older than the cache."""
-    _, refused = newer_videos(names, cache, style, output)
+def refuse_newer(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> list[Path]:
+    """Raise RenderError where a video would be drawn over one that is not older than the cache; the videos that are left."""
+    left, refused = newer_videos(names, cache, style, output)
     if refused:
         raise RenderError(f"{refused[0]} is there and not older than {cache}; --force draws it again")
+    return left
 
 
 def check(files: Sequence[Path], style: Style, output: Output) -> None:

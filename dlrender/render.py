@@ -92,8 +92,7 @@ def render_episode(
     with read_episode(file) as episode, style.active(), ExitStack() as stack:
         methods, fps = pick_methods(episode, output.methods), pick_fps(episode, output.fps)
         names = video_names(episode, methods, output)
-        refuse_newer(names, file, style, output)
-        left, _ = newer_videos(names, file, style, output)
+        left = refuse_newer(names, file, style, output)
         names = {what: name for what, name in names.items() if name not in left}
         check_writable(output.folder, RenderError)
         scene = Scene(episode, methods, style, norms or {}, heatmaps=output.videos != ("environment",))

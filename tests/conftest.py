@@ -47,6 +47,28 @@ def dlrender(command):
 
 
 @pytest.fixture
+def dlscore(command):
+    """dlscore(*argv) -> (exit code, stdout, stderr)."""
+    from dlscore import cli
+
+    return functools.partial(command, cli)
+
+
+@pytest.fixture
+def quick_options(policy_folder, dataset_folder, tmp_path) -> dict[str, object]:
+    """Options of `dlscore compute` that make a small cache at once."""
+    return {
+        "policy-path": policy_folder,
+        "dataset-root": dataset_folder,
+        "output-dir": tmp_path / "cache",
+        "action-resolution": 8,
+        "scoring-method": "distance",
+        "chunks": 1,
+        "device": "cpu",
+    }
+
+
+@pytest.fixture
 def command(capsys, monkeypatch):
     """command(cli, *argv) -> (exit code, stdout, stderr) of `cli.main()` in this process."""
 

@@ -1,7 +1,6 @@
 """Batches: what fails is named and does not stop the rest, what is hopeless does; nothing is lost on the way."""
 
 import errno
-import functools
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ import torch
 from test_cli import flat
 from test_compute import ALL, Stop, same, stop
 
-from dlscore import batch, cli, preflight
+from dlscore import batch, preflight
 from dlscore.batch import Options, Result, Summary, attempt, collect
 from dlscore.cache import part_path, read_episode
 from dlscore.compute import compute_episode
@@ -38,20 +37,9 @@ def policy_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def dlscore(command):
-    return functools.partial(command, cli)
-
-
-@pytest.fixture
-def options(policy_folder, dataset_folder, tmp_path) -> dict[str, object]:
+def options(quick_options) -> dict[str, object]:
     return {
-        "policy-path": policy_folder,
-        "dataset-root": dataset_folder,
-        "output-dir": tmp_path / "cache",
-        "action-resolution": 8,
-        "scoring-method": "distance",
-        "chunks": 1,
-        "device": "cpu",
+        **quick_options,
         "episodes": "all",
     }
 

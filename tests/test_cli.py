@@ -1,31 +1,16 @@
 """Bad input to `dlscore`: one line on stderr that says what, why and what to do; exit 1 or 2; nothing left behind."""
 
-import functools
 import json
 import os
 
 import pytest
 
-from dlscore import cli, console
+from dlscore import console
 
 
 @pytest.fixture
-def dlscore(command):
-    return functools.partial(command, cli)
-
-
-@pytest.fixture
-def options(policy_folder, dataset_folder, tmp_path) -> dict[str, object]:
-    return {
-        "policy-path": policy_folder,
-        "dataset-root": dataset_folder,
-        "output-dir": tmp_path / "cache",
-        "max-steps": 2,
-        "action-resolution": 8,
-        "scoring-method": "distance",
-        "chunks": 1,
-        "device": "cpu",
-    }
+def options(quick_options) -> dict[str, object]:
+    return {**quick_options, "max-steps": 2}
 
 
 def flat(options: dict[str, object]) -> list[object]:
