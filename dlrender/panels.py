@@ -22,8 +22,9 @@ from dlrender.overlays import Moment, Overlay
 from dlrender.overlays.base import Outlined, place
 from dlrender.picture import Picture
 from dlrender.style import Style
-from dlscore.cache import CANVAS, EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.grid import ACTION_SPAN
+from dlscore.schema import CANVAS
 
 Array = NDArray[Any]
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlscore.cache import BusyError, CacheError, FolderError, part_path, read_episode
+from dlscore.cache import read_episode
 from dlscore.console import debugging
 from dlscore.errors import UserError
 from dlscore.plan import Settings, count_steps, episode_path, plan_episode
 from dlscore.preflight import Estimate, format_seconds
+from dlscore.schema import BusyError, CacheError, FolderError, part_path
 
 if TYPE_CHECKING:
     from dlscore.compute import Outcome

@@ -1,19 +1,14 @@
-"""The cache contract: one HDF5 file an episode, written by dlscore, read by dlrender. numpy and h5py only.
+"""Reading the cache: one HDF5 file an episode, written by dlscore, read by dlrender. numpy and h5py only.
 
-`FIELDS` is the schema: a new cached array is one row in it. `cache_writer` makes the file under the name `*.h5.part`
-and renames it when it is whole, so a finished name is a finished file. `read_episode` checks before it trusts. No HDF5
-lock is taken: files are replaced, never changed, and one run writes at a time (`lock`).
+`schema` says what is in it. `cache_writer` makes the file under the name `*.h5.part` and renames it when it is whole, so a
+finished name is a finished file. `read_episode` checks before it trusts. No HDF5 lock is taken: files are replaced, never
+changed, and one run writes at a time (`lock`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,100 +16,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dlscore import seal
-from dlscore.errors import UserError
-from dlscore.grid import ACTION_SPAN, RESOLUTIONS, Grid
+from dlscore import checksums, seal
+from dlscore.cache_check import check_layout, drift_parts, required_checks
+from dlscore.grid import Grid
+from dlscore.schema import COORDINATES, DRIFT_UNITS, FAR, CacheError, json_or_text, part_path, reason
 
 Array = NDArray[Any]
 
-SCHEMA, VERSION = "dlscore-cache", "1.3"
-CANVAS = 512  # px, side of a frame
-MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
-MAX_BYTES = 1 << 28  # the same for what is read at once
-FAR = 1e6  # px; and for a position
-
-
-class CacheError(UserError):
-    """A cache that cannot be written, or one that is damaged, foreign, partial or of an unknown schema."""
-
-
-class BusyError(CacheError):
-    """A cache that another run is writing."""
-
-
-class FolderError(CacheError):
-    """The folder of a cache is full, read-only or gone: the other episodes would fail there too."""
-
-
-@dataclass(frozen=True)
-class Field:
-    """One dataset of the file. `shape` names dimensions (steps, cells, …) or gives lengths; `gzip` a level."""
-
-    name: str
-    shape: tuple[str, ...]
-    dtype: str
-    units: str
-    long_name: str
-    gzip: int | None = None
-
-
-# Lengths of the dimensions that every file shares; the others (step, x, y, sample, horizon) are the episode's own.
-FIXED = {"xy": 2, "pose": 5, "row": CANVAS, "column": CANVAS, "colour": 256, "rgb": 3}
-COORDINATES = {"time": "step", "x": "x", "y": "y"}  # dimension scales that carry values
-
-FIELDS = (
-    Field("time", ("step",), "f8", "s", "time since the start of the episode"),
-    Field("x", ("x",), "f8", "px", "cell centres along x"),
-    Field("y", ("y",), "f8", "px", "cell centres along y, which points down"),
-    Field("predicted_action", ("step", "xy"), "f4", "px", "the policy's prediction of the current action (x, y)"),
-    Field("predicted_chunks", ("step", "sample", "horizon", "xy"), "f4", "px", "action chunks drawn from the policy"),
-    Field("expert_action", ("step", "xy"), "f4", "px", "the expert's action (x, y)"),
-    Field("state", ("step", "pose"), "f8", "px, px, px, px, rad", "agent x, y, block x, y, angle as replayed"),
-    Field(
-        "drift", ("step", "drift_part"), "f4", "see the attribute parts", "replay against record, absolute difference"
-    ),
-    Field("frames/index", ("step", "row", "column"), "u1", "1", "environment frame as indices into the palette", 4),
-    Field("frames/palette", ("colour", "rgb"), "u1", "1", "colours of the frames"),
-    Field("done", ("step",), "u1", "1", "1 where a step is whole"),
-)
-SCORE = Field("scores/{method}", ("step", "y", "x"), "f4", "1", "score of each action, higher = preferred", 1)
-# What a method says of its own error at each step; a method may have none, and files of schema 1.0 have none.
-CHECKS = (
-    Field(
-        "checks/{method}/sampling_error", ("step",), "f4", "1", "standard error of the density, as a total variation"
-    ),
-    Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
-)
-# What readers rely on, and of which type; the file has more, which are ignored or shown as they are.
-SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
-ROOT_ATTRS = {"episode": int, "fps": float}
-MORE_ATTRS = {
-    **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
-                     "observations", "device", "created_at", "git_revision", "drift_warning", "key"), str),
-    **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
-    **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
-}  # fmt: skip
-LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
-# What `drift` may compare, and in what; a file names those that its record had. Files of schema 1.0 and 1.1 have three.
-DRIFT_UNITS = {"agent_px": "px", "block_px": "px", "block_rad": "rad", "picture": "1/255"}
-BY_NAME = {field.name: field for field in FIELDS}
-
-
-def score_field(method: str) -> Field:
-    """The field of a method's scores."""
-    return replace(SCORE, name=SCORE.name.format(method=method))
-
-
-def check_fields(method: str) -> dict[str, Field]:
-    """The fields of a method's checks, by the last part of their name."""
-    named = {field.name.split("/")[-1]: field for field in CHECKS}
-    return {check: replace(field, name=field.name.format(method=method)) for check, field in named.items()}
-
-
-def drift_parts(file: h5py.File) -> tuple[str, ...]:
-    """Names of the columns of `drift`."""
-    parts = _json_or_text(file["drift"].attrs.get("parts", json.dumps(list(DRIFT_UNITS)[:3])))
-    return tuple(parts)
+SEALED = [1, 4]  # since this version of the schema a file is sealed, and every attribute has a checksum
 
 
 def largest_drift(episode: EpisodeCache) -> dict[str, float]:
@@ -131,23 +40,16 @@ def format_drift(drift: Mapping[str, float]) -> str:
     )
 
 
-def part_path(path: Path) -> Path:
-    """Where an unfinished `path` is kept."""
-    return path.with_name(path.name + ".part")
-
-
 class EpisodeCache:
     """One episode read back. Small arrays are in memory; `score(method, k)` and `frame(k)` read a step at a time."""
 
     def __init__(self, file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:
         self.path, self._file = path, file
-        self.attrs: dict[str, Any] = {key: _json_or_text(value) for key, value in file.attrs.items()}
+        self.attrs: dict[str, Any] = {key: json_or_text(value) for key, value in file.attrs.items()}
         self.grid = Grid(sizes["x"])
         self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
         self._score_attrs = {
-            method: {
-                key: _json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()
-            }
+            method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
             for method in self.methods
         }
         self.steps = sizes["step"]
@@ -177,7 +79,7 @@ class EpisodeCache:
     def checks(self, method: str) -> dict[str, Array]:
         """(T,) float32 of each check that the method has: `sampling_error`, `level_difference`; {} for most methods."""
         self._score(method)
-        return {check: self._small(field.name) for check, field in _required_checks(self._file, method).items()}
+        return {check: self._small(field.name) for check, field in required_checks(self._file, method).items()}
 
     def score(self, method: str, step: int) -> Array:
         """(N, N) float32 scores [y, x] of one step."""
@@ -221,14 +123,16 @@ def read_episode(path: str | Path, *, partial: bool = False) -> Iterator[Episode
     """Open a cache for reading, after checking its schema and the name, type and shape of every dataset.
 
     Raises CacheError for a file that is absent, foreign, damaged, of another major schema, or (unless `partial`)
-    unfinished. Datasets and attributes that the schema does not know are ignored.
+    unfinished. Datasets and attributes that the schema does not know are ignored; in a file without a seal, which another
+    program has changed since, whatever dlscore wrote must have its checksum.
     """
     path = Path(path)
     if not path.is_file():
         hint = f"; {part_path(path)} is unfinished: run dlscore compute again" if part_path(path).is_file() else ""
         raise CacheError(f"{path} is not a file{hint or '; give the cache of an episode, such as episode_000.h5'}")
     try:
-        if seal.state(path) == "damaged":
+        sealed = seal.state(path)
+        if sealed == "damaged":
             raise CacheError(f"{path} is damaged (its bytes are not those that were sealed); compute it again")
         file = h5py.File(path, "r", locking=False)
     except (OSError, RuntimeError) as error:
@@ -237,7 +141,9 @@ def read_episode(path: str | Path, *, partial: bool = False) -> Iterator[Episode
         ) from error
     with file:
         try:
-            episode = EpisodeCache(file, path, _check(file, path))
+            episode = EpisodeCache(file, path, check_layout(file, path))
+            if sealed == "none":
+                _check_unsealed(file, path)
         except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise CacheError(f"{path} is damaged ({reason(error)}); compute it again") from error
         if not partial and not episode.done.all():
@@ -247,110 +153,15 @@ def read_episode(path: str | Path, *, partial: bool = False) -> Iterator[Episode
         yield episode
 
 
-def _check(file: h5py.File, path: Path) -> dict[str, int]:
-    schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
-    if schema != SCHEMA:
+def _check_unsealed(file: h5py.File, path: Path) -> None:
+    version = [int(part) for part in str(file.attrs["schema_version"]).split(".")]
+    if version >= SEALED and checksums.ATTRIBUTES not in file.attrs:  # only what is finished has checksums
+        raise CacheError(f"{path} was changed by another program before it was finished; start it over with --force")
+    if found := checksums.differences(file):
         raise CacheError(
-            f"{path} is an HDF5 file, but no dlscore cache (schema {schema!r}); give one that dlscore wrote"
+            f"{path} was changed since dlscore wrote it ({found[0]}{f', and {len(found) - 1} more' if found[1:] else ''}); "
+            "compute it again"
         )
-    if version.split(".")[0] != VERSION.split(".")[0]:
-        raise CacheError(
-            f"{path} has schema {version}; this dlrender reads {VERSION.split('.')[0]}.x: install its match"
-        )
-    sizes = dict(FIXED)
-    if not isinstance(file.get("scores"), h5py.Group):
-        raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
-    scores = [score_field(name) for name in file["scores"]]
-    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
-    for dataset in file["scores"].values():
-        _check_attrs(dataset, path, SCORE_ATTRS)
-    checks = [field for name in file["scores"] for field in _required_checks(file, name).values()]
-    for field in (*FIELDS, *scores, *checks):
-        dataset = file.get(field.name)
-        if not isinstance(dataset, h5py.Dataset):
-            raise CacheError(f"{path} is damaged (no dataset '{field.name}'); compute it again")
-        if dataset.dtype != np.dtype(field.dtype) or len(dataset.shape) != len(field.shape):
-            raise CacheError(
-                f"{path} is damaged ('{field.name}' is {dataset.dtype} {dataset.shape}, not {field.dtype} "
-                f"({', '.join(field.shape)})); compute it again"
-            )
-        # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
-        together = dataset.shape if field.gzip is None else dataset.chunks or ()
-        if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
-            raise CacheError(f"{path} is damaged ('{field.name}' is stored as no cache stores it); compute it again")
-        for dimension, size in zip(field.shape, dataset.shape, strict=True):
-            if sizes.setdefault(dimension, size) != size or size < 1:
-                raise CacheError(
-                    f"{path} is damaged ('{field.name}' has {size} along {dimension}, not {sizes[dimension]}); "
-                    "compute it again"
-                )
-    n = sizes["x"]
-    if sizes["y"] != n or not RESOLUTIONS[0] <= n <= RESOLUTIONS[1] or sizes["step"] > MAX_STEPS:
-        raise CacheError(f"{path} is damaged ({sizes['step']} steps of {sizes['y']} × {n} cells); compute it again")
-    parts = drift_parts(file)
-    if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
-        raise CacheError(f"{path} is damaged (drift of {sizes['drift_part']} parts {parts}); compute it again")
-    for axis in ("x", "y"):
-        if not np.allclose(file[axis][:], Grid(n).centres, atol=1e-6 * ACTION_SPAN):
-            raise CacheError(
-                f"{path}: its '{axis}' is not the grid of {n} cells over {ACTION_SPAN:g} px; compute it again"
-            )
-    return sizes
-
-
-def _required_checks(file: h5py.File, method: str) -> dict[str, Field]:
-    # All where the scores' own attributes promise them, so that one which is gone is damage; else none.
-    promised = _json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
-    return check_fields(method) if promised else {}
-
-
-def _check_attrs(
-    item: h5py.HLObject, path: Path, needed: Mapping[str, type], more: Mapping[str, type] | None = None
-) -> None:
-    of = "" if item.name == "/" else f" of {item.name[1:]}"
-    if lacking := [key for key in needed if key not in item.attrs]:
-        raise CacheError(f"{path} lacks the attribute {', '.join(lacking)}{of}; compute it again")
-    for key, kind in {**needed, **(more or {})}.items():
-        value = _json_or_text(item.attrs.get(key)) if key in item.attrs else kind()
-        if not isinstance(value, int | float if kind is float else kind):
-            raise CacheError(f"{path} is damaged (the attribute {key}{of} is {str(value)[:60]!r}); compute it again")
-
-
-def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
-    """Every array of numbers in the file, whether the schema knows it or not."""
-    found: list[h5py.Dataset] = []
-
-    def visit(_: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape:
-            found.append(item)
-
-    file.visititems(visit)
-    return found
-
-
-def checksum(array: h5py.Dataset) -> str:
-    """SHA-256 of an array's name, type, shape and values, about 1 MB of which are read at once."""
-    digest = hashlib.sha256(f"{array.name} {array.dtype.str} {array.shape}".encode())
-    rows = max(1, (1 << 20) // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
-    for start in range(0, len(array), rows):
-        digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
-    return digest.hexdigest()
-
-
-def reason(error: BaseException) -> str:
-    """An exception's own words in one line: the system's message where it has a number."""
-    text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return " ".join(text.split()) or type(error).__name__
-
-
-def _json_or_text(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in "{[":
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | int | float) else str(value)  # arrays and bytes are no attributes of ours
 
 
 def _read(dataset: h5py.Dataset, rows: int | slice) -> Array:

@@ -14,8 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from dlscore import seal
-from dlscore.cache import (
+from dlscore import checksums, seal
+from dlscore.cache_check import drift_parts
+from dlscore.grid import Grid
+from dlscore.schema import (
     BY_NAME,
     COORDINATES,
     FIELDS,
@@ -26,14 +28,10 @@ from dlscore.cache import (
     Field,
     FolderError,
     check_fields,
-    checksum,
-    drift_parts,
-    number_arrays,
     part_path,
     reason,
     score_field,
 )
-from dlscore.grid import Grid
 
 Array = NDArray[Any]
 
@@ -97,6 +95,7 @@ class CacheWriter:
                 _create_score(file, method, sizes, score_attrs)
             file.attrs["schema_version"] = VERSION
             file["done"][:] = 0
+            file.attrs.pop(checksums.ATTRIBUTES, None)  # those of the file as it was
             _set_attrs(file, {"extending": list(scores)})
         return cls(path, still_ours)
 
@@ -137,8 +136,7 @@ class CacheWriter:
         with _draft(self.path, self._part, self._still_ours) as file:
             _set_attrs(file, attrs or {})
             file.attrs.pop("extending", None)
-            for array in number_arrays(file):
-                array.attrs["sha256"] = checksum(array)
+            checksums.record(file)
         try:
             os.replace(self._part, self.path)
         except OSError as error:

@@ -9,10 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from dlscore import provenance, seal
-from dlscore.cache import CacheError, EpisodeCache, checksum, number_arrays, part_path, read_episode
+from dlscore import checksums, provenance, seal
+from dlscore.cache import EpisodeCache, read_episode
 from dlscore.cache_writer import CacheWriter
 from dlscore.lock import exclusive
+from dlscore.schema import CacheError, part_path, reason
 
 BLOCK = 100  # steps that are copied together
 # What the files of one run have in common to the last bit, whatever their methods.
@@ -22,7 +23,8 @@ SHARED = ("predicted_chunks", "predicted_action", "expert_action", "state", "tim
 def verify(path: Path) -> dict[str, Any]:
     """Read every number of a cache: its schema, shapes, seal, checksums, finite values and done mask.
 
-    Raises CacheError with what is wrong. A file of schema 1.2 has neither seal nor checksums, which `unchecked` says.
+    Raises CacheError with what is wrong. `checksums` counts the arrays and the attributes that have one: a file of schema
+    1.2 has neither these nor a seal, and one of 1.3 none for its attributes.
     """
     with read_episode(path, partial=True) as cache:
         done = int(cache.done.sum())
@@ -33,7 +35,7 @@ def verify(path: Path) -> dict[str, Any]:
         for method in cache.methods:
             cache.checks(method)
         finished = done == cache.steps and path.suffix == ".h5"
-        checked = _check_sums(path) if finished else 0
+        checked = _check_sums(path) if finished else {}
         found = {"path": str(path), "state": "finished" if finished else "partial", "steps": cache.steps, "steps_done": done,
                  "methods": list(cache.methods), "checksums": checked, "sealed": seal.state(path) == "whole"}  # fmt: skip
     if path.suffix == ".h5" and not finished:
@@ -52,19 +54,17 @@ def verify_all(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
     return found, damaged
 
 
-def _check_sums(path: Path) -> int:
-    # How many arrays have the checksum that was taken when the file was finished; CacheError for one that has another.
-    checked = 0
+def _check_sums(path: Path) -> dict[str, int]:
+    # How many arrays and attributes have the checksum that was taken when the file was finished.
     try:
         with h5py.File(path, "r", locking=False) as file:
-            for array in number_arrays(file):
-                if "sha256" in array.attrs:
-                    checked += 1
-                    if checksum(array) != str(array.attrs["sha256"]):
-                        raise CacheError(f"{path} is damaged ({array.name[1:]} has not its checksum); compute it again")
+            arrays, attributes = checksums.count(file)
+            found = checksums.differences(file)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        raise CacheError(f"{path} is damaged ({' '.join(str(error).split())}); compute it again") from error
-    return checked
+        raise CacheError(f"{path} is damaged ({reason(error)}); compute it again") from error
+    if found:
+        raise CacheError(f"{path} is damaged ({'; '.join(found)}); compute it again")
+    return {"arrays": arrays, "attributes": attributes}
 
 
 def format_verified(found: dict[str, Any]) -> str:
@@ -72,10 +72,11 @@ def format_verified(found: dict[str, Any]) -> str:
     steps = f"{found['steps_done']} of {found['steps']} steps of {', '.join(found['methods'])}"
     if found["state"] == "partial":
         return f"{found['path']}: whole as far as it goes, {steps}"
+    arrays, attributes = found["checksums"]["arrays"], found["checksums"]["attributes"]
     sums = (
-        f"{found['checksums']} arrays have their checksums" if found["checksums"] else "no checksums, as in schema 1.2"
+        f"{arrays} arrays and {attributes} attributes have their checksums" if arrays else "no checksums (schema 1.2)"
     )
-    sealed = "sealed" if found["sealed"] else "no seal: of schema 1.2, or changed by another program"
+    sealed = "sealed" if found["sealed"] else "no seal: of schema 1.2, or another program added to it"
     return f"{found['path']}: whole, {steps}; {sums}; {sealed}"
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dlscore import provenance
-from dlscore.cache import CacheError, largest_drift, read_episode
+from dlscore.cache import largest_drift, read_episode
 from dlscore.cache_writer import CacheWriter
 from dlscore.diffusion import Policy
-from dlscore.drift import DRIFT_LIMIT, PICTURE_DRIFT_LIMIT, drift_px
+from dlscore.drift import DRIFT_LIMIT, drift_warning
 from dlscore.episode import Episode
 from dlscore.episodes import Source
 from dlscore.grid import Grid
@@ -27,6 +27,7 @@ from dlscore.lock import exclusive
 from dlscore.memory import within_memory
 from dlscore.plan import BLOCK, Settings, count_steps, inspect, load_episode, make_identity
 from dlscore.replay import Step, drift_parts, replay
+from dlscore.schema import CacheError
 from dlscore.scorers import Scorer, describe, make_scorers
 
 Array = NDArray[Any]
@@ -51,18 +52,14 @@ class Outcome:
         return drift_warning(self.episode, self.drift)
 
 
-def drift_warning(episode: int, drift: Mapping[str, float]) -> str:
-    """What a user should know about the replay, or ""."""
-    remedy = "--replay states sets the recorded state at each step"
-    if (px := drift_px(drift)) > DRIFT_LIMIT:
-        return f"episode {episode}: the replay drifts {px:.1f} px from the record (limit {DRIFT_LIMIT:g}); {remedy}"
-    if drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
-        contradiction = "the record's states and pictures contradict each other: try another --block-pose"
-        return (
-            f"episode {episode}: the replayed picture differs by {drift['picture']:.1f}/255 from the recorded one (limit "
-            f"{PICTURE_DRIFT_LIMIT:g}); {contradiction if 'block_px' in drift else 'the block is elsewhere: ' + remedy}"
-        )
-    return ""
+@dataclass(frozen=True)
+class _Work:
+    # What is scored, how, and into what.
+    policy: Policy
+    episode: Episode
+    settings: Settings
+    scorers: Mapping[str, Scorer]
+    writer: CacheWriter
 
 
 def compute_episode(
@@ -128,7 +125,7 @@ def compute_episode(
                 still_ours=lock.check,
             )
         wanted = {name: scorers[name] for name in writer.extending} if writer.extending else scorers
-        evaluations = _fill(policy, episode, writer, wanted, settings, began, progress, notice)
+        evaluations = _fill(_Work(policy, episode, settings, wanted, writer), began, progress, notice)
         worst = writer.read("drift", slice(None)).max(axis=0)
         drift = dict(zip(writer.drift_parts, (float(value) for value in worst), strict=True))
         done = {"lacking": "extended", "partial": "resumed"}.get(state, "computed")
@@ -138,17 +135,9 @@ def compute_episode(
     return outcome
 
 
-def _fill(
-    policy: Policy,
-    episode: Episode,
-    writer: CacheWriter,
-    scorers: Mapping[str, Scorer],
-    settings: Settings,
-    began: float,
-    progress: Callable[[int, int], None],
-    notice: Callable[[str], None],
-) -> int:
+def _fill(work: _Work, began: float, progress: Callable[[int, int], None], notice: Callable[[str], None]) -> int:
     # Block by block from the first step that is not done, since whole blocks are done in order; the evaluations spent.
+    policy, episode, settings, writer = work.policy, work.episode, work.settings, work.writer
     first, steps = int(np.append(writer.done, False).argmin()), writer.steps
     spent, evaluations = writer.spent, 0
     world = None if writer.extending else replay(episode, settings.replay, first, steps)
@@ -157,8 +146,7 @@ def _fill(
     for start in range(first, steps, BLOCK):
         rows = slice(start, min(start + BLOCK, steps))
         arrays = {} if world is None else _replayed(episode, rows, world, columns)
-        score = partial(_score, policy, episode, writer, scorers, settings, rows)
-        scores, spent_here = within_memory(policy, score, notice)
+        scores, spent_here = within_memory(policy, partial(_score, work, rows), notice)
         evaluations += spent_here
         cost = {
             "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
@@ -170,20 +158,14 @@ def _fill(
     return evaluations
 
 
-def _score(
-    policy: Policy,
-    episode: Episode,
-    writer: CacheWriter,
-    scorers: Mapping[str, Scorer],
-    settings: Settings,
-    rows: slice,
-) -> tuple[dict[str, Array], int]:
+def _score(work: _Work, rows: slice) -> tuple[dict[str, Array], int]:
     # What depends on the network at a block of steps, and how many evaluations that took.
+    policy, settings, writer = work.policy, work.settings, work.writer
     before = policy.evaluations
-    conditioning = policy.encode(windows(policy, episode, rows))
-    found = {} if writer.extending else _predicted(policy, episode, rows, conditioning, settings)
+    conditioning = policy.encode(windows(policy, work.episode, rows))
+    found = {} if writer.extending else _predicted(policy, work.episode, rows, conditioning, settings)
     chunks = writer.read("predicted_chunks", rows) if writer.extending else found["predicted_chunks"]
-    for name, scorer in scorers.items():
+    for name, scorer in work.scorers.items():
         scores = scorer.score(policy, conditioning, chunks.astype(np.float64), Grid(settings.resolution), settings.seed)
         found[f"scores/{name}"] = scores.values
         found |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}

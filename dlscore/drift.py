@@ -21,3 +21,17 @@ def over_limit(drift: Mapping[str, float]) -> str:
         return f"{px:.1f} px"
     picture = drift.get("picture", 0.0)
     return f"{picture:.1f}/255" if picture > PICTURE_DRIFT_LIMIT else ""
+
+
+def drift_warning(episode: int, drift: Mapping[str, float]) -> str:
+    """What a user should know about the replay, or ""."""
+    remedy = "--replay states sets the recorded state at each step"
+    if (px := drift_px(drift)) > DRIFT_LIMIT:
+        return f"episode {episode}: the replay drifts {px:.1f} px from the record (limit {DRIFT_LIMIT:g}); {remedy}"
+    if drift.get("picture", 0.0) > PICTURE_DRIFT_LIMIT:
+        contradiction = "the record's states and pictures contradict each other: try another --block-pose"
+        return (
+            f"episode {episode}: the replayed picture differs by {drift['picture']:.1f}/255 from the recorded one (limit "
+            f"{PICTURE_DRIFT_LIMIT:g}); {contradiction if 'block_px' in drift else 'the block is elsewhere: ' + remedy}"
+        )
+    return ""

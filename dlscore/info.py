@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dlscore.cache import LEVEL_LIMIT, EpisodeCache, format_drift, largest_drift, read_episode
+from dlscore.cache import EpisodeCache, format_drift, largest_drift, read_episode
+from dlscore.schema import LEVEL_LIMIT
 
 PROVENANCE = (
     "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dlscore.cache import BusyError, FolderError, reason
+from dlscore.schema import BusyError, FolderError, reason
 
 TOUCHED = 15.0  # s between two signs of life
 SILENT = 120.0  # s without one after which a run on another machine counts as dead

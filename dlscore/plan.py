@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlscore import provenance, pusht
-from dlscore.cache import CacheError, part_path, read_episode
+from dlscore.cache import read_episode
 from dlscore.episode import Episode, is_image
 from dlscore.episodes import Source
 from dlscore.errors import UserError
 from dlscore.grid import Grid
 from dlscore.replay import observe, replayed_observations
+from dlscore.schema import CacheError, part_path
 from dlscore.scorers import describe, make_scorers
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import h5py
 
-from dlscore.cache import number_arrays, part_path
+from dlscore.checksums import number_arrays
 from dlscore.errors import UserError
 from dlscore.folders import nearest_folder
 from dlscore.plan import BLOCK
+from dlscore.schema import part_path
 
 PYTHON_AND_TORCH = 600e6  # bytes of a process before it has loaded a policy
 FIXED, PER_STEP = 60e3, 4.5e3  # bytes of a cache but for scores and chunks; a step's frame packs to about 4 kB

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlscore.cache import CacheError, read_episode
+from dlscore.cache import read_episode
+from dlscore.schema import CacheError
 
 NAME = re.compile(r"episode_(\d+)\.h5(\.part)?")
 

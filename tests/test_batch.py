@@ -16,10 +16,11 @@ from test_compute import ALL, Stop, same, stop
 
 from dlscore import batch, preflight
 from dlscore.batch import Options, Result, Summary, attempt, collect
-from dlscore.cache import part_path, read_episode
+from dlscore.cache import read_episode
 from dlscore.compute import compute_episode
 from dlscore.plan import BLOCK, episode_path
 from dlscore.policy import load_policy
+from dlscore.schema import part_path
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from synthetic import frame, write_cache
+from synthetic import frame, rewrite, write_cache
 
-from dlscore import seal
-from dlscore.cache import FIELDS, BusyError, CacheError, FolderError, part_path, read_episode
+from dlscore import checksums, seal
+from dlscore.cache import read_episode
 from dlscore.cache_writer import CacheWriter
+from dlscore.schema import FIELDS, BusyError, CacheError, FolderError, part_path
 
 
 @pytest.fixture
@@ -123,7 +124,22 @@ def _nan(file):
         (lambda file: file["x"].__setitem__(3, 7.0), "'x' is not the grid"),
         (_retype, "'state' is float32"),
         (_reshape, "'expert_action' has 5 along step"),
-        (_nan, "not finite"),
+        (_nan, "was changed since dlscore wrote it .'scores/likelihood' has not its checksum."),
+        (
+            lambda file: file.attrs.__delitem__("policy"),
+            "changed since dlscore wrote it .the attribute policy is gone.",
+        ),
+        (
+            lambda file: file["scores/distance"].attrs.__setitem__("units", "m"),
+            "the attribute units of 'scores/distance' has not its checksum",
+        ),
+        (lambda file: file.attrs.__setitem__("episode", 1.0), "has not its checksum|the attribute episode is '1.0'"),
+        (lambda file: file.__delitem__("xy"), "'xy' is gone"),
+        (
+            lambda file: file.attrs.__delitem__(checksums.ATTRIBUTES),
+            "changed by another program before it was finished",
+        ),
+        (lambda file: file.attrs.__setitem__(checksums.ATTRIBUTES, "[1]"), "attribute_checksums is no table"),
         (
             lambda file: file["scores/likelihood"].attrs.__delitem__("kind"),
             "lacks the attribute kind of scores/likelihood",
@@ -140,8 +156,19 @@ def test_a_damaged_or_foreign_file_is_named(cache, change, words):
         [episode.score("likelihood", k) for k in range(episode.steps)]
 
 
+def test_numbers_that_are_not_finite_are_named_though_their_checksum_is_right(cache):
+    rewrite(cache, _nan)
+    with pytest.raises(CacheError, match="not finite"), read_episode(cache) as episode:
+        [episode.score("likelihood", k) for k in range(episode.steps)]
+
+
+def _later(file):
+    file.create_dataset("from_the_future", data=np.arange(3))
+    file["state"].attrs["note"] = "mine"
+
+
 def test_unknown_extras_are_ignored(cache):
-    damage(cache, lambda file: file.create_dataset("from_the_future", data=np.arange(3)))
+    damage(cache, _later)
     with read_episode(cache) as episode:
         assert episode.steps == 6
 

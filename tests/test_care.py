@@ -11,14 +11,16 @@ import h5py
 import numpy as np
 import pytest
 from damage import damaged
-from synthetic import write_cache
+from synthetic import rewrite, write_cache
 from test_batch import policy_folder  # noqa: F401  a policy whose sampler is quick
 from test_compute import ALL, same
 
 from dlrender import cli as dlrender
-from dlscore import care, cli
-from dlscore.cache import CacheError, number_arrays, part_path, read_episode
+from dlscore import care, checksums, cli
+from dlscore.cache import read_episode
+from dlscore.checksums import number_arrays
 from dlscore.compute import compute_episode
+from dlscore.schema import CacheError, part_path
 
 
 @pytest.fixture
@@ -35,12 +37,14 @@ def test_a_whole_file_is_verified(cache, dlscore):
     code, out, _ = dlscore("verify", cache)
     assert code == 0
     assert "whole, 6 of 6 steps of distance, likelihood; " in out
-    assert "arrays have their checksums; sealed" in out
+    assert "attributes have their checksums; sealed" in out
     code, out, _ = dlscore("verify", cache, "--json")
     found = json.loads(out)["files"][0]
     with h5py.File(cache) as file:
         names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-    assert found["checksums"] == len(names) + 4  # frames: two, scores: two
+        attrs = [key for item in (file, *(file[name] for name in file)) for key in item.attrs if not key.isupper()]
+    assert found["checksums"]["arrays"] == len(names) + 4  # frames: two, scores: two
+    assert found["checksums"]["attributes"] >= len(attrs) - 1  # all but the table of them
 
 
 def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
@@ -51,8 +55,8 @@ def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
         file.move("scores/likelihood", "scores/another")
     code, out, err = dlscore("verify", cache, other, write_cache(tmp_path / "episode_002.h5"))
     assert code == 1
-    assert "episode_000.h5 is damaged (state has not its checksum)" in err
-    assert "episode_001.h5 is damaged (scores/another has not its checksum)" in err
+    assert "episode_000.h5 was changed since dlscore wrote it ('state' has not its checksum)" in err
+    assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone, and 1 more)" in err
     assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are not whole, as told above"
     assert "episode_002.h5: whole" in out
 
@@ -69,11 +73,22 @@ def test_an_unfinished_file_is_whole_as_far_as_it_goes(tmp_path, dlscore):
 def test_a_file_of_schema_1_2_has_nothing_to_compare_with(cache, dlscore):
     with h5py.File(cache, "r+") as file:
         file.attrs["schema_version"] = "1.2"
+        del file.attrs[checksums.ATTRIBUTES]
         for array in number_arrays(file):
             del array.attrs["sha256"]
     code, out, _ = dlscore("verify", cache)
     assert code == 0
-    assert "no checksums, as in schema 1.2; no seal" in out
+    assert "no checksums (schema 1.2); no seal" in out
+
+
+def test_a_file_of_schema_1_3_has_checksums_of_arrays_only(cache, dlscore):
+    with h5py.File(cache, "r+") as file:
+        file.attrs["schema_version"] = "1.3"
+        del file.attrs[checksums.ATTRIBUTES]
+    assert "arrays and 0 attributes have their checksums" in dlscore("verify", cache)[1]
+    with h5py.File(cache, "r+") as file:
+        file["state"][3, 0] += 1
+    assert "'state' has not its checksum" in dlscore("verify", cache)[2]
 
 
 def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
@@ -101,8 +116,9 @@ def test_methods_of_two_runs_go_into_one_file(policy, source, tmp_path):
     assert care.merge(one, [two]) == ["distance", "noise_pred"]
     assert two.read_bytes() == other
     assert os.listdir(one.parent) == ["episode_000.h5"]
-    with h5py.File(one, "r+") as file, h5py.File(together) as reference:  # the cost is of the run that is merged into
-        file.attrs["network_evaluations"] = reference.attrs["network_evaluations"]
+    with read_episode(together) as reference:  # the cost is of the run that is merged into
+        cost = reference.attrs["network_evaluations"]
+    rewrite(one, lambda file: file.attrs.__setitem__("network_evaluations", cost))
     same(together, one)
     assert care.verify(one)["checksums"] == care.verify(together)["checksums"]
     assert care.merge(one, [two]) == []
@@ -120,8 +136,7 @@ def test_files_of_other_runs_are_not_merged(cache, tmp_path, dlscore):
     moved = write_cache(tmp_path / "moved" / "episode_000.h5", expert=np.array([1.0, 2.0]))
     with pytest.raises(CacheError, match=r"is not of the run of .*its predictions or states differ"):
         care.merge(cache, [moved])
-    with h5py.File(other, "r+") as file:
-        file["scores/noise_pred"].attrs["parameters"] = '{"levels": 9}'
+    rewrite(other, lambda file: file["scores/noise_pred"].attrs.__setitem__("parameters", '{"levels": 9}'))
     code, _, err = dlscore("merge", cache, other)
     assert code == 1
     assert "scored noise_pred otherwise (levels: null -> 9); keep the files apart" in err

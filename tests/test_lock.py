@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dlscore import lock as locking
-from dlscore.cache import BusyError, FolderError
 from dlscore.lock import SILENT, exclusive
+from dlscore.schema import BusyError, FolderError
 
 HOLD = """
 import sys, time

@@ -211,7 +211,7 @@ def test_states_need_a_pose_at_every_step(image_only):
 
 
 def test_a_record_that_contradicts_itself_is_told():
-    from dlscore.compute import drift_warning
+    from dlscore.drift import drift_warning
 
     assert drift_warning(0, {"agent_px": 0.0, "block_px": 0.0, "block_rad": 0.0, "picture": 2.0}) == ""
     told = drift_warning(0, {"agent_px": 0.0, "block_px": 0.0, "block_rad": 0.0, "picture": 2.7})
@@ -220,7 +220,7 @@ def test_a_record_that_contradicts_itself_is_told():
 
 
 def test_a_record_of_pictures_has_their_drift(image_only):
-    from dlscore.compute import drift_warning
+    from dlscore.drift import drift_warning
     from dlscore.replay import drift_parts, replay
 
     episode = open_source(root=image_only / "lossless").load(0)

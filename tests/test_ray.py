@@ -16,10 +16,10 @@ from test_compute import same
 
 from dlscore import cli, ray_engine
 from dlscore.batch import Options
-from dlscore.cache import part_path
 from dlscore.compute_request import Request
 from dlscore.plan import episode_path
 from dlscore.ray_engine import EngineError, Workers
+from dlscore.schema import part_path
 
 LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
 

@@ -125,7 +125,8 @@ def call(cli, *argv) -> tuple[int, str, str]:
 
 def content(path: Path) -> object:
     """All that readers see of a cache."""
-    from dlscore.cache import UserError, read_episode
+    from dlscore.cache import read_episode
+    from dlscore.errors import UserError
 
     try:
         with read_episode(path, partial=True) as cache:

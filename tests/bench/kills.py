@@ -33,7 +33,8 @@ def main() -> None:
     from test_compute import same
 
     import dlscore.compute  # noqa: F401  loaded before the fork
-    from dlscore.cache import part_path, read_episode
+    from dlscore.cache import read_episode
+    from dlscore.schema import part_path
 
     rng, rows = random.Random(options.seed), []
     with tempfile.TemporaryDirectory() as folder:

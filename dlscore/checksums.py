@@ -1,0 +1,94 @@
+"""Checksums of what is in a finished cache: every array, and every attribute of what dlscore wrote.
+
+They find what the seal cannot: a file that another program changed, on purpose or not, has no seal. What it added, dlscore
+knows nothing of and leaves alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import zlib
+from typing import Any
+
+import h5py
+import numpy as np
+
+ARRAY = "sha256"  # an attribute of every array
+ATTRIBUTES = "attribute_checksums"  # of the file: {object: {attribute: CRC-32}}
+OF_HDF5 = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # its own, with addresses in the file
+
+
+def record(file: h5py.File) -> None:
+    """Take the checksums of all that is in the file now."""
+    for array in number_arrays(file):
+        array.attrs[ARRAY] = checksum(array)
+    sums = {
+        name: {key: attribute_checksum(item.attrs[key]) for key in item.attrs if key not in (*OF_HDF5, ATTRIBUTES)}
+        for name, item in _objects(file).items()
+    }
+    file.attrs[ATTRIBUTES] = json.dumps(sums, sort_keys=True)
+
+
+def count(file: h5py.File) -> tuple[int, int]:
+    """How many arrays and how many attributes have checksums; (n, 0) in a file of schema 1.3, (0, 0) before."""
+    attributes = sum(len(sums) for sums in _recorded(file).values())
+    return sum(ARRAY in array.attrs for array in number_arrays(file)), attributes
+
+
+def differences(file: h5py.File) -> list[str]:
+    """What is not as it was when the checksums were taken, named; nothing is said of what has none."""
+    objects, found = _objects(file), []
+    for name, sums in _recorded(file).items():
+        if name not in objects:
+            found.append(f"'{name}' is gone")
+            continue
+        attrs, of = objects[name].attrs, "" if name == "/" else f" of '{name}'"
+        for key, value in sums.items():
+            if key not in attrs:
+                found.append(f"the attribute {key}{of} is gone")
+            elif attribute_checksum(attrs[key]) != value:
+                found.append(f"the attribute {key}{of} has not its checksum")
+    for array in number_arrays(file):
+        if ARRAY in array.attrs and checksum(array) != array.attrs[ARRAY]:
+            found.append(f"'{array.name[1:]}' has not its checksum")
+    return found
+
+
+def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
+    """Every array of numbers in the file, whether the schema knows it or not."""
+    return [
+        item
+        for item in _objects(file).values()
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape
+    ]
+
+
+def checksum(array: h5py.Dataset) -> str:
+    """SHA-256 of an array's name, type, shape and values, about 1 MB of which are read at once."""
+    digest = hashlib.sha256(f"{array.name} {array.dtype.str} {array.shape}".encode())
+    rows = max(1, (1 << 20) // max(1, math.prod(array.shape[1:]) * array.dtype.itemsize))
+    for start in range(0, len(array), rows):
+        digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+    return digest.hexdigest()
+
+
+def attribute_checksum(value: Any) -> str:
+    """CRC-32 of an attribute's type and value."""
+    plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    return f"{zlib.crc32(f'{type(value).__name__} {plain!r}'.encode(errors='backslashreplace')):08x}"
+
+
+def _objects(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
+    # Everything in the file by its name, the file itself as "/".
+    found: dict[str, h5py.Group | h5py.Dataset] = {"/": file}
+    file.visititems(found.__setitem__)
+    return found
+
+
+def _recorded(file: h5py.File) -> dict[str, dict[str, str]]:
+    found = json.loads(file.attrs.get(ATTRIBUTES, "{}"))
+    if not isinstance(found, dict) or not all(isinstance(sums, dict) for sums in found.values()):
+        raise ValueError(f"the attribute {ATTRIBUTES} is no table")
+    return found
