@@ -19,6 +19,7 @@ from dlrender.overlays.base import Array, Mark, Moment, Outlined, Overlay, line_
 from dlscore.cache import EpisodeCache
 
 SHADES = 5  # of a trace, from its start to its end
+SHAFT_AND_HEAD = (Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,9 @@ class Pointed(Artist):
         across = np.array([-along[1], along[0]])
         tip = end - along * looks.gap * pixels
         base = tip - along * min(head, np.dot(tip - start, along))
-        shaft = Path(np.array([start, base]))
-        point = Path(np.array([tip, base + across * head / 2, base - across * head / 2, tip]), closed=True)
+        # One path, whose fill is the head's: that of a line is empty.
+        corners = [start, base, tip, base + across * head / 2, base - across * head / 2, tip]
+        path = Path(np.array(corners), SHAFT_AND_HEAD)
         gc = renderer.new_gc()
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(False)
@@ -75,8 +77,7 @@ class Pointed(Artist):
         for color, width in (*strokes, (looks.color, looks.linewidth)):
             gc.set_linewidth(width)
             gc.set_foreground(color)
-            renderer.draw_path(gc, shaft, IdentityTransform())
-            renderer.draw_path(gc, point, IdentityTransform(), to_rgba(color))
+            renderer.draw_path(gc, path, IdentityTransform(), to_rgba(color))
         gc.restore()
 
 

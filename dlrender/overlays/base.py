@@ -132,7 +132,7 @@ class Outlined(Artist):
     def draw(self, renderer: Any) -> None:
         if not self.get_visible():
             return
-        gc, transform = renderer.new_gc(), self.get_transform()
+        gc, transform = renderer.new_gc(), self.get_transform().frozen()  # which each path would make anew
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(self.get_snap())
         gc.set_joinstyle("round")

@@ -1,10 +1,12 @@
 """Frames a second of dlrender (make bench-render): ours, a new matplotlib figure a frame, and the encoder fed with ready frames.
 
-One measurement, interleaved, medians. The combined video is 1120 × 480 with contours, trace, arrow and markers. The naive
-program is what people write first: imshow, colorbar, contour, legend, savefig into an array, imageio.
+One measurement, interleaved; medians of the rates, and of the ratios within a round. The combined video is 1120 × 480 with
+contours, trace, arrow and markers. The naive program is what people write first: imshow, colorbar, contour, legend, savefig
+into an array, imageio.
 """
 
 import argparse
+import gc
 import json
 import subprocess
 import sys
@@ -71,25 +73,29 @@ def measure(folder: Path, options: argparse.Namespace) -> dict:
         "naive": lambda: naive(cache, folder, options.naive_frames),
     }
     seconds: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(options.repeats):
-        for name, program in programs.items():
+    for k in range(options.repeats):
+        for name in list(programs)[:: 1 if k % 2 else -1]:  # so that what comes first in a round is not always the same
+            gc.collect()  # one program's garbage is not another's work
             began = time.perf_counter()
-            program()
-            seconds[name].append(
-                (time.perf_counter() - began) / (options.naive_frames if name == "naive" else options.frames)
-            )
-    median = {name: float(np.median(values)) for name, values in seconds.items()}
-    for name, value in median.items():
-        print(f"{name:25s}{1 / value:8.1f} frames/s")
+            programs[name]()
+            frames = options.naive_frames if name == "naive" else options.frames
+            seconds[name].append((time.perf_counter() - began) / frames)
+    for name, values in seconds.items():
+        print(f"{name:25s}{1 / np.median(values):8.1f} frames/s")
+
+    def ratio(one: str, other: str) -> float:  # within a round, whose programs met the same machine
+        return float(np.median(np.divide(seconds[one], seconds[other])))
+
     ratios = {
-        "combined / naive": median["naive"] / median["combined"],
-        "combined / encoder alone": median["encoder alone"] / median["combined"],
-        "combined / encoder in a plain loop": median["encoder in a plain loop"] / median["combined"],
-        "time of all three / combined": median["all three videos"] / median["combined"],
+        "combined / naive": ratio("naive", "combined"),
+        "combined / encoder alone": ratio("encoder alone", "combined"),
+        "combined / encoder in a plain loop": ratio("encoder in a plain loop", "combined"),
+        "time of all three / combined": ratio("all three videos", "combined"),
     }
     for name, value in ratios.items():
         print(f"{name}: {value:.2f}")
-    return {"frames_per_s": {name: 1 / value for name, value in median.items()}, "ratios": ratios, "seconds": seconds}
+    rates = {name: 1 / float(np.median(values)) for name, values in seconds.items()}
+    return {"frames_per_s": rates, "ratios": ratios, "seconds": seconds}
 
 
 def moving_cache(path: Path, steps: int) -> Path:
