@@ -2,7 +2,7 @@
 
 Ten demo episodes: one `dlscore compute --episodes 0-9` against ten of one episode, interleaved by halves; `make -j2`
 against `make -j1`. Then time and size of one episode at 10, 50, 200 steps and at 25, 50, 100 cells a side, with the
-exponent of a power law through them.
+exponent of a power law through them, by steps and by cells, and the slopes between them.
 """
 
 import argparse
@@ -97,18 +97,23 @@ def growth(folder: Path, episodes: int, steps: int) -> dict:
         compute_episode(policy, source, 0, path, Settings(methods, cells, length, 2))
         return time.perf_counter() - began, path.stat().st_size / 1e6
 
+    sides = (25, 50, 100)
     run(10, 25)  # what is made once: threads, tables, packed weights
     return {
         "steps, at 25 cells": table([10, 50, 200], [run(length, 25) for length in (10, 50, 200)]),
-        "cells a side, at 10 steps": table([25, 50, 100], [run(10, cells) for cells in (25, 50, 100)]),
+        "cells, at 10 steps": table([side**2 for side in sides], [run(10, side) for side in sides]),
     }
 
 
 def table(sizes: list[int], found: list[tuple[float, float]]) -> dict:
-    slopes = [float(np.polyfit(np.log(sizes), np.log([each[k] for each in found]), 1)[0]) for k in (0, 1)]
-    rows = {size: {"seconds": round(seconds, 2), "MB": round(size_mb, 3)}
-            for size, (seconds, size_mb) in zip(sizes, found, strict=True)}  # fmt: skip
-    return {"rows": rows, "exponent of time": slopes[0], "exponent of size": slopes[1]}
+    report: dict = {"rows": {size: {"seconds": round(seconds, 2), "MB": round(size_mb, 3)}
+                             for size, (seconds, size_mb) in zip(sizes, found, strict=True)}}  # fmt: skip
+    for k, what in enumerate(("time", "size")):
+        values = np.array([each[k] for each in found])
+        report[f"exponent of {what}"] = float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
+        # What is there from the start lowers the exponent; a line has the same slope between each two sizes.
+        report[f"slopes of {what}"] = (np.diff(values) / np.diff(sizes)).tolist()
+    return report
 
 
 if __name__ == "__main__":
