@@ -67,7 +67,7 @@ space := $(empty) $(empty)
 methods := $(subst $(space),$(comma),$(strip $(METHOD)))
 cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
 policy_files  := $(wildcard $(POLICY)/*.json $(POLICY)/*.safetensors)
-dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/.zgroup)
+dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/data/*/*.parquet $(DATASET)/.zgroup) $(filter %.zip,$(DATASET))
 
 score_settings  := $(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS)
 render_settings := $(STYLE) $(COLORMAP) $(RENDER_FLAGS)
@@ -84,6 +84,9 @@ FORCE:
 # Under -jN each job gets its share of the cores: networks that fight for cores are many times slower, not twice.
 jobs = $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
 threads = $(if $(jobs),OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(max(1, os.cpu_count() // $(jobs)))'))
+
+# A finished name is a finished file, so it stays whatever ends the command, also where .DELETE_ON_ERROR would remove it.
+.PRECIOUS: $(CACHE)/episode_%.h5
 
 # The cache keeps its own record of its settings: --replace-stale starts over what another setting made, and what a kill
 # left half done is continued.
@@ -129,7 +132,7 @@ cache: $(caches)  ## score EPISODE with METHOD under each POLICY into CACHE
 render: $(videos)  ## score if need be, then make the videos of EPISODE in OUTPUTS
 
 status: | $(READY)  ## a table of the caches: finished, partial, damaged
-	@$(BIN)/dlscore status $(cache_folders)
+	@$(BIN)/dlscore status $(or $(wildcard $(cache_folders)),$(CACHE))
 
 clean-cache:  ## remove the caches of CACHE, which may have cost days: CONFIRM=yes
 	@if [ '$(CONFIRM)' != yes ]; then \

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from dlscore.cache import read_episode
 from dlscore.console import debugging
 from dlscore.errors import UserError
-from dlscore.plan import Settings, count_steps, episode_path, plan_episode
+from dlscore.plan import Settings, count_steps, episode_path
 from dlscore.preflight import Estimate, format_seconds
-from dlscore.schema import BusyError, CacheError, FolderError, part_path
+from dlscore.schema import BusyError, CacheError, FolderError, StaleError, part_path
 
 if TYPE_CHECKING:
     from dlscore.compute import Outcome
@@ -54,13 +54,18 @@ class Options:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one episode: an outcome, or why it failed. `hopeless`: the other episodes would fail there too."""
+    """What became of one episode: an outcome, or why it failed.
+
+    `hopeless`: the other episodes would fail there too. `own`: what is wrong is what lies at this path (a cache of other
+    settings, or one that another run is writing), which says nothing of the other episodes.
+    """
 
     episode: int
     path: Path
     outcome: Outcome | None = None
     reason: str = ""
     hopeless: bool = False
+    own: bool = False
 
     @property
     def kind(self) -> str:
@@ -113,7 +118,7 @@ class Summary:
         """Raise BatchError if not all went well."""
         if self.interrupted:
             raise BatchError(self.interrupted, 130)
-        if not self.failed:
+        if not self.failed and not self.stopped:
             return
         if len(self.wanted) == 1:
             raise BatchError(self.results[0].reason, 1)
@@ -126,16 +131,22 @@ class Summary:
 
 def collect(results: Iterable[Result], wanted: Sequence[int], show: Callable[[Result], None]) -> Summary:
     """Take an engine's results as they come, and stop it early where what fails is not the episode's own affair."""
-    summary, began, alike = Summary(wanted), time.monotonic(), 0
+    summary, began, alike, kind = Summary(wanted), time.monotonic(), 0, ""
     try:
         for result in results:
-            alike = 0 if not result.reason else 1 + (alike if alike and result.kind == summary.results[-1].kind else 0)
+            if not result.own:
+                alike = 0 if not result.reason else alike + 1 if result.kind == kind else 1
+                kind = result.kind
             summary.results.append(result)
             show(result)
             if (result.hopeless or alike >= ALIKE) and summary.not_tried:
                 why = "it is not the episode's fault" if result.hopeless else f"the last {ALIKE} failed in the same way"
                 summary.stopped = f"stopped early, since {why}"
                 break
+    except UserError as error:  # the engine's own
+        if not summary.results:
+            raise
+        summary.stopped = f"stopped early, since {error}"
     except KeyboardInterrupt as error:
         summary.interrupted = str(error) or "interrupted; the same command goes on with what is missing"
     finally:
@@ -187,43 +198,31 @@ def attempt(
                                   replace_stale=options.replace_stale, wait=options.wait, progress=progress,
                                   notice=notice)  # fmt: skip
     except KeyboardInterrupt as error:
-        raise Interrupted(f"interrupted at episode {index}; {held(path)}") from error
-    except BusyError as error:
-        return Result(index, path, reason=str(error))
+        raise Interrupted(f"interrupted at episode {index}; {held(path, options.force)}") from error
+    except (BusyError, StaleError) as error:
+        return Result(index, path, reason=str(error), own=True)
     except UserError as error:
-        return Result(index, path, reason=f"{error}; {held(path)}", hopeless=isinstance(error, FolderError))
+        reason = f"{error}; {held(path, options.force)}"
+        return Result(index, path, reason=reason, hopeless=isinstance(error, FolderError))
     except Exception as error:
         if debugging():
             raise
-        reason = f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where; {held(path)}"
-        return Result(index, path, reason=reason)
+        reason = f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where"
+        return Result(index, path, reason=f"{reason}; {held(path, options.force)}")
     return Result(index, path, outcome)
 
 
-def held(path: Path) -> str:
+def held(path: Path, force: bool = False) -> str:
     """What a run that came to no good end leaves of `path`: resumable, finished and untouched, or nothing."""
+    untouched = f"untouched: {path} is as it was" if path.exists() else f"untouched: no {path.name} was made"
+    if force and path.exists():  # without --force it is what there is, and with --force all is started over
+        return untouched
     try:
         with read_episode(part_path(path), partial=True) as cache:
-            return (
-                f"resumable: {cache.path} keeps {int(cache.done.sum())} of {cache.steps} steps, and the same command goes "
-                "on there"
-            )
+            kept = f"{cache.path} keeps {int(cache.done.sum())} of {cache.steps} steps"
+            return f"resumable: {kept}, and the same command {'without --force ' if force else ''}goes on there"
     except CacheError:
-        return f"untouched: {path} is as it was" if path.exists() else f"untouched: no {path.name} was made"
-
-
-def plan(
-    policy: Policy, source: Source, indices: Sequence[int], settings: Settings, folder: Path
-) -> list[dict[str, Any]]:
-    """`plan_episode` of each; one that cannot be planned has the state "failed" and the reason."""
-    rows = []
-    for index in indices:
-        path = episode_path(folder, index)
-        try:
-            rows.append(plan_episode(policy, source, index, path, settings))
-        except UserError as error:
-            rows.append({"episode": index, "path": str(path), "state": "failed", "reason": str(error)})
-    return rows
+        return untouched
 
 
 def _listed(indices: Sequence[int]) -> str:

@@ -24,6 +24,7 @@ from dlscore.schema import (
     VERSION,
     CacheError,
     Field,
+    ForeignError,
     check_fields,
     json_or_text,
     score_field,
@@ -34,11 +35,11 @@ def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
     """The length of each dimension; CacheError for what is no cache, or a damaged one, or of another schema."""
     schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
     if schema != SCHEMA:
-        raise CacheError(
+        raise ForeignError(
             f"{path} is an HDF5 file, but no dlscore cache (schema {schema!r}); give one that dlscore wrote"
         )
     if version.split(".")[0] != VERSION.split(".")[0]:
-        raise CacheError(
+        raise ForeignError(
             f"{path} has schema {version}; this dlrender reads {VERSION.split('.')[0]}.x: install its match"
         )
     sizes = dict(FIXED)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -47,6 +49,9 @@ class CacheWriter:
 
     def __init__(self, path: Path, still_ours: Callable[[], None] = lambda: None) -> None:
         self.path, self._part, self._still_ours = path, part_path(path), still_ours
+        still_ours()
+        for draft in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # of runs that were killed
+            draft.unlink(missing_ok=True)
         with self._reading() as file:
             self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,), which steps are whole
             self.steps = len(self.done)
@@ -95,7 +100,6 @@ class CacheWriter:
                 _create_score(file, method, sizes, score_attrs)
             file.attrs["schema_version"] = VERSION
             file["done"][:] = 0
-            file.attrs.pop(checksums.ATTRIBUTES, None)  # those of the file as it was
             _set_attrs(file, {"extending": list(scores)})
         return cls(path, still_ours)
 
@@ -137,6 +141,7 @@ class CacheWriter:
             _set_attrs(file, attrs or {})
             file.attrs.pop("extending", None)
             checksums.record(file)
+        self._still_ours()
         try:
             os.replace(self._part, self.path)
         except OSError as error:
@@ -170,8 +175,9 @@ def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
 
 @contextmanager
 def _draft(path: Path, origin: Path | None, still_ours: Callable[[], None]) -> Iterator[h5py.File]:
-    # The next part file of `path`, begun as a copy of `origin`: it gets its name when it is whole and on the disk.
-    draft = path.with_name(path.name + ".draft")
+    # The next part file of `path`, begun as a copy of `origin`: it gets its name when it is whole and on the disk. Its own
+    # name is no other run's: one that was suspended, and has lost the lock meanwhile, must not touch what is not its own.
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:
         if origin is None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +186,7 @@ def _draft(path: Path, origin: Path | None, still_ours: Callable[[], None]) -> I
             seal.strip(draft)
         with h5py.File(draft, "w" if origin is None else "r+", locking=False) as file:
             yield file
+        still_ours()  # whoever has it now has removed the draft
         seal.add(draft)
         still_ours()
         os.replace(draft, part_path(path))

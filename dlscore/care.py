@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -85,31 +86,32 @@ def merge(into: Path, others: Sequence[Path]) -> list[str]:
 
     CacheError, before anything is written, where a file is of other settings, or scored a method otherwise.
     """
-    with exclusive(into) as lock:
+    with read_episode(into):
+        pass
+    with exclusive(into) as lock, ExitStack() as stack:
         if part_path(into).exists():
             raise CacheError(f"{part_path(into)} is unfinished; finish it with dlscore compute, or remove it")
-        origin: dict[str, Path] = {}
+        origin: dict[str, EpisodeCache] = {}
         described: dict[str, dict[str, Any]] = {}
         with read_episode(into) as target:
-            for other in others:
-                with read_episode(other) as cache:
-                    _check_same(target, cache)
-                    for method in cache.methods:
-                        known = described.get(method) or (
-                            target.score_attrs(method) if method in target.methods else cache.score_attrs(method)
-                        )
-                        if known["parameters"] != cache.score_attrs(method)["parameters"]:
-                            difference = provenance.difference(
-                                known["parameters"], cache.score_attrs(method)["parameters"]
-                            )
-                            raise CacheError(f"{other} scored {method} otherwise ({difference}); keep the files apart")
-                        if method not in target.methods and method not in described:
-                            described[method], origin[method] = cache.score_attrs(method), other
+            for cache in [stack.enter_context(read_episode(other)) for other in others]:
+                _check_same(target, cache)
+                for method in cache.methods:
+                    attrs = cache.score_attrs(method)
+                    known = target.score_attrs(method) if method in target.methods else described.get(method, attrs)
+                    if difference := provenance.difference(known["parameters"], attrs["parameters"]):
+                        raise CacheError(f"{cache.path} scored {method} otherwise ({difference}); keep the files apart")
+                    if method not in target.methods and method not in described:
+                        described[method], origin[method] = attrs, cache
         if described:
-            writer = CacheWriter.extend(into, described, lock.check)
-            for start in range(0, writer.steps, BLOCK):
-                writer.write(slice(start, start + BLOCK), _scores(origin, start))
-            writer.finish()
+            try:
+                writer = CacheWriter.extend(into, described, lock.check)
+                for start in range(0, writer.steps, BLOCK):
+                    writer.write(slice(start, start + BLOCK), _scores(origin, start))
+                writer.finish()
+            except BaseException:  # nothing in it took long
+                part_path(into).unlink(missing_ok=True)
+                raise
     return list(described)
 
 
@@ -123,12 +125,11 @@ def _check_same(target: EpisodeCache, cache: EpisodeCache) -> None:
         )
 
 
-def _scores(origin: dict[str, Path], start: int) -> dict[str, Any]:
+def _scores(origin: dict[str, EpisodeCache], start: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
-    for method, path in origin.items():
-        with read_episode(path) as cache:
-            rows = range(start, min(start + BLOCK, cache.steps))
-            arrays[f"scores/{method}"] = np.stack([cache.score(method, step) for step in rows])
-            arrays |= {f"checks/{method}/{name}": values[start : start + BLOCK]
-                       for name, values in cache.checks(method).items()}  # fmt: skip
+    for method, cache in origin.items():
+        rows = range(start, min(start + BLOCK, cache.steps))
+        arrays[f"scores/{method}"] = np.stack([cache.score(method, step) for step in rows])
+        arrays |= {f"checks/{method}/{name}": values[start : start + BLOCK]
+                   for name, values in cache.checks(method).items()}  # fmt: skip
     return arrays

@@ -21,13 +21,15 @@ OF_HDF5 = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # its own, with
 
 
 def record(file: h5py.File) -> None:
-    """Take the checksums of all that is in the file now."""
-    for array in number_arrays(file):
-        array.attrs[ARRAY] = checksum(array)
-    sums = {
-        name: {key: attribute_checksum(item.attrs[key]) for key in item.attrs if key not in (*OF_HDF5, ATTRIBUTES)}
-        for name, item in _objects(file).items()
-    }
+    """Take the checksums of all that dlscore wrote: everything, or what had some before and the scores added since."""
+    before, sums = _recorded(file), {}
+    for name, item in _objects(file).items():
+        if before and name not in before and not name.startswith(("scores", "checks")):
+            continue
+        if _is_numbers(item):
+            item.attrs[ARRAY] = checksum(item)
+        keys = [key for key in before.get(name, item.attrs) if key in item.attrs and key not in (*OF_HDF5, ATTRIBUTES)]
+        sums[name] = {key: attribute_checksum(item.attrs[key]) for key in keys}
     file.attrs[ATTRIBUTES] = json.dumps(sums, sort_keys=True)
 
 
@@ -39,8 +41,8 @@ def count(file: h5py.File) -> tuple[int, int]:
 
 def differences(file: h5py.File) -> list[str]:
     """What is not as it was when the checksums were taken, named; nothing is said of what has none."""
-    objects, found = _objects(file), []
-    for name, sums in _recorded(file).items():
+    objects, recorded, found = _objects(file), _recorded(file), []
+    for name, sums in recorded.items():
         if name not in objects:
             found.append(f"'{name}' is gone")
             continue
@@ -50,19 +52,17 @@ def differences(file: h5py.File) -> list[str]:
                 found.append(f"the attribute {key}{of} is gone")
             elif attribute_checksum(attrs[key]) != value:
                 found.append(f"the attribute {key}{of} has not its checksum")
-    for array in number_arrays(file):
-        if ARRAY in array.attrs and checksum(array) != array.attrs[ARRAY]:
-            found.append(f"'{array.name[1:]}' has not its checksum")
+    for name, item in objects.items():
+        if recorded and name not in recorded:  # somebody's own, which may be a copy with the attributes of what it was
+            continue
+        if _is_numbers(item) and ARRAY in item.attrs and checksum(item) != item.attrs[ARRAY]:
+            found.append(f"'{name}' has not its checksum")
     return found
 
 
 def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
     """Every array of numbers in the file, whether the schema knows it or not."""
-    return [
-        item
-        for item in _objects(file).values()
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape
-    ]
+    return [item for item in _objects(file).values() if _is_numbers(item)]
 
 
 def checksum(array: h5py.Dataset) -> str:
@@ -78,6 +78,13 @@ def attribute_checksum(value: Any) -> str:
     """CRC-32 of an attribute's type and value."""
     plain = value.tolist() if isinstance(value, np.ndarray | np.generic) else value
     return f"{zlib.crc32(f'{type(value).__name__} {plain!r}'.encode(errors='backslashreplace')):08x}"
+
+
+def _is_numbers(item: h5py.Group | h5py.Dataset) -> bool:
+    try:
+        return bool(isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape)
+    except TypeError:  # a type that numpy has not
+        return False
 
 
 def _objects(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:

@@ -133,12 +133,13 @@ def compute(
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
     if engine not in ("local", "ray"):
         raise typer.BadParameter(f"--engine {engine} does not exist; choose from local, ray")
-    source, indices, settings = open_request(request)
+    source, indices, settings = open_request(request, rewrite=force or replace_stale)
 
     from dlscore import batch, report
+    from dlscore.plan import plan_episodes
 
     if dry_run:
-        rows = batch.plan(load(request, source, settings), source, indices, settings, output_dir)
+        rows = plan_episodes(load(request, source, settings), source, indices, settings, output_dir, force)
         typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
         raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
     options = batch.Options(output_dir, force, replace_stale, wait)

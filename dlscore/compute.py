@@ -25,9 +25,9 @@ from dlscore.episodes import Source
 from dlscore.grid import Grid
 from dlscore.lock import exclusive
 from dlscore.memory import within_memory
-from dlscore.plan import BLOCK, Settings, count_steps, inspect, load_episode, make_identity
+from dlscore.plan import BLOCK, Settings, compare, count_steps, inspect, load_episode, make_identity
 from dlscore.replay import Step, drift_parts, replay
-from dlscore.schema import CacheError
+from dlscore.schema import CacheError, StaleError
 from dlscore.scorers import Scorer, describe, make_scorers
 
 Array = NDArray[Any]
@@ -101,8 +101,11 @@ def compute_episode(
         )  # now that nobody else writes it
         if state == "current":
             return current()
-        if state == "stale" and not replace_stale:
-            raise CacheError(
+        if state == "stale" and replace_stale and path.exists():
+            # Where only the part beside a finished file is unfit, the file keeps its scores and gains what it lacks.
+            state, reason = compare(path, identity, described)
+        if state == "foreign" or (state == "stale" and not replace_stale):
+            raise StaleError(
                 f"{reason}; --force starts over, --replace-stale does so only where settings differ, another --output-dir "
                 "keeps both"
             )

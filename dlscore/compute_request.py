@@ -64,8 +64,11 @@ def prepare(request: Request) -> tuple[Policy, Source, list[int], Settings]:
     return load(request, source, settings), source, indices, settings
 
 
-def open_request(request: Request) -> tuple[Source, list[int], Settings]:
-    """Open the data set, and check everything that can be refused without torch and the policy."""
+def open_request(request: Request, rewrite: bool = False) -> tuple[Source, list[int], Settings]:
+    """Open the data set, and check everything that can be refused without torch and the policy.
+
+    rewrite: whether the run may make anew what is there, which needs room beside it.
+    """
     options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
     methods = {method: options.get(method, {}) for method in request.methods}
     make_scorers(methods)
@@ -105,10 +108,13 @@ def open_request(request: Request) -> tuple[Source, list[int], Settings]:
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     check_memory(weights, request.resolution, len(methods))
     horizon = read_config(folder, request.policy_path).get("horizon", 16)
-    todo = [index for index in indices if not episode_path(request.output_dir, index).exists()]
-    sizes = [cache_bytes(count_steps(source.lengths[index], settings), request.resolution, len(methods), request.chunks, horizon)
-             for index in todo]  # fmt: skip
-    check_disk(request.output_dir, sizes)
+    sizes: dict[bool, list[float]] = {False: [], True: []}  # by whether a file is there
+    for index in indices:
+        size = cache_bytes(
+            count_steps(source.lengths[index], settings), request.resolution, len(methods), request.chunks, horizon
+        )
+        sizes[episode_path(request.output_dir, index).exists()].append(size)
+    check_disk(request.output_dir, sizes[False], sizes[True] if rewrite else [])
     return source, indices, settings
 
 

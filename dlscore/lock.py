@@ -139,7 +139,9 @@ def _alive(found: dict[str, Any], lock: Path, claim: Path) -> bool:
             return False
         except PermissionError:
             pass
-        return bool(_started(found["pid"]) == found["started"])
+        if started := _started(found["pid"]):
+            return bool(started == found["started"])
+        # The system does not tell (it may hide the processes of others): then only the clock does.
     with suppress(FileNotFoundError):
         return claim.stat().st_mtime - lock.stat().st_mtime < SILENT
     return False

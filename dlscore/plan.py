@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from dlscore.episodes import Source
 from dlscore.errors import UserError
 from dlscore.grid import Grid
 from dlscore.replay import observe, replayed_observations
-from dlscore.schema import CacheError, part_path
+from dlscore.schema import CacheError, ForeignError, part_path
 from dlscore.scorers import describe, make_scorers
 
 if TYPE_CHECKING:
@@ -119,30 +119,54 @@ def plan_episode(policy: Policy, source: Source, index: int, path: Path, setting
             "steps_done": done, "evaluations_per_step": each}  # fmt: skip
 
 
+def plan_episodes(
+    policy: Policy, source: Source, indices: Sequence[int], settings: Settings, folder: Path, force: bool = False
+) -> list[dict[str, Any]]:
+    """`plan_episode` of each; one that cannot be planned has the state "failed" and the reason.
+
+    Under `force` whatever is there has the state "forced": it is started over.
+    """
+    rows = []
+    for index in indices:
+        path = episode_path(folder, index)
+        try:
+            row = plan_episode(policy, source, index, path, settings)
+            if force and row["state"] != "missing":
+                row |= {"state": "forced", "reason": f"it is {row['state']}", "steps_done": 0}
+            rows.append(row)
+        except UserError as error:
+            rows.append({"episode": index, "path": str(path), "state": "failed", "reason": str(error)})
+    return rows
+
+
 def inspect(path: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
     """(state, what differs) of the cache at `path` against the settings that are wanted.
 
     States: "missing"; "current"; "lacking" (finished, but without some methods); "partial" (resumable); "stale"
-    (made with other settings, or unreadable, as the second item says).
+    (made with other settings, or unreadable, as the second item says); "foreign" (no cache, or of a newer schema).
     """
-    found = [_compare(candidate, identity, described) for candidate in (path, part_path(path)) if candidate.exists()]
+    found = [compare(candidate, identity, described) for candidate in (path, part_path(path)) if candidate.exists()]
     if not found:
         return "missing", ""
     # A part beside a finished file adds methods to it; whoever does not ask for them has what they need.
     return found[0] if found[0][0] == "current" else found[-1]
 
 
-def _compare(file: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+def compare(file: Path, identity: Mapping[str, Any], described: Mapping[str, Mapping[str, Any]]) -> tuple[str, str]:
+    """`inspect` of one file that exists, finished or a part."""
     finished = file.suffix == ".h5"
     try:
         with read_episode(file, partial=not finished) as cache:
             stored = {name: cache.score_attrs(name) for name in cache.methods}
             changed = [provenance.difference(cache.attrs.get("identity", {}), identity)]
             being_made = set(cache.attrs.get("extending", stored))
+    except ForeignError as error:
+        return "foreign", str(error)
     except CacheError as error:
         return "stale", str(error)
     for name in sorted(set(stored) & set(described)):
-        changed.append(provenance.difference({name: stored[name]["parameters"]}, {name: described[name]["parameters"]}))
+        settings = provenance.difference(stored[name]["parameters"], described[name]["parameters"])
+        changed.append(settings and f"{name} {settings}")
     lacking = set(described) - set(stored)
     if not finished and (lacking or being_made - set(described)):
         changed.append(f"methods: {', '.join(sorted(stored))} -> {', '.join(sorted(described))}")

@@ -30,13 +30,17 @@ def cache_bytes(steps: int, resolution: int, methods: int, samples: int, horizon
     return FIXED + steps * (PER_STEP + 4 * PACKED * methods * resolution**2 + 8 * samples * horizon)
 
 
-def check_disk(folder: Path, sizes: Sequence[float]) -> None:
-    """ResourceError unless caches of these sizes fit, and the largest once more, which is copied while it grows."""
-    needed = sum(sizes) + max(sizes, default=0.0)
+def check_disk(folder: Path, sizes: Sequence[float], rewritten: Sequence[float] = ()) -> None:
+    """ResourceError unless caches of these sizes fit, and the largest once more, which is copied while it grows.
+
+    rewritten: sizes of those that take the place of another file, which is there until they are whole.
+    """
+    needed = sum(sizes) + max(max(sizes, default=0.0), 2 * max(rewritten, default=0.0))
     free = shutil.disk_usage(nearest_folder(folder)).free
     if needed > free:
+        episodes = len(sizes) + len(rewritten)
         raise ResourceError(
-            f"--output-dir {folder} has {format_bytes(free)} free, and {len(sizes)} episodes need about {format_bytes(needed)}; "
+            f"--output-dir {folder} has {format_bytes(free)} free, and {episodes} episodes need about {format_bytes(needed)}; "
             "free some, or choose another"
         )
 
@@ -59,14 +63,23 @@ def available_memory() -> float | None:
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
         found.append(1024.0 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1]))
-    with suppress(OSError, ValueError):  # "max" is no number
-        group = Path("/sys/fs/cgroup")
-        limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        found.append(
-            limit - used + float(stat.get("active_file", 0)) + float(stat.get("inactive_file", 0))
-        )  # files go first
+    for group in _control_groups():
+        with suppress(OSError, ValueError):  # "max" is no number
+            limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+            stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            files = float(stat.get("active_file", 0)) + float(stat.get("inactive_file", 0))  # they go first
+            found.append(limit - used + files)
     return min(found, default=None)
+
+
+def _control_groups() -> list[Path]:
+    # This process's and those around it, each of which may have a limit (version 2; a scheduler's job has one of its own).
+    root, own = Path("/sys/fs/cgroup"), ""
+    with suppress(OSError):
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        own = next((line[3:] for line in lines if line.startswith("0::")), "")
+    group = root / own.strip("/")
+    return [each for each in (group, *group.parents) if each.is_relative_to(root)]
 
 
 class Estimate:

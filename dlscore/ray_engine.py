@@ -7,6 +7,8 @@ on from its part file. Scores are those of the local engine to the last bit wher
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +61,7 @@ def run(
 ) -> Iterator[Result]:
     """Results of the episodes as they are done. RAY_ADDRESS names a cluster; without it Ray starts on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it asks a server, and waits where there is none
+    terminated = signal.getsignal(signal.SIGTERM)
     try:
         import ray
     except ImportError as error:
@@ -70,6 +73,8 @@ def run(
                  num_cpus=None if "RAY_ADDRESS" in os.environ else workers.count)  # fmt: skip
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"Ray cannot start ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminated)  # which Ray has replaced by one that ends without a word
     try:
         have = ray.cluster_resources().get("GPU", 0.0)
         if workers.gpus > have:
@@ -103,7 +108,7 @@ def _hand_out(
         except ray.exceptions.RayTaskError as error:
             cause = error.cause if isinstance(error.cause, UserError) else error
             raise EngineError(f"a worker cannot start ({' '.join(str(cause).split())[-400:]})") from error
-        except ray.exceptions.RayActorError as error:
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             if "The actor died because of an error raised in its creation task" in str(error):
                 last = str(error).strip().splitlines()[-1]
                 raise EngineError(f"a worker cannot start ({last[:400]})") from error

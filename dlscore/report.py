@@ -12,6 +12,7 @@ import typer
 from dlscore.batch import Result, Summary
 from dlscore.cache import format_drift
 from dlscore.info import format_checks, read_checks
+from dlscore.schema import CacheError
 
 
 def note(text: str) -> None:
@@ -51,7 +52,11 @@ def as_row(result: Result) -> dict[str, Any]:
     if result.outcome is None:
         return {"episode": result.episode, "path": str(result.path), "state": "failed", "reason": result.reason}
     outcome = result.outcome
-    return {**vars(outcome), "path": str(result.path), "warning": outcome.warning, "checks": read_checks(result.path)}
+    row = {**vars(outcome), "path": str(result.path), "warning": outcome.warning}
+    try:
+        return {**row, "checks": read_checks(result.path)}
+    except CacheError as error:  # it was taken away since it was finished
+        return {**row, "checks": {}, "unread": str(error)}
 
 
 def end(summary: Summary, as_json: bool) -> None:
@@ -66,7 +71,7 @@ def end(summary: Summary, as_json: bool) -> None:
 
 
 def format_plan(rows: Sequence[Mapping[str, Any]]) -> str:
-    """`batch.plan` as a line an episode, and how many there are of each state."""
+    """`plan_episodes` as a line an episode, and how many there are of each state."""
     lines = []
     for row in rows:
         line = f"{row['path']}: {row['state']}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ def read_status(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """A row for each cache and each part beside it: folder, episode, state, steps done, steps, methods, bytes, note.
 
     States: "finished"; "partial", with `locked` where a run has it in hand or died over it; "damaged", with the reason.
+    CacheError for what is no folder.
     """
     rows = []
     for folder in folders:
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if not folder.is_dir():
+            raise CacheError(f"{folder} is no folder; give one of caches, which dlscore compute makes")
+        for path in sorted(folder.iterdir()):
             if match := NAME.fullmatch(path.name):
-                rows.append({"folder": str(folder), "episode": int(match[1]), **_describe(path)})
+                with suppress(FileNotFoundError):  # a part that was finished since the folder was read
+                    rows.append({"folder": str(folder), "episode": int(match[1]), **_describe(path)})
     return rows
 
 

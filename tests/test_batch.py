@@ -14,10 +14,11 @@ import torch
 from test_cli import flat
 from test_compute import ALL, Stop, same, stop
 
-from dlscore import batch, preflight
+from dlscore import batch, preflight, report
 from dlscore.batch import Options, Result, Summary, attempt, collect
 from dlscore.cache import read_episode
 from dlscore.compute import compute_episode
+from dlscore.errors import UserError
 from dlscore.plan import BLOCK, episode_path
 from dlscore.policy import load_policy
 from dlscore.schema import part_path
@@ -163,6 +164,59 @@ def test_time_and_size_are_told_after_the_first_block(dlscore, options):
     code, _, err = dlscore("compute", *flat(options))
     assert code == 0
     assert [line for line in err.splitlines() if "70 steps of 5 episodes: about " in line and "by the first 10" in line]
+
+
+def test_what_lies_at_an_episodes_place_is_its_own_affair(dlscore, options):
+    assert dlscore("compute", *flat(options | {"episodes": "0-2", "seed": 1}))[0] == 0
+    code, out, err = dlscore("compute", *flat(options))
+    assert code == 3
+    assert "2 done, 0 skipped (current), 3 failed (0-2); " in out.splitlines()[-1]
+    assert "seed: 1 -> 0" in err
+    assert "resumable" not in err
+
+
+def test_an_engine_that_ends_early_still_has_a_summary():
+    def results():
+        yield Result(0, Path("a"))
+        raise UserError("no worker can start")
+
+    summary = collect(results(), [0, 1], lambda _: None)
+    with pytest.raises(
+        batch.BatchError, match="0 of 2 episodes failed; stopped early, since no worker can start"
+    ) as error:
+        summary.check()
+    assert error.value.exit_code == 3
+
+
+def test_a_forced_run_says_that_all_is_started_over(dlscore, options, policy, source, tmp_path):
+    assert dlscore("compute", *flat(options | {"episodes": "0"}))[0] == 0
+    _, out, _ = dlscore("compute", *flat(options), "--force", "--dry-run")
+    assert "episode_000.h5: forced, 14 steps, " in out
+    assert "(it is current)" in out
+    path = tmp_path / "episode_000.h5"
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, path, ALL, progress=stop)
+    assert "the same command without --force goes on there" in batch.held(path, force=True)
+    compute_episode(policy, source, 0, path, ALL)
+    with pytest.raises(Stop):
+        compute_episode(policy, source, 0, path, ALL, progress=stop, force=True)
+    assert batch.held(path, force=True) == f"untouched: {path} is as it was"
+
+
+def test_a_cache_that_was_taken_away_costs_no_report(policy, source, tmp_path):
+    result = attempt(policy, source, 0, ALL, Options(tmp_path))
+    assert "likelihood" in report.as_row(result)["checks"]
+    result.path.unlink()
+    row = report.as_row(result)
+    assert row["state"] == "computed"
+    assert "is not a file" in row["unread"]
+
+
+def test_room_is_asked_for_what_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 25))
+    preflight.check_disk(tmp_path, [5.0, 10.0])  # and once more 10
+    with pytest.raises(preflight.ResourceError, match="3 episodes need about"):
+        preflight.check_disk(tmp_path, [5.0], [10.0, 11.0])
 
 
 def test_an_interrupt_says_what_is_left(policy, source, tmp_path):

@@ -12,7 +12,7 @@ from synthetic import frame, rewrite, write_cache
 
 from dlscore import checksums, seal
 from dlscore.cache import read_episode
-from dlscore.cache_writer import CacheWriter
+from dlscore.cache_writer import CacheWriter, _draft
 from dlscore.schema import FIELDS, BusyError, CacheError, FolderError, part_path
 
 
@@ -165,12 +165,31 @@ def test_numbers_that_are_not_finite_are_named_though_their_checksum_is_right(ca
 def _later(file):
     file.create_dataset("from_the_future", data=np.arange(3))
     file["state"].attrs["note"] = "mine"
+    file.copy("state", "doubled")  # with its attributes, as xarray keeps them too
+    file["doubled"][:] *= 2
+    kind = h5py.h5t.UNIX_D32LE  # which numpy has not
+    h5py.h5d.create(file.id, b"times", kind, h5py.h5s.create_simple((3,)))
 
 
 def test_unknown_extras_are_ignored(cache):
     damage(cache, _later)
     with read_episode(cache) as episode:
         assert episode.steps == 6
+
+
+def test_what_somebody_added_stays_theirs_when_a_method_is_added(cache):
+    damage(cache, _later)
+    writer = CacheWriter.extend(cache, {"noise_pred": {"kind": "score", "units": "1", "parameters": {}, "definition": "",
+                                                       "evaluations_per_step": 1}})  # fmt: skip
+    writer.write(slice(0, 6), {"scores/noise_pred": np.ones((6, 32, 32))})
+    writer.finish()
+    damage(cache, lambda file: file["doubled"].__setitem__(0, 7))
+    damage(cache, lambda file: file["state"].attrs.__setitem__("note", "mine again"))
+    with read_episode(cache) as episode:
+        assert "noise_pred" in episode.methods
+    damage(cache, lambda file: file["scores/noise_pred"].__setitem__(0, 7))
+    with pytest.raises(CacheError, match="'scores/noise_pred' has not its checksum"), read_episode(cache):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -244,12 +263,41 @@ def test_a_lock_that_was_lost_keeps_the_part_as_it_was(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
     before = part_path(path).read_bytes()
 
-    def lost():
-        raise BusyError("taken over")
+    lost = []
 
+    def still_ours():
+        if lost:
+            raise BusyError("taken over")
+
+    writer = CacheWriter(path, still_ours)
+    lost.append(True)
     with pytest.raises(BusyError, match="taken over"):
-        CacheWriter(path, lost).write(slice(3, 4), {"predicted_action": np.zeros((1, 2))})
+        writer.write(slice(3, 4), {"predicted_action": np.zeros((1, 2))})
     assert part_path(path).read_bytes() == before
+
+
+def test_a_run_that_was_suspended_in_a_block_leaves_the_other_ones_work(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", finish=False)
+    block, lost = {"predicted_action": np.ones((1, 2))}, []
+
+    def still_ours():
+        if lost:
+            raise BusyError("taken over")
+
+    def suspended():
+        with _draft(path, part_path(path), still_ours) as file:  # it sleeps in here
+            CacheWriter(path).write(slice(3, 4), block)
+            lost.append(True)
+            file["predicted_action"][:] = 7
+
+    with pytest.raises(BusyError):
+        suspended()
+    with read_episode(part_path(path), partial=True) as episode:
+        assert episode.done.tolist() == [True] * 4 + [False] * 2
+        assert (episode.predicted_action[3] == 1).all()
+    assert os.listdir(tmp_path) == ["episode_000.h5.part"]
+    with pytest.raises(BusyError):
+        CacheWriter(path, still_ours)
 
 
 def _huge(file):

@@ -56,7 +56,7 @@ def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
     code, out, err = dlscore("verify", cache, other, write_cache(tmp_path / "episode_002.h5"))
     assert code == 1
     assert "episode_000.h5 was changed since dlscore wrote it ('state' has not its checksum)" in err
-    assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone, and 1 more)" in err
+    assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone)" in err
     assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are not whole, as told above"
     assert "episode_002.h5: whole" in out
 
@@ -141,3 +141,22 @@ def test_files_of_other_runs_are_not_merged(cache, tmp_path, dlscore):
     assert code == 1
     assert "scored noise_pred otherwise (levels: null -> 9); keep the files apart" in err
     assert cache.read_bytes() == before
+
+
+def test_a_merge_that_was_interrupted_leaves_the_file_and_can_be_given_again(cache, tmp_path, monkeypatch):
+    other = write_cache(tmp_path / "other" / "episode_000.h5", methods=("noise_pred",))
+    before = cache.read_bytes()
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(care, "_scores", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        care.merge(cache, [other])
+    assert cache.read_bytes() == before
+    assert sorted(os.listdir(tmp_path)) == ["episode_000.h5", "other"]
+    monkeypatch.undo()
+    assert care.merge(cache, [other]) == ["noise_pred"]
+    with pytest.raises(CacheError, match="is not a file"):
+        care.merge(tmp_path / "typo" / "episode_000.h5", [other])
+    assert not (tmp_path / "typo").exists()

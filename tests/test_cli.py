@@ -116,7 +116,7 @@ def test_files_that_are_no_caches_are_named(dlscore, tmp_path):
 
 
 def test_an_internal_error_is_one_line_too(dlscore, options, monkeypatch):
-    monkeypatch.setattr("dlscore.compute_request.open_request", lambda request: 1 / 0)
+    monkeypatch.setattr("dlscore.compute_request.open_request", lambda *_, **__: 1 / 0)
     monkeypatch.delenv("DLSCORE_DEBUG", raising=False)
     code, _, err = dlscore("compute", *flat(options))
     assert code == 1
@@ -127,7 +127,7 @@ def test_an_internal_error_is_one_line_too(dlscore, options, monkeypatch):
 
 
 def test_an_interrupt_is_130(dlscore, options, monkeypatch):
-    def interrupt(request):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dlscore.compute_request.open_request", interrupt)

@@ -119,3 +119,15 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         exclusive(tmp_path / "file" / "episode_000.h5"),
     ):
         pass
+
+
+def test_a_process_that_the_system_hides_counts_as_alive_while_it_touches_its_lock(path, monkeypatch):
+    monkeypatch.setattr(locking, "_started", lambda pid: "")
+    mark = {"place": locking._place(), "pid": 1, "started": "17", "token": "x"}
+    lock_of(path).write_text(json.dumps(mark))
+    with pytest.raises(BusyError), exclusive(path):
+        pass
+    silent = time.time() - SILENT - 1
+    os.utime(lock_of(path), (silent, silent))
+    with exclusive(path):
+        pass

@@ -81,6 +81,23 @@ def test_a_style_draws_again_and_scores_nothing(make):
         assert what(make(*argv)) == ["dlrender render"]
 
 
+def test_a_finished_cache_stays_whatever_ends_the_command(make, tmp_path):
+    program = tmp_path / "venv" / "bin" / "dlscore"
+    program.write_text(DLSCORE + "exit 1\n")  # as where its last words cannot be written
+    make("cache", code=2)
+    assert (tmp_path / "cache" / "episode_000.h5").exists()
+
+
+def test_other_data_of_the_same_name_are_scored_anew(make, tmp_path):
+    data = tmp_path / "data" / "chunk-000" / "file-000.parquet"
+    data.parent.mkdir(parents=True)
+    data.touch()
+    make("cache")
+    assert make("cache", "-n") == []
+    os.utime(data)
+    assert what(make("cache")) == ["dlscore compute"]
+
+
 def test_one_more_episode_is_all_that_is_made(make):
     make("render", "EPISODE=0")
     assert what(make("render", "EPISODE=0 1")) == ["dlscore compute", "dlrender render"]
@@ -123,7 +140,10 @@ def test_status_is_a_table(command, tmp_path):
     write_cache(tmp_path / "episode_001.h5", finish=False)
     (tmp_path / "episode_001.h5.lock").touch()
     (tmp_path / "episode_002.h5").write_bytes(b"nothing")
-    code, out, _ = command(cli, "status", tmp_path, tmp_path / "nowhere")
+    code, out, err = command(cli, "status", tmp_path / "nowhere")
+    assert code == 1
+    assert "nowhere is no folder; give one of caches" in err
+    code, out, _ = command(cli, "status", tmp_path)
     assert code == 0
     assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [
         ["0", "finished", "6/6"], ["1", "partial", "(locked)"], ["2", "damaged", "0/0"],

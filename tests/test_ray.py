@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_batch import dataset_folder, options, policy_folder  # noqa: F401  what is quick to score
@@ -15,7 +16,7 @@ from test_cli import flat
 from test_compute import same
 
 from dlscore import cli, ray_engine
-from dlscore.batch import Options
+from dlscore.batch import Options, Result
 from dlscore.compute_request import Request
 from dlscore.plan import episode_path
 from dlscore.ray_engine import EngineError, Workers
@@ -57,7 +58,11 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     killed, notes = [], []
     killer = threading.Thread(target=kill_one, args=(request.output_dir, killed), daemon=True)
     killer.start()
-    results = list(ray_engine.run(request, range(5), Options(request.output_dir), Workers(2), notes.append))
+    before = signal.getsignal(signal.SIGTERM)
+    results = []
+    for result in ray_engine.run(request, range(5), Options(request.output_dir), Workers(2), notes.append):
+        results.append(result)
+        assert signal.getsignal(signal.SIGTERM) == before  # Ray's own would end without a word
     killer.join()
     assert sorted(result.episode for result in results) == [0, 1, 2, 3, 4]
     assert [result.reason for result in results] == [""] * 5
@@ -70,6 +75,36 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     for index in range(5):
         same(episode_path(tmp_path / "local", index), episode_path(request.output_dir, index))
     assert sorted(os.listdir(request.output_dir)) == sorted(os.listdir(tmp_path / "local"))
+
+
+def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
+    # Ray's monitor kills it then; a stand-in for Ray, whose first worker dies so.
+    outcomes = iter([MemoryError(), Result(0, tmp_path), Result(1, tmp_path)])
+
+    class Actor:
+        compute = SimpleNamespace(remote=lambda index: object())
+
+        @classmethod
+        def remote(cls, *_):
+            return cls
+
+    def get(_):
+        found = next(outcomes)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    class Other(Exception):
+        pass
+
+    ray = SimpleNamespace(
+        remote=lambda **_: lambda _: Actor, wait=lambda at_work, num_returns: (at_work[:1], at_work[1:]), get=get,
+        exceptions=SimpleNamespace(RayTaskError=Other, RayActorError=Other, OutOfMemoryError=MemoryError),
+    )  # fmt: skip
+    notes = []
+    found = list(ray_engine._hand_out(ray, Request("p"), [0, 1], Options(tmp_path), Workers(1), notes.append))
+    assert [result.episode for result in found] == [0, 1]
+    assert notes == ["the worker of episode 0 died; another one goes on with it"]
 
 
 @pytest.mark.parametrize(

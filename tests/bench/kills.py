@@ -48,12 +48,14 @@ def main() -> None:
         undisturbed = time.monotonic() - began
         for number, sent in enumerate([signal.SIGKILL] * options.kills + [signal.SIGTERM] * options.terms):
             path = Path(folder) / "trial" / "episode_000.h5"
-            shutil.rmtree(path.parent, ignore_errors=True)
-            child = start([*argv, "--output-dir", path.parent])
-            moment = rng.uniform(0, 1.05 * undisturbed)
-            time.sleep(moment)
-            os.kill(child[0], sent)
-            code, encoded = finish(child)
+            code = 0
+            while code == 0:  # a run that had ended before the signal came was not disturbed, and is no trial
+                shutil.rmtree(path.parent, ignore_errors=True)
+                child = start([*argv, "--output-dir", path.parent])
+                moment = rng.uniform(0, undisturbed)
+                time.sleep(moment)
+                os.kill(child[0], sent)
+                code, encoded = finish(child)
             kept, left = 0, "nothing"
             if path.exists():
                 kept, left = STEPS, "finished"
