@@ -8,9 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import pytest
-from synthetic import write_cache
+from synthetic import rewrite, write_cache
 from test_boundaries import HEAVY, run
 
 from dlrender.style import Style
@@ -151,10 +150,12 @@ def test_bad_options_are_one_line(dlrender, drawn_cache, tmp_path, argv, words, 
     ],
 )
 def test_bad_attributes_are_one_line(dlrender, drawn_cache, tmp_path, where, name, value, words):
-    with h5py.File(drawn_cache, "a") as file:
+    def change(file):
         del file[where].attrs[name]
         if value is not None:
             file[where].attrs[name] = value
+
+    rewrite(drawn_cache, change)
     code, _, err = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out")
     assert code == 1
     assert words in err
