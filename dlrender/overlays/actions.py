@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
 
-from dlrender.overlays.base import Array, Mark, Moment, Outlined, Overlay, line_handle, mark_handle, place
+from dlrender.overlays.base import Array, Mark, Moment, Outlined, Overlay, line_handle, mark_handle, place, strokes
 from dlscore.cache import EpisodeCache
 
 SHADES = 5  # of a trace, from its start to its end
@@ -73,8 +73,7 @@ class Pointed(Artist):
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(False)
         gc.set_joinstyle("miter")
-        strokes = [("black", looks.linewidth + looks.edge)] if looks.edge else []
-        for color, width in (*strokes, (looks.color, looks.linewidth)):
+        for color, width in strokes(looks.color, looks.linewidth, looks.edge):
             gc.set_linewidth(width)
             gc.set_foreground(color)
             renderer.draw_path(gc, path, IdentityTransform(), to_rgba(color))

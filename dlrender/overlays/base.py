@@ -114,6 +114,11 @@ def place(axes: Axes, artist: Artist) -> Artist:
     return artist
 
 
+def strokes(color: Any, linewidth: float, edge: float) -> list[tuple[Any, float]]:
+    """Colour and width [points] of what a line is drawn with: a black stroke that sets it off, if any, then its own."""
+    return [*([("black", linewidth + edge)] if edge else []), (color, linewidth)]
+
+
 class Outlined(Artist):
     """Open paths as lines in `color` over black ones that are `edge` points wider, which set them off from any ground.
 
@@ -136,8 +141,7 @@ class Outlined(Artist):
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(self.get_snap())
         gc.set_joinstyle("round")
-        strokes = [("black", self.linewidth + self.edge)] if self.edge else []
-        for color, width in (*strokes, (self.color, self.linewidth)):
+        for color, width in strokes(self.color, self.linewidth, self.edge):
             gc.set_linewidth(width)
             gc.set_foreground(to_rgba(color), isRGBA=True)
             for path, alpha in zip(self.paths, self.alphas, strict=True):
