@@ -36,10 +36,7 @@ class Output:
 
 
 def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The methods to draw: those asked for, else the only one there is, else the likelihood.
-
-    Raises RenderError where the file lacks an attribute without which it cannot be drawn.
-    """
+    """The methods to draw: those asked for, else the only one there is, else the likelihood."""
     if len(set(wanted)) != len(wanted):
         raise RenderError(f"--scoring-method {','.join(wanted)} names one twice; leave it out")
     if wanted:
@@ -50,12 +47,8 @@ def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...
         methods = ("likelihood",)
     else:
         raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose with --scoring-method")
-    missing = [name for name in ("episode", "fps") if name not in episode.attrs]
     for method in methods:
-        scores = episode.score_attrs(method)  # raises a CacheError that names the methods
-        missing += [f"{name} of scores/{method}" for name in ("kind", "units") if name not in scores]
-    if missing:
-        raise RenderError(f"{episode.path} lacks the attribute {', '.join(missing)}; compute it again")
+        episode.score_attrs(method)  # raises a CacheError that names the methods
     return methods
 
 

@@ -1,4 +1,4 @@
-"""The videos and the config of an episode, in one pass over its steps; and of several episodes, in several processes."""
+"""The videos and the config of an episode, in one pass over its steps."""
 
 from __future__ import annotations
 
