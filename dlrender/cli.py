@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from dlrender.cli_style import MakeStyle, styled
-from dlscore import console, progress
+from dlrender.options import MakeStyle, styled
+from dlscore import __version__
+from dlscore.common import console, progress
 
-app = console.make_app("dlrender", "Draw the caches of dlscore: videos and stills, without a GPU.")
+app = console.make_app("dlrender", __version__, "Draw the caches of dlscore: videos and stills, without a GPU.")
 
 File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
 Picture = Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")]
@@ -57,10 +58,10 @@ def render(
     """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
     if not files and not print_style:
         raise typer.BadParameter("name the caches to draw, such as data/cache/episode_000.h5")
-    from dlrender.batch import render_files
-    from dlrender.output import VIDEOS, Output, check
-    from dlrender.render import plan
-    from dlrender.style_file import format_style
+    from dlrender.jobs import render_files
+    from dlrender.output import VIDEOS, Output, check_output
+    from dlrender.style.toml import format_style
+    from dlrender.videos import plan
 
     chosen, caches = style(), files or []
     output = Output(
@@ -76,7 +77,7 @@ def render(
     if print_style:
         typer.echo(format_style(chosen), nl=False)
     elif dry_run:
-        check(caches, chosen, replace(output, force=True))  # what is in the way is listed, not refused
+        check_output(caches, chosen, replace(output, force=True))  # what is in the way is listed, not refused
         rows = list(plan(caches, chosen, output))
         typer.echo(
             json.dumps({"files": rows}) if as_json else "\n".join("{path}: {state}".format(**row) for row in rows)
@@ -98,7 +99,7 @@ def still(
     with_environment: Annotated[bool, typer.Option("--with-environment", help="The environment beside it.")] = False,
 ) -> None:
     """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
-    from dlrender.stills import save_still
+    from dlrender.figures import save_still
 
     methods = _split(scoring_method)
     typer.echo(save_still(file, step, output, style(), methods=methods, environment=with_environment))
@@ -118,7 +119,7 @@ def sheet(
     ] = True,
 ) -> None:
     """Draw several steps in one figure: the environment over the heatmap, one scale and one legend."""
-    from dlrender.stills import parse_steps, save_sheet
+    from dlrender.figures import parse_steps, save_sheet
 
     methods, chosen = _split(scoring_method), parse_steps(steps)
     typer.echo(
@@ -131,7 +132,7 @@ def styles(
     print_style: Annotated[str | None, typer.Option(help="Print this style as TOML, to start from.")] = None,
 ) -> None:
     """List the styles that come with dlrender, or print one as a file to start from."""
-    from dlrender.style_file import describe_styles, format_style, load_style
+    from dlrender.style.toml import describe_styles, format_style, load_style
 
     if print_style is not None:
         typer.echo(format_style(load_style(print_style)), nl=False)

@@ -1,6 +1,6 @@
 """The one exception of this package."""
 
-from dlscore.errors import UserError
+from dlscore.common.errors import UserError
 
 
 class RenderError(UserError):

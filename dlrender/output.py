@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dlrender.choices import check_name
 from dlrender.errors import RenderError
-from dlrender.figure import width_of
-from dlrender.style import Style
-from dlrender.video import GIF_RATE, KINDS, PIXEL_FORMATS, whole_file
-from dlscore import __version__
-from dlscore.cache import EpisodeCache, largest_drift, read_episode
+from dlrender.frames.axes import width_of
+from dlrender.frames.encode import GIF_RATE, KINDS, PIXEL_FORMATS
+from dlrender.style.style import Style
+from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.common.choices import check_choice
 
 RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
 WIDEST = 16_382  # px that the encoders take
@@ -96,13 +93,13 @@ def refuse_newer(names: Mapping[str, Path], cache: Path, style: Style, output: O
     return left
 
 
-def check(files: Sequence[Path], style: Style, output: Output) -> None:
+def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
     """Raise for whatever is wrong with the files or the options, before anything is written."""
     if output.jobs < 1:
         raise RenderError(f"--jobs {output.jobs} is not allowed; choose 1 or more")
-    check_name("--format", output.format, KINDS)
+    check_choice("--format", output.format, KINDS, RenderError)
     for name in output.videos:
-        check_name("--videos", name, VIDEOS)
+        check_choice("--videos", name, VIDEOS, RenderError)
     if output.pix_fmt is not None and (output.format != "mp4" or output.pix_fmt not in PIXEL_FORMATS):
         raise RenderError(
             f"--pix-fmt {output.pix_fmt} is not allowed with --format {output.format}; choose from "
@@ -110,7 +107,7 @@ def check(files: Sequence[Path], style: Style, output: Output) -> None:
         )
     drawn: dict[int, Path] = {}
     for file in files:
-        with read_episode(file) as episode:
+        with open_cache(file) as episode:
             methods, fps = pick_methods(episode, output.methods), pick_fps(episode, output.fps)
             width = style.target_height + len(methods) * width_of(style, style.target_height)
             if "combined" in output.videos and output.format != "png" and width > WIDEST:
@@ -127,38 +124,3 @@ def check(files: Sequence[Path], style: Style, output: Output) -> None:
                 f"{other} and {file} are both of episode {episode.episode}, and their videos would have one name; draw "
                 "them into two --output-dir"
             )
-
-
-def describe(
-    episode: EpisodeCache, methods: Sequence[str], style: Style, names: Sequence[Path], output: Output | None = None
-) -> dict[str, Any]:
-    """Who made the scores and how they are drawn, for the config, and for what a video or a still says of itself."""
-    run: dict[str, Any] = {
-        name: episode.attrs[name]
-        for name in ("episode", "policy", "policy_revision", "dataset", "dataset_revision", "seed", "key", "versions",
-                     "git_revision", "identity", "pose_source", "predicted_action_is", "created_at")
-        if name in episode.attrs
-    }  # fmt: skip
-    run["largest_drift"] = largest_drift(episode)
-    options = {} if output is None else {"fps": output.fps, "format": output.format, "pix_fmt": output.pix_fmt}
-    return {
-        "run": {**run, "cache": str(episode.path), "steps": episode.steps, "resolution": episode.grid.resolution},
-        "scores": {method: episode.score_attrs(method) for method in methods},
-        "style": {**asdict(style), **options, "scoring_methods": list(methods), "dlrender": __version__},
-        "files": [name.name for name in names],
-    }
-
-
-def write_config(path: Path, described: dict[str, Any], methods: Sequence[str]) -> None:
-    """Add these methods' picture to the episode's JSON; those of another run are not kept beside it."""
-    renders = {}
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text())
-            if before["run"].get("key") == described["run"].get("key"):
-                renders = before["renders"]
-        except (ValueError, KeyError, TypeError, AttributeError):
-            renders = {}
-    renders["+".join(methods)] = {name: described[name] for name in ("scores", "style", "files")}
-    with whole_file(path) as part:
-        part.write_text(json.dumps({"run": described["run"], "renders": renders}, indent=2, sort_keys=True) + "\n")

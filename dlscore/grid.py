@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dlscore.errors import UserError
+from dlscore.common.arrays import Array
+from dlscore.common.errors import UserError
+from dlscore.common.world import WORLD_SIZE
 
-Array = NDArray[Any]
-
-ACTION_SPAN = 512.0  # px
 RESOLUTIONS = (2, 1024)  # the smallest and the largest number of cells a side
 
 
@@ -37,7 +34,7 @@ class Grid:
     @property
     def cell(self) -> float:
         """Side of a cell [px]."""
-        return ACTION_SPAN / self.resolution
+        return WORLD_SIZE / self.resolution
 
     @property
     def cell_area(self) -> float:

@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from synthetic import write_cache
+from support.synthetic import write_cache
 
-from dlscore.cache import read_episode
+from dlscore.cache.reader import open_cache
 
 # A small network on few rows gains nothing from more threads, and loses much where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -14,16 +14,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def policy_folder(tmp_path_factory) -> Path:
-    import stub
+    from support import stub
 
     return stub.save_policy(tmp_path_factory.mktemp("policy") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory) -> Path:
-    import stub
+    from support import stub
 
     return stub.save_dataset(tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def quick_policy_folder(tmp_path_factory) -> Path:
+    """A policy whose own sampler takes 5 steps."""
+    from support import stub
+
+    return stub.save_policy(tmp_path_factory.mktemp("policy") / "quick", num_inference_steps=5)
+
+
+@pytest.fixture(scope="session")
+def five_episodes_folder(tmp_path_factory) -> Path:
+    from support import stub
+
+    return stub.save_dataset(tmp_path_factory.mktemp("data") / "five", episodes=5, steps=14)
 
 
 @pytest.fixture
@@ -34,7 +49,7 @@ def drawn_cache(tmp_path) -> Path:
 
 @pytest.fixture
 def drawn_episode(drawn_cache):
-    with read_episode(drawn_cache) as opened:
+    with open_cache(drawn_cache) as opened:
         yield opened
 
 
@@ -49,9 +64,9 @@ def dlrender(command):
 @pytest.fixture
 def dlscore(command):
     """dlscore(*argv) -> (exit code, stdout, stderr)."""
-    from dlscore import cli
+    from dlscore.cli import commands
 
-    return functools.partial(command, cli)
+    return functools.partial(command, commands)
 
 
 @pytest.fixture
@@ -84,13 +99,13 @@ def command(capsys, monkeypatch):
 
 @pytest.fixture
 def policy(policy_folder):
-    from dlscore.policy import load_policy
+    from dlscore.policy.load import load_policy
 
     return load_policy(str(policy_folder), device="cpu")
 
 
 @pytest.fixture
 def source(dataset_folder):
-    from dlscore.episodes import open_source
+    from dlscore.episodes.dataset import open_dataset
 
-    return open_source(root=dataset_folder)
+    return open_dataset(root=dataset_folder)

@@ -2,23 +2,22 @@
 
 import re
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import typer
+from support import ROOT
 
-from dlrender import cli as dlrender
+from dlrender import cli
 from dlrender.overlays import OVERLAYS
-from dlrender.style_file import bundled
-from dlscore import cli as dlscore
+from dlrender.style.toml import bundled
+from dlscore.cli import commands
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-STYLES = (ROOT / "dlrender" / "styles" / "README.md").read_text()
+STYLES = (ROOT / "dlrender" / "style" / "README.md").read_text()
 
 
 def options():
-    for program in (dlscore, dlrender):
+    for program in (commands, cli):
         for command in typer.main.get_command(program.app).commands.values():
             for parameter in command.params:
                 for name in parameter.opts:

@@ -8,18 +8,16 @@ test_boundaries.
 
 import tomllib
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from lerobot.policies.factory import make_pre_post_processors
+from support import ROOT
 
-from dlscore import pusht
-from dlscore.compute import windows
-from dlscore.episode import STATE
-
-ROOT = Path(__file__).parents[1]
+from dlscore.compute.episode import windows
+from dlscore.episodes.episode import STATE
+from dlscore.pusht.env import get_state, make_env, render_canvas, set_state
 
 
 def test_the_samplers_noise_does_not_depend_on_the_global_generator(policy):
@@ -50,7 +48,7 @@ def test_the_current_action_is_entry_n_obs_steps_minus_one(policy, source):
 
 def test_processors_without_statistics_are_still_the_identity():
     # If this fails, LeRobot has changed and the check for it in dlscore.policy may go.
-    import stub
+    from support import stub
 
     preprocess, _ = make_pre_post_processors(stub.make_config())
     batch = {STATE: torch.tensor([[100.0, 200.0]])}
@@ -58,27 +56,27 @@ def test_processors_without_statistics_are_still_the_identity():
 
 
 def test_actions_are_world_coordinates_with_y_down():
-    env = pusht.make_env()
-    pusht.set_state(env, np.array([256.0, 100.0, 100.0, 400.0, 0.0]))
+    env = make_env()
+    set_state(env, np.array([256.0, 100.0, 100.0, 400.0, 0.0]))
     for _ in range(10):
         env.step(np.array([256.0, 180.0]))
     assert env.agent.position[1] == pytest.approx(180, abs=2)
-    rows = np.nonzero((pusht.draw(env) == [65, 105, 225]).all(axis=-1))[0]
+    rows = np.nonzero((render_canvas(env) == [65, 105, 225]).all(axis=-1))[0]
     assert rows.mean() + 0.5 == pytest.approx(180, abs=3)  # further down the picture than 100
 
 
 def test_velocities_are_lost_where_a_state_is_set():
     # So "states" never steps from a state that it set, and a run that goes on replays from the start.
-    env = pusht.make_env()
+    env = make_env()
     states = [np.array([150.0, 315.0, 256.0, 300.0, 0.0])]
-    pusht.set_state(env, states[0])
+    set_state(env, states[0])
     for _ in range(6):
         env.step(np.array([420.0, 320.0]))
-        states.append(pusht.get_state(env))
-    pusht.set_state(env, states[3])
+        states.append(get_state(env))
+    set_state(env, states[3])
     env.step(np.array([420.0, 320.0]))
     assert states[6][2] > 260  # the block was pushed
-    assert np.hypot(*(pusht.get_state(env) - states[4])[:2]) > 1
+    assert np.hypot(*(get_state(env) - states[4])[:2]) > 1
 
 
 def test_the_pinned_versions_are_those_that_work():

@@ -11,8 +11,8 @@ import numpy as np
 from lerobot.datasets import LeRobotDataset
 from rich.progress import track
 
-from dlscore.episode import ACTION, ENVIRONMENT, STATE
-from dlscore.episodes import open_source
+from dlscore.episodes.dataset import open_dataset
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
 
 FEATURES = {
     STATE: {"dtype": "float32", "shape": (2,), "names": ["x", "y"]},
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
 
-    source = open_source(root=options.source)
+    source = open_dataset(root=options.source)
     part = options.output.with_name(options.output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     dataset = LeRobotDataset.create(

@@ -14,8 +14,8 @@ from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from lerobot.policies.factory import make_pre_post_processors
 from rollout import Rollout, rollout
 
-from dlscore import pusht
-from dlscore.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.pusht.env import get_keypoints, get_state, make_env, render_image, set_state
 
 SEEDS = range(200_000, 200_100)
 LENGTHS = range(50, 161)  # steps: long enough to show the task, short enough to score in minutes
@@ -44,14 +44,14 @@ def choose(runs: list[Rollout], count: int) -> list[Rollout]:
 
 def add_episode(dataset: LeRobotDataset, run: Rollout) -> None:
     """Replay a rollout from its first state, to record each image, and save it."""
-    env = pusht.make_env()
-    pusht.set_state(env, run.states[0])
+    env = make_env()
+    set_state(env, run.states[0])
     for k, (state, action, reward) in enumerate(zip(run.states, run.actions, run.rewards, strict=True)):
-        assert np.array_equal(pusht.get_state(env), state), "the replay of a rollout is not the rollout"
+        assert np.array_equal(get_state(env), state), "the replay of a rollout is not the rollout"
         dataset.add_frame({
             STATE: np.float32(state[:2]),
-            ENVIRONMENT: np.float32(pusht.keypoints(env).ravel()),
-            IMAGE: pusht.observed_image(env),
+            ENVIRONMENT: np.float32(get_keypoints(env).ravel()),
+            IMAGE: render_image(env),
             "full_state": state,
             ACTION: action,
             "next.reward": np.float32([reward]),

@@ -8,8 +8,9 @@ import torch
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from rich.progress import track
 
-from dlscore import pusht
-from dlscore.episode import ENVIRONMENT, STATE
+from dlscore.episodes.episode import ENVIRONMENT, STATE
+from dlscore.pusht.env import get_state, make_env, set_state
+from dlscore.pusht.geometry import keypoints_of_pose
 
 MAX_STEPS = 300  # gym-pusht's own time limit
 
@@ -32,19 +33,19 @@ def rollout(policy: DiffusionPolicy, preprocess: Any, postprocess: Any, seeds: r
     """
     runs, environments = [Rollout(seed) for seed in seeds], []
     for seed in seeds:
-        env = pusht.make_env()
+        env = make_env()
         env.reset(seed=seed)
-        pusht.set_state(env, pusht.get_state(env))
+        set_state(env, get_state(env))
         environments.append(env)
     torch.manual_seed(seeds.start)
     policy.eval()
     policy.reset()
     for _ in track(range(MAX_STEPS), label):
-        states = [pusht.get_state(env) for env in environments]
+        states = [get_state(env) for env in environments]
         poses = np.stack([state[2:] for state in states])
         observation = {
             STATE: torch.tensor(np.stack([state[:2] for state in states]), dtype=torch.float32),
-            ENVIRONMENT: torch.tensor(pusht.pose_keypoints(poses).reshape(len(runs), 16), dtype=torch.float32),
+            ENVIRONMENT: torch.tensor(keypoints_of_pose(poses).reshape(len(runs), 16), dtype=torch.float32),
         }
         with torch.inference_mode():
             actions = postprocess(policy.select_action(preprocess(observation))).numpy()

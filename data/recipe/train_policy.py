@@ -22,7 +22,7 @@ from rich.progress import track
 from rollout import rollout
 from torch.utils.data import DataLoader
 
-from dlscore.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
 
 EVALUATION_SEEDS = range(100_000, 100_050)  # never used to train, to choose or to make the demo episodes
 

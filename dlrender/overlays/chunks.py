@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.path import Path
 
 from dlrender.errors import RenderError
-from dlrender.overlays.base import Array, Mark, Moment, Outlined, Overlay, line_handle, mark_handle, place
-from dlscore.cache import EpisodeCache
+from dlrender.overlays.artists import HaloLines, Mark, line_handle, mark_handle, place
+from dlrender.overlays.base import Overlay, StepView
+from dlscore.cache.reader import EpisodeCache
+from dlscore.common.arrays import Array
 
 
 def from_now(episode: EpisodeCache, step: int) -> Array:
@@ -35,8 +37,8 @@ class Cloud(Overlay):
     color: str = "#7df9ff"
     edge: float = 0.7
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
-        return [place(axes, Mark(from_now(moment.episode, moment.step)[:, 0], "o", self.size, self.color, self.edge))]
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
+        return [place(axes, Mark(from_now(view.episode, view.step)[:, 0], "o", self.size, self.color, self.edge))]
 
     def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
         return [mark_handle("sampled actions", "o", self.size, self.color, self.edge)]
@@ -51,10 +53,10 @@ class Worms(Overlay):
     edge: float = 1.0
     alpha: float = 0.7
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
-        chunks = from_now(moment.episode, moment.step)
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
+        chunks = from_now(view.episode, view.step)
         paths = [Path(chunk) for chunk in chunks]
-        return [place(axes, Outlined(paths, self.color, self.linewidth, self.edge, self.alpha))]
+        return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge, self.alpha))]
 
     def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("sampled chunks", color=self.color, linewidth=self.linewidth, edge=self.edge)]
@@ -69,9 +71,9 @@ class Chunk(Overlay):
     color: str = "white"
     edge: float = 1.2
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
-        chunk = from_now(moment.episode, moment.step)[0]
-        line = Outlined([Path(chunk)], self.color, self.linewidth, self.edge)
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
+        chunk = from_now(view.episode, view.step)[0]
+        line = HaloLines([Path(chunk)], self.color, self.linewidth, self.edge)
         dots = Mark(chunk, "o", self.size, self.color, self.edge / 2)
         return [place(axes, line), place(axes, dots)]
 

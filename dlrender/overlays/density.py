@@ -12,10 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.path import Path
 
-from dlrender.heatmap import colour_table, places
-from dlrender.overlays.base import Array, Moment, Outlined, Overlay, line_handle, place
-from dlscore.cache import EpisodeCache
-from dlscore.grid import ACTION_SPAN
+from dlrender.colors import color_indices, color_table
+from dlrender.overlays.artists import HaloLines, line_handle, place
+from dlrender.overlays.base import Overlay, StepView
+from dlscore.cache.reader import EpisodeCache
+from dlscore.common.arrays import Array
+from dlscore.common.world import WORLD_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +52,16 @@ class Contours(Overlay):
         crossed: Array = levels[(levels > scores.min()) & (levels < scores.max())]
         return crossed
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         # matplotlib's own contour lines, without the colour mapping and the bookkeeping of Axes.contour.
-        x, y = np.moveaxis(moment.episode.grid.actions, -1, 0)
-        found = contour_generator(x, y, moment.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
+        x, y = np.moveaxis(view.episode.grid.actions, -1, 0)
+        found = contour_generator(x, y, view.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
         paths = []
-        for level in self.levels(moment.scores, moment.is_density):
+        for level in self.levels(view.scores, view.is_density):
             points, codes = found.lines(level)  # type: ignore[misc]  # of the one chunk there is
             if points[0] is not None:
                 paths.append(Path(points[0], codes[0]))
-        return [place(axes, Outlined(paths, self.color, self.linewidth, self.edge))] if paths else []
+        return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge))] if paths else []
 
     def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
         if episode.score_attrs(method)["kind"] == "log_density":
@@ -76,13 +78,13 @@ class Landscape(Overlay):
     panel: str = "environment"
     strength: float = 0.75
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
-        side = int(ACTION_SPAN)
-        where = places(moment.scores, moment.norm, side, side)
-        table = colour_table(moment.colormap)
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
+        side = int(WORLD_SIZE)
+        where = color_indices(view.scores, view.norm, side, side)
+        table = color_table(view.colormap)
         picture = np.empty((side, side, 4), dtype=np.uint8)
         picture[..., :3] = table[where]
         picture[..., 3] = (255 * self.strength / (len(table) - 1) * where).astype(np.uint8)
-        image = AxesImage(axes, extent=(0, ACTION_SPAN, ACTION_SPAN, 0), origin="upper")
+        image = AxesImage(axes, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper")
         image.set_data(picture)
         return [place(axes, image)]

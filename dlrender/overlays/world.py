@@ -10,12 +10,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.path import Path
 
-from dlrender.overlays.base import Array, Moment, Outlined, Overlay, line_handle, place
-from dlscore.cache import EpisodeCache
-
-# gym-pusht's T [px] at angle 0, about the position of its body, and the radius of its agent.
-TEE = np.array([(-60, 0), (60, 0), (60, 30), (15, 30), (15, 120), (-15, 120), (-15, 30), (-60, 30)], dtype=float)
-AGENT_RADIUS = 15.0
+from dlrender.overlays.artists import HaloLines, line_handle, place
+from dlrender.overlays.base import Overlay, StepView
+from dlscore.cache.reader import EpisodeCache
+from dlscore.common.arrays import Array
+from dlscore.common.world import AGENT_RADIUS, BLOCK_OUTLINE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +31,10 @@ class Outline(Overlay):
         """(K, 2) px of the outline in a state (5,)."""
         raise NotImplementedError
 
-    def draw(self, axes: Axes, moment: Moment) -> Sequence[Artist]:
-        corners = self.corners(moment.episode.state[moment.step])
+    def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
+        corners = self.corners(view.episode.state[view.step])
         path = Path(np.vstack([corners, corners[:1]]), closed=True)
-        return [place(axes, Outlined([path], self.color, self.linewidth, self.edge, self.alpha))]
+        return [place(axes, HaloLines([path], self.color, self.linewidth, self.edge, self.alpha))]
 
     def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle(self.label, color=self.color, linewidth=self.linewidth, edge=self.edge)]
@@ -51,7 +50,7 @@ class Block(Outline):
     def corners(self, state: Array) -> Array:
         x, y, angle = state[2:]
         c, s = np.cos(angle), np.sin(angle)
-        turned: Array = TEE @ np.array([[c, s], [-s, c]]) + (x, y)
+        turned: Array = BLOCK_OUTLINE @ np.array([[c, s], [-s, c]]) + (x, y)
         return turned
 
 

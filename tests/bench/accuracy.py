@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dlscore.certify import total_variation
-from dlscore.compute import windows
-from dlscore.episodes import open_source
+from dlscore.certify.metrics import total_variation
+from dlscore.compute.episode import windows
+from dlscore.episodes.dataset import open_dataset
 from dlscore.grid import Grid
-from dlscore.policy import load_policy
-from dlscore.scorers import QUALITIES, Likelihood
+from dlscore.policy.load import load_policy
+from dlscore.scores.likelihood import QUALITIES, Likelihood
 
 # Ten steps from the start to the end of ten episodes, as fractions of their lengths.
 STEPS = tuple((episode, 0.03 + 0.1 * episode) for episode in range(10))
@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
 
-    policy, source = load_policy(options.policy), open_source(root=options.dataset)
+    policy, source = load_policy(options.policy), open_dataset(root=options.dataset)
     grid = Grid(options.resolution)
     rows = []
     for index, fraction in STEPS:

@@ -12,13 +12,13 @@ import torch
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionConditionalUnet1d
 from speed import interleave, make_policy
 
-from dlscore import mixture
-from dlscore.certify import total_variation
-from dlscore.compute import windows
-from dlscore.episodes import open_source
+from dlscore.certify.metrics import total_variation
+from dlscore.compute.episode import windows
+from dlscore.episodes.dataset import open_dataset
 from dlscore.grid import Grid
-from dlscore.policy import load_policy
-from dlscore.scorers import Likelihood
+from dlscore.policy.load import load_policy
+from dlscore.scores import posterior
+from dlscore.scores.likelihood import Likelihood
 
 STEPS = ((0, 5), (0, 60), (3, 20), (5, 60), (7, 40))
 
@@ -54,8 +54,8 @@ def throughput(size: str, batch: int) -> None:
 def accuracy() -> None:
     policy = load_policy("data/demo/policy", device="cpu")
     policy.accelerated = True  # leave LeRobot's own layers: the packed product knows float32 only
-    source, grid = open_source(root="data/demo/episodes"), Grid(50)
-    plain_epsilon, plain_posterior = policy.epsilon, mixture.posterior
+    source, grid = open_dataset(root="data/demo/episodes"), Grid(50)
+    plain_epsilon, plain_posterior = policy.epsilon, posterior.posterior
 
     def coarse_epsilon(x, t, conditioning):
         with bfloat16():
@@ -76,7 +76,7 @@ def accuracy() -> None:
         found["another scramble"].append(total_variation(exact, density(1)))
         with mock.patch.object(policy, "epsilon", coarse_epsilon):
             found["bfloat16 throughout"].append(total_variation(exact, density()))
-            with mock.patch.object(mixture, "posterior", exact_posterior):
+            with mock.patch.object(posterior, "posterior", exact_posterior):
                 found["bfloat16 solver"].append(total_variation(exact, density()))
     print("total variation from float32:", {name: np.round(each, 4).tolist() for name, each in found.items()})
 

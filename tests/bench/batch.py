@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"
-COMMAND = [sys.executable, "-c", "from dlscore.cli import main; main()", "compute"]
+COMMAND = [sys.executable, "-c", "from dlscore.cli.commands import main; main()", "compute"]
 
 
 def main() -> None:
@@ -79,22 +79,25 @@ def jobs(folder: Path, episodes: int, steps: int) -> dict:
 
 
 def growth(folder: Path, episodes: int, steps: int) -> dict:
-    import stub
+    from support import stub
+    from support.runs import make_settings
 
-    from dlscore.compute import compute_episode
-    from dlscore.episodes import open_source
-    from dlscore.plan import Settings
-    from dlscore.policy import load_policy
+    from dlscore.compute.episode import compute_episode
+    from dlscore.compute.run import Run
+    from dlscore.episodes.dataset import open_dataset
+    from dlscore.policy.load import load_policy
 
     policy = load_policy(str(stub.save_policy(folder / "policy", num_inference_steps=5)), device="cpu")
-    source = open_source(root=stub.save_dataset(folder / "long", episodes=1, steps=200))
+    source = open_dataset(root=stub.save_dataset(folder / "long", episodes=1, steps=200))
     methods = {"likelihood": {"samples": 64, "steps": 5, "timestep": 12}, "noise_pred": {"levels": 1}}
 
     def run(length: int, cells: int) -> tuple[float, float]:
         path = folder / "growth" / f"{length}_{cells}" / "episode_000.h5"
         shutil.rmtree(path.parent, ignore_errors=True)
         began = time.perf_counter()
-        compute_episode(policy, source, 0, path, Settings(methods, cells, length, 2))
+        compute_episode(
+            Run(policy, source, make_settings(methods, resolution=cells, max_steps=length, chunks=2)), 0, path
+        )
         return time.perf_counter() - began, path.stat().st_size / 1e6
 
     sides = (25, 50, 100)

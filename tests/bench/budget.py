@@ -15,11 +15,12 @@ from scipy.fft import idct
 from speed import interleave, make_policy
 from torch.func import jvp
 
-from dlscore import analytic, mixture, two_levels
-from dlscore.certify import certify, summarise
-from dlscore.scorers import Likelihood
+from dlscore.certify import mixtures
+from dlscore.certify.certify import certify, summarise
+from dlscore.scores import multilevel, posterior, sampling
+from dlscore.scores.likelihood import Likelihood
 
-SOBOL = mixture.sobol_noise.__wrapped__  # without its memory, which a variant must not read
+SOBOL = sampling.sobol_noise.__wrapped__  # without its memory, which a variant must not read
 
 
 def independent(samples, horizon, current, seed):
@@ -33,14 +34,14 @@ def antithetic(samples, horizon, current, seed):
 
 def frequencies(samples, horizon, current, seed):
     with mock.patch.object(
-        mixture, "_directions", lambda horizon, current: idct(np.eye(horizon), axis=0, norm="ortho")
+        sampling, "_directions", lambda horizon, current: idct(np.eye(horizon), axis=0, norm="ortho")
     ):
         return SOBOL(samples, horizon, current, seed)
 
 
 def one_level(coarse, fine, step, grid):
-    log_density = two_levels.log_cell_density(coarse.mean[step], coarse.covariance[step], grid)
-    return two_levels.Estimate(log_density, 0.0, 0.0)
+    log_density = multilevel.log_cell_density(coarse.mean[step], coarse.covariance[step], grid)
+    return multilevel.JoinedDensity(log_density, 0.0, 0.0)
 
 
 def exact_posterior(policy, conditioning, x, t, epsilon):
@@ -58,7 +59,7 @@ def exact_posterior(policy, conditioning, x, t, epsilon):
     mean = ((x[:, :, now] - sigma * epsilon[:, :, now]) / alpha).double().numpy()
     covariance = (sigma / alpha) ** 2 * (np.eye(2) - sigma * jacobian)
     covariance = (covariance + covariance.swapaxes(-1, -2)) / 2
-    return mixture.Gaussians(policy.to_px(mean), covariance * np.outer(policy.px_per_unit, policy.px_per_unit))
+    return posterior.GaussianMixture(policy.to_px(mean), covariance * np.outer(policy.px_per_unit, policy.px_per_unit))
 
 
 VARIANTS = [
@@ -100,10 +101,10 @@ def main() -> None:
     for name, scorer, changes, single in VARIANTS:
         if options.choice not in name:
             continue
-        patched = mock.patch.multiple(mixture, **changes) if changes else nullcontext()
-        with patched, mock.patch.object(two_levels, "join", one_level if single else two_levels.join):
+        patched = mock.patch.multiple(sampling, **changes) if changes else nullcontext()
+        with patched, mock.patch.object(multilevel, "join", one_level if single else multilevel.join):
             (row,) = summarise(
-                certify({name: scorer}, mixtures=analytic.MIXTURES, seeds=range(options.seeds)), {name: scorer}
+                certify({name: scorer}, mixtures=mixtures.MIXTURES, seeds=range(options.seeds)), {name: scorer}
             )
         row["evaluations"] -= 3 * scorer.followed if single else 0  # which the fine level costs
         print(f"| {name} | {row['evaluations']:,} | {row['tv_mean']:.3f} | {row['tv_max']:.3f} | {row['modes_found']:.0%} |",

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from published import PublishedLikelihood, PublishedNoisePrediction, SampleDensity
 
-from dlscore.certify import certify, choose_mixtures, summarise
-from dlscore.certify_report import SHOWN, draw, format_table
-from dlscore.progress import steps
-from dlscore.scorers import QUALITIES, Likelihood, NoisePrediction
+from dlscore.certify.certify import certify, choose_mixtures, summarise
+from dlscore.certify.report import SHOWN, format_table, save_figure
+from dlscore.common.progress import steps
+from dlscore.scores.likelihood import QUALITIES, Likelihood
+from dlscore.scores.noise_prediction import NoisePrediction
 
 ENTRIES = {
     **{f"likelihood, {quality}": Likelihood(**settings) for quality, settings in QUALITIES.items()},
@@ -40,7 +41,7 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps({"rows": rows, "results": list(map(finite, results))}, indent=1) + "\n")
     if options.figure:
-        draw(options.figure, ENTRIES, [m for m in mixtures if m.name in SHOWN])
+        save_figure(options.figure, ENTRIES, [m for m in mixtures if m.name in SHOWN])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
 
 LIMIT_S, LIMIT_MB = 20, 1000
 
@@ -62,8 +62,8 @@ def main() -> None:
 
 
 def work(first: int, until: int) -> None:
-    from damage import damaged
-    from synthetic import write_cache
+    from support.damage import damaged
+    from support.synthetic import write_cache
 
     import dlrender.cli
     import dlscore.cli
@@ -125,11 +125,11 @@ def call(cli, *argv) -> tuple[int, str, str]:
 
 def content(path: Path) -> object:
     """All that readers see of a cache."""
-    from dlscore.cache import read_episode
-    from dlscore.errors import UserError
+    from dlscore.cache.reader import open_cache
+    from dlscore.common.errors import UserError
 
     try:
-        with read_episode(path, partial=True) as cache:
+        with open_cache(path, partial=True) as cache:
             arrays = [
                 cache.time,
                 cache.expert_action,

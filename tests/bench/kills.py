@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a forked child has no thread pool
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
 
 STEPS = 60
 
@@ -29,12 +29,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    import stub
-    from test_compute import same
+    from support import stub
+    from support.runs import assert_same
 
     import dlscore.compute  # noqa: F401  loaded before the fork
-    from dlscore.cache import read_episode
-    from dlscore.schema import part_path
+    from dlscore.cache.reader import open_cache
+    from dlscore.cache.schema import part_path
 
     rng, rows = random.Random(options.seed), []
     with tempfile.TemporaryDirectory() as folder:
@@ -60,14 +60,14 @@ def main() -> None:
             if path.exists():
                 kept, left = STEPS, "finished"
             elif part_path(path).exists():
-                with read_episode(part_path(path), partial=True) as cache:
+                with open_cache(part_path(path), partial=True) as cache:
                     kept, left = int(cache.done.sum()), "part"
             resumed, again = finish(start([*argv, "--output-dir", path.parent]))
             row = {"signal": sent.name, "moment_s": moment, "exit": code, "left": left, "kept": kept,
                    "recomputed": encoded + again - STEPS, "resumed": resumed, "same": False}  # fmt: skip
             if resumed == 0:
                 try:
-                    same(whole, path)
+                    assert_same(whole, path)
                     row["same"] = sorted(os.listdir(path.parent)) == [path.name]
                 except AssertionError as error:
                     row["difference"] = str(error)[:300]
@@ -97,8 +97,8 @@ def start(argv: list[object]) -> tuple[int, int]:
     os.close(reader)
     code = 99
     try:
-        from dlscore import cli
-        from dlscore.diffusion import Policy
+        from dlscore.cli import commands
+        from dlscore.policy.diffusion import Policy
 
         encode = Policy.encode
 
@@ -111,7 +111,7 @@ def start(argv: list[object]) -> tuple[int, int]:
         os.dup2(silent, 1)
         os.dup2(silent, 2)
         sys.argv = ["dlscore", *map(str, argv)]
-        cli.main()
+        commands.main()
     except SystemExit as exit:
         code = int(exit.code or 0)
     finally:

@@ -14,11 +14,11 @@ import numpy as np
 from lerobot.datasets import LeRobotDataset
 from rich.progress import track
 
-from dlscore import pusht
-from dlscore.episode import ACTION, IMAGE, STATE
-from dlscore.episodes import open_source
-from dlscore.pose_from_image import fit
-from dlscore.replay import replay
+from dlscore.episodes.dataset import open_dataset
+from dlscore.episodes.episode import ACTION, IMAGE, STATE
+from dlscore.episodes.replay import replay
+from dlscore.pusht.geometry import angle_difference
+from dlscore.pusht.image_pose import fit
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    source, rng = open_source(root=options.source), np.random.default_rng(options.seed)
+    source, rng = open_dataset(root=options.source), np.random.default_rng(options.seed)
 
     lossless = [
         one_frame(source, index, rng) for index in track(rng.integers(len(source), size=options.frames), "lossless")
@@ -46,7 +46,7 @@ def errors(picture: np.ndarray, agent: np.ndarray, truth: np.ndarray) -> tuple[f
     began = time.perf_counter()
     found = fit(picture.transpose(1, 2, 0) * 255, agent)
     seconds = time.perf_counter() - began
-    turn = pusht.angle_difference(found.pose[2], truth[2])
+    turn = angle_difference(found.pose[2], truth[2])
     return float(np.hypot(*(found.pose[:2] - truth[:2]))), float(np.degrees(abs(turn))), found.residual, seconds
 
 
@@ -93,13 +93,13 @@ def summarise(name: str, found: list[tuple[float, float, float, float]]) -> dict
 
 def drifts(path: str, source, chosen) -> dict:
     """Largest drift of each episode [px, degrees]: from the full state and from the first picture."""
-    images, report = open_source(root=path, block_pose="image"), {}
+    images, report = open_dataset(root=path, block_pose="image"), {}
     for index in sorted(int(k) for k in chosen):
         true, row = source.load(index), {}
         for name, episode in (("state", true), ("image", images.load(index))):
             states = np.array([step.state for step in replay(episode)])
             px = float(np.hypot(*(states[:, 2:4] - true.block[:, :2]).T).max())
-            turn = float(np.degrees(np.abs(pusht.angle_difference(states[:, 4], true.block[:, 2])).max()))
+            turn = float(np.degrees(np.abs(angle_difference(states[:, 4], true.block[:, 2])).max()))
             start = float(np.hypot(*(states[0, 2:4] - true.block[0, :2])))
             row[name] = {"px": px, "degrees": turn, "start_px": start}
         report[index] = row

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
-from dlscore.diffusion import Policy
 from dlscore.grid import Grid
-from dlscore.scorers import Scores
+from dlscore.policy.diffusion import Policy
+from dlscore.scores.base import Scores
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ import av
 import imageio.v3 as imageio
 import numpy as np
 
+from dlrender.frames.encode import FORMATS, video
+from dlrender.frames.frame import Frame, hstack
 from dlrender.output import Output
-from dlrender.picture import Picture
-from dlrender.render import Scene, render_episode
-from dlrender.style import Style
-from dlrender.video import FORMATS, beside, video
-from dlscore.cache import read_episode
+from dlrender.style.style import Style
+from dlrender.videos import Scene, render_episode
+from dlscore.cache.reader import open_cache
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from synthetic import write_cache
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
+from support.synthetic import write_cache
 
 STYLE = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
 LONG = """
@@ -108,9 +108,9 @@ def moving_cache(path: Path, steps: int) -> Path:
 
 def ready_frames(cache: Path) -> list[np.ndarray]:
     """The combined video's frames (H, W, 4) uint8 RGBA, in memory."""
-    with read_episode(cache) as episode, STYLE.active():
+    with open_cache(cache) as episode, STYLE.active():
         scene = Scene(episode, ("likelihood",), STYLE, {})
-        frames = [beside(scene.draw(step)["combined"]) for step in range(episode.steps)]
+        frames = [hstack(scene.draw(step)["combined"]) for step in range(episode.steps)]
     return [np.dstack([frame, np.full(frame.shape[:2], 255, dtype=np.uint8)]) for frame in frames]
 
 
@@ -129,7 +129,7 @@ def encode(ready: list[np.ndarray], folder: Path) -> None:
     """The encoder fed with whole frames by our own writer, which converts them beside it."""
     with video(folder / "encoded.mp4", 1120, 480, 10, {}) as writer:
         for frame in ready:
-            writer.write(Picture.whole(frame))
+            writer.write(Frame.whole(frame))
 
 
 def naive(cache: Path, folder: Path, frames: int) -> None:
@@ -138,7 +138,7 @@ def naive(cache: Path, folder: Path, frames: int) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    with read_episode(cache) as episode, imageio.imopen(folder / "naive.mp4", "w", plugin="pyav") as writer:
+    with open_cache(cache) as episode, imageio.imopen(folder / "naive.mp4", "w", plugin="pyav") as writer:
         writer.init_video_stream("libx264", fps=10)
         for k in range(frames):
             figure, (left, right) = plt.subplots(1, 2, figsize=(11.2, 4.8), dpi=100)

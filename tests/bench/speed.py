@@ -23,11 +23,11 @@ from lerobot.policies.factory import make_pre_post_processors
 from published import PublishedLikelihood
 from torch.utils.flop_counter import FlopCounterMode
 
-from dlscore.compute import BLOCK
-from dlscore.diffusion import Policy
+from dlscore.compute.episode import BLOCK_STEPS
 from dlscore.grid import Grid
-from dlscore.policy import BATCH_SIZES, pick_device
-from dlscore.scorers import Likelihood
+from dlscore.policy.diffusion import Policy
+from dlscore.policy.load import BATCH_SIZES, pick_device
+from dlscore.scores.likelihood import Likelihood
 
 LEROBOT = "LeRobot's"
 SIZES = {"demo": (64, 128, 256), "full": (512, 1024, 2048)}
@@ -151,11 +151,11 @@ def step(size: str, device: str, cells: int, repeats: int, synchronize) -> dict:
         return {STATE: np.full((steps, 2, 2), 200, np.float32), ENVIRONMENT: np.full((steps, 2, 16), 200, np.float32)}
 
     def block():
-        ours.sample(ours.encode(window(BLOCK)), [[8 * k + m for m in range(8)] for k in range(BLOCK)])
+        ours.sample(ours.encode(window(BLOCK_STEPS)), [[8 * k + m for m in range(8)] for k in range(BLOCK_STEPS)])
         score()
 
     def score():
-        Likelihood().score(ours, ours.encode(window(BLOCK)), np.empty(0), grid, 0)
+        Likelihood().score(ours, ours.encode(window(BLOCK_STEPS)), np.empty(0), grid, 0)
 
     def published():
         PublishedLikelihood().cells(theirs, theirs.encode(window(1)), chosen, 0)
@@ -163,7 +163,11 @@ def step(size: str, device: str, cells: int, repeats: int, synchronize) -> dict:
     seconds = interleave(
         {"ours": block, "score": score, "published": published}, repeats, synchronize, warm=size == "demo"
     )
-    whole, each, alone = seconds["published"] * 2500 / cells, seconds["ours"] / BLOCK, seconds["score"] / BLOCK
+    whole, each, alone = (
+        seconds["published"] * 2500 / cells,
+        seconds["ours"] / BLOCK_STEPS,
+        seconds["score"] / BLOCK_STEPS,
+    )
     print(f"\n{size}: ours {each:.2f} s a step (score alone {alone:.2f} s); published {whole:.0f} s ({cells} of 2,500 cells in "
           f"{seconds['published']:.1f} s): {whole / each:.0f} times, score alone {whole / alone:.0f} times")  # fmt: skip
     return {"ours_s": each, "score_s": alone, "published_s": whole, "cells_timed": cells, "ratio": whole / each}
@@ -184,7 +188,7 @@ def memory(device: str) -> dict:
 
 
 def child(method: str, resolution: int, device: str) -> None:
-    from dlscore.scorers import make_scorers
+    from dlscore.scores.methods import make_scorers
 
     policy = make_policy("demo", device)
     conditioning = policy.encode(

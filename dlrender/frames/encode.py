@@ -1,0 +1,185 @@
+"""Frames to a file, streamed: H.264 in mp4, animated webp and gif, or a folder of png; named when it is whole.
+
+A format is one row in FORMATS, but for png, which is no stream. Encoding runs beside drawing, in a thread a video; memory
+is bounded whatever the number of frames.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from dlrender.errors import RenderError
+from dlrender.frames.frame import Frame, Patch, hstack, planes_of
+from dlscore.common.arrays import Array
+from dlscore.common.files import atomic_path
+
+AHEAD = 4  # frames that may wait for the encoder
+PIXEL_FORMATS = ("yuv420p", "yuv444p")  # of mp4: every player; sharp colours
+GIF_RATE = 50.0  # frames/s; browsers slow down what is faster
+
+
+@dataclass(frozen=True)
+class Format:
+    """How PyAV writes a kind of file."""
+
+    codec: str
+    pixels: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    container: Mapping[str, str] = field(default_factory=dict)
+
+
+FORMATS = {
+    # The matrix is named, since players guess another one for high pictures than for low ones.
+    "mp4": Format(
+        "libx264",
+        "yuv420p",
+        {"crf": "18", "preset": "veryfast", "x264-params": "colormatrix=smpte170m"},
+        {"movflags": "+faststart"},
+    ),
+    "webp": Format("libwebp_anim", "yuv420p", {"quality": "90"}, {"loop": "0"}),
+    "gif": Format("gif", "pal8", {}, {"loop": "0"}),
+}
+KINDS = (*FORMATS, "png")
+
+
+class Writer:
+    """Frames of one even size, given as pictures from left to right, to a stream that a thread of its own encodes.
+
+    Errors of the encoder are raised by the next `write` or by `close`.
+    """
+
+    def __init__(self, path: Path, kind: str, width: int, height: int, fps: float, metadata: Mapping[str, Any],
+                 pixels: str | None = None, palette: Image.Image | None = None) -> None:  # fmt: skip
+        form = FORMATS[kind]
+        self._kind, self._palette = pixels or form.pixels, palette
+        self._container = av.open(str(path), "w", format=kind, options=dict(form.container))
+        self._container.metadata["title"] = str(metadata.get("title", ""))
+        self._container.metadata["comment"] = json.dumps(metadata, sort_keys=True)
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
+        self._thread = ThreadPoolExecutor(1)
+        self._frame = av.VideoFrame(width, height, self._kind)  # the last one: the next is what changes in it
+        self._waiting: deque[Future[None]] = deque()
+        self._count = 0
+
+    def write(self, *pictures: Frame) -> None:
+        """Append one frame. The pictures may be drawn anew as soon as this returns."""
+        if self._palette is not None:
+            self._submit(self._encode_indexed, hstack(pictures))
+            return
+        patches, left = [], 0
+        for picture in pictures:
+            patches.append((left, picture.patch(self._kind)))
+            left += picture.pixels.shape[1]
+        self._submit(self._encode_planes, patches)
+
+    def _submit(self, encode: Callable[[Any], None], frame: Any) -> None:
+        if len(self._waiting) == AHEAD:
+            self._waiting.popleft().result()
+        self._waiting.append(self._thread.submit(encode, frame))
+
+    def _encode_planes(self, patches: Sequence[tuple[int, Patch | None]]) -> None:
+        frame = self._frame
+        for offset, patch in patches:
+            if patch is not None:
+                for target, values in zip(planes_of(frame), patch.planes, strict=True):
+                    share = frame.width // target.shape[1]  # 2 for the colour planes of yuv420p
+                    top, left = patch.top // share, (offset + patch.left) // share
+                    target[top : top + values.shape[0], left : left + values.shape[1]] = values
+        self._encode(frame)
+
+    def _encode(self, frame: av.VideoFrame) -> None:
+        frame.pts, frame.time_base = self._count, 1 / self._rate
+        self._count += 1
+        self._container.mux(self._stream.encode(frame))
+
+    def _encode_indexed(self, pixels: Array) -> None:
+        assert self._palette is not None
+        index = np.asarray(Image.fromarray(pixels).quantize(palette=self._palette, dither=Image.Dither.NONE))
+        colours = np.array(self._palette.getpalette(), dtype=np.uint8).reshape(-1, 3)
+        table = np.zeros((256, 4), dtype=np.uint8)  # ARGB; what is left is transparent, for pixels that stay the same
+        table[: len(colours), 0], table[: len(colours), 1:] = 255, colours
+        frame = av.VideoFrame.from_ndarray((index, table), format="pal8")  # type: ignore[arg-type]
+        self._encode(frame)
+
+    def close(self) -> None:
+        """Flush the encoder and write the index."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        self._container.mux(self._stream.encode())
+        self._container.close()
+        self._thread.shutdown()
+
+    def abandon(self) -> None:
+        """Let go of the file, whatever is in it."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._container.close()
+
+
+class PngWriter:
+    """A folder of 0000.png, 0001.png, …: lossless, for LaTeX and video editors."""
+
+    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
+        self._folder, self._count = path, 0
+        path.mkdir()
+        self._note = PngInfo()
+        self._note.add_itxt("Comment", json.dumps(metadata, sort_keys=True))
+
+    def write(self, *pictures: Frame) -> None:
+        """Append one frame, given as pictures from left to right."""
+        frame = Image.fromarray(hstack(pictures))
+        frame.save(self._folder / f"{self._count:04d}.png", pnginfo=self._note, compress_level=4)
+        self._count += 1
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+def make_palette(frames: Sequence[Array]) -> Image.Image:
+    """One palette of at most 255 colours for frames (H, W, 3) uint8 that are like those of the video."""
+    return Image.fromarray(np.concatenate(frames)).quantize(255, method=Image.Quantize.MEDIANCUT)
+
+
+@contextmanager
+def video(
+    path: Path,
+    width: int,
+    height: int,
+    fps: float,
+    metadata: Mapping[str, Any],
+    *,
+    pixels: str | None = None,
+    palette: Image.Image | None = None,
+) -> Iterator[Writer | PngWriter]:
+    """A writer for `path`, which appears when the block ends without an error; its suffix says of what kind it is.
+
+    A path without a suffix becomes a folder of png. gif needs a `palette`.
+    """
+    with atomic_path(path, RenderError) as part:
+        kind = path.suffix[1:]
+        writer = (
+            Writer(part, kind, width, height, fps, metadata, pixels, palette) if kind else PngWriter(part, metadata)
+        )
+        try:
+            yield writer
+        except BaseException:
+            writer.abandon()
+            raise
+        writer.close()

@@ -1,0 +1,91 @@
+"""A frame on its way from a panel to the files: RGBA pixels, what of them is new, and that part as planes for an encoder.
+
+From one frame to the next most of a picture stays: only what changed is converted, once for all videos that show it, by
+the first of their threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import av
+import numpy as np
+
+from dlscore.common.arrays import Array
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom [px]
+
+MARGIN = 4  # px around what is converted, even: more than the scaling of the colour planes reaches
+
+
+class Patch:
+    """A part of a picture, whose upper left corner is at (left, top), both even; a copy."""
+
+    def __init__(self, pixels: Array, box: Box, kind: str) -> None:
+        height, width = pixels.shape[:2]
+        self.left, self.top = box[0] - box[0] % 2, box[1] - box[1] % 2
+        self.right, self.bottom = box[2] + box[2] % 2, box[3] + box[3] % 2
+        # One margin more is converted and cut off, since the conversion knows nothing beyond the edge of what it is given.
+        self._outer = max(0, self.left - MARGIN), max(0, self.top - MARGIN)
+        x, y = self._outer
+        part = pixels[y : min(height, self.bottom + MARGIN), x : min(width, self.right + MARGIN)]
+        self._kind, self._lock = kind, Lock()
+        self._planes: tuple[Array, ...] = ()
+        self._frame = av.VideoFrame(part.shape[1], part.shape[0], "rgba")
+        plane = self._frame.planes[0]
+        rows = np.frombuffer(plane, dtype=np.uint8).reshape(part.shape[0], plane.line_size)  # type: ignore[arg-type]
+        rows[:, : 4 * part.shape[1]].reshape(part.shape)[:] = part
+
+    @property
+    def planes(self) -> tuple[Array, ...]:
+        """Y, U and V of the part, converted by the first thread that asks."""
+        with self._lock:
+            if not self._planes:
+                self._planes = tuple(self._cut(values) for values in planes_of(self._frame.reformat(format=self._kind)))
+        return self._planes
+
+    def _cut(self, values: Array) -> Array:
+        share = self._frame.width // values.shape[1]  # 2 for the colour planes of yuv420p
+        x, y = (self.left - self._outer[0]) // share, (self.top - self._outer[1]) // share
+        return values[y : y + (self.bottom - self.top) // share, x : x + (self.right - self.left) // share]
+
+
+@dataclass
+class Frame:
+    """A panel's frame: `pixels` (H, W, 4) uint8 RGBA, of an even size, are the panel's own until it draws again.
+
+    changed: what differs from the frame before, None for nothing.
+    """
+
+    pixels: Array
+    changed: Box | None
+    _patches: dict[str, Patch] = field(default_factory=dict)
+
+    @classmethod
+    def whole(cls, pixels: Array) -> Frame:
+        """A picture that has no frame before it."""
+        return cls(pixels, (0, 0, pixels.shape[1], pixels.shape[0]))
+
+    def patch(self, kind: str) -> Patch | None:
+        """What changed, as planes of a pixel format of libav (yuv420p or yuv444p); None for nothing."""
+        if self.changed is None:
+            return None
+        if kind not in self._patches:
+            self._patches[kind] = Patch(self.pixels, self.changed, kind)
+        return self._patches[kind]
+
+
+def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:
+    """Views (H, W) of a frame's planes, without the padding of their rows."""
+    found = []
+    for plane in frame.planes:
+        rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[arg-type]
+        found.append(rows[: plane.height, : plane.width])
+    return tuple(found)
+
+
+def hstack(pictures: Sequence[Frame]) -> Array:
+    """(H, W, 3) uint8 RGB: a copy of pictures side by side."""
+    return np.concatenate([picture.pixels[..., :3] for picture in pictures], axis=1)

@@ -1,0 +1,88 @@
+"""The options that say what a picture looks like, written once for all commands that draw."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from dlrender.style.style import Style
+
+MakeStyle = Callable[[], Any]  # -> Style, whose module is heavy
+
+LOOKS, OVER, SIZE = "Colours and style", "Overlays", "Sizes"
+
+
+def _option(help: str, panel: str = LOOKS) -> Any:
+    return typer.Option(help=help, rich_help_panel=panel)
+
+
+# Fields of Style, and what may be said of them; what is not given is the style's.
+VALUES: dict[str, Any] = {
+    "colormap": Annotated[str | None, _option("Any colormap of matplotlib; cmc.… and cet_… with the extra colormaps.")],
+    "norm": Annotated[str | None, _option("Colours over the episode, each frame, all files (global), or rank.")],
+    "range_nats": Annotated[float | None, _option("Scores in nats: how far below the largest the colours go.")],
+    "vmin": Annotated[float | None, _option("Score at the lower end of the colours.  [default: from the scores]")],
+    "vmax": Annotated[float | None, _option("Score at the upper end of the colours.  [default: from the scores]")],
+    "gamma": Annotated[
+        float | None, _option("Power of the colour scale: below 1 shows low scores, above 1 high ones.")
+    ],
+    "center": Annotated[float | None, _option("Score in the middle of the colours, for maps such as coolwarm.")],
+    "target_height": Annotated[int | None, _option("Height of videos [px], even.", SIZE)],
+    "dpi": Annotated[int | None, _option("Resolution of png figures: 100 has a video's pixels.", SIZE)],
+}
+# Overlays that have a switch of their own.
+SHOW: dict[str, Any] = {
+    "prediction": ("show_policy_prediction", "White star: the policy's predicted action."),
+    "expert": ("show_expert_action", "Red cross: the expert's action."),
+    "arrow": ("show_arrow", "Yellow arrow from the prediction to the expert's action."),
+    "contours": ("show_confidence_intervals", "Highest-density regions: 50, 80 and 95 % of the mass."),
+    "trace": ("show_trace", "The expert's past actions."),
+}
+OTHERS: dict[str, Any] = {
+    "style": Annotated[str, _option("A bundled style (dlrender styles lists them), or a TOML file.")],
+    "overlay": Annotated[
+        list[str] | None, _option("Draw an overlay: name or name:key=value,key=value. May be given again.", OVER)
+    ],
+    "no_overlay": Annotated[list[str] | None, _option("Leave out an overlay, or all. May be given again.", OVER)],
+}
+
+
+def styled(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator: the command's parameter `style` becomes the options above, but those `without`, a function that makes it."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        values = {name: kind for name, kind in VALUES.items() if name not in without}
+        kinds = {"style": OTHERS["style"], **values, "overlay": OTHERS["overlay"], "no_overlay": OTHERS["no_overlay"]}
+        kinds |= {option: Annotated[bool | None, _option(help, OVER)] for option, help in SHOW.values()}
+
+        @functools.wraps(command)
+        def call(**given: Any) -> None:
+            chosen = {name: given.pop(name) for name in kinds}
+            command(style=lambda: make_style(chosen), **given)
+
+        own = inspect.signature(command, eval_str=True).parameters.values()
+        defaults = {"style": "default"}
+        options = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=kind)
+            for name, kind in kinds.items()
+        ]
+        parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own if each.name != "style"]
+        call.__signature__ = inspect.Signature([*parameters, *options])  # type: ignore[attr-defined]
+        call.__annotations__ = {each.name: each.annotation for each in [*parameters, *options]}
+        return call
+
+    return decorate
+
+
+def make_style(chosen: dict[str, Any]) -> Style:
+    """The style that the options ask for."""
+    from dlrender.style.toml import load_style, with_options
+
+    values = {name: chosen.get(name) for name in VALUES}
+    show = {overlay: chosen[option] for overlay, (option, _) in SHOW.items()}
+    return with_options(load_style(chosen["style"]), values, show, chosen["overlay"] or (), chosen["no_overlay"] or ())

@@ -1,0 +1,115 @@
+"""A line of text on a dark box, drawn fast in frames and editable in vector figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgb
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ft2font import LoadFlags
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
+
+from dlscore.common.arrays import Array
+
+CORNERS = ("upper right", "upper left", "lower right", "lower left")
+MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
+ABOVE, BELOW = 0.85, 0.25  # of the font's size, from the baseline to the text's upper and lower end
+PHASES = 4  # places within a pixel at which a piece of text is kept
+PIECES = re.compile(r"\d|\D+")  # of a text: what changes from frame to frame, and what stays
+
+
+class Label(Artist):
+    """A line of text on a dark box, in a corner of the axes: in Agg an image, in pdf and svg a box and editable text.
+
+    matplotlib lays out every new text and renders each of its characters, which would be half the time of a frame.
+    """
+
+    def __init__(self, text: str, corner: str, fontsize: float, color: str, alpha: float) -> None:
+        super().__init__()
+        self.text, self.corner, self.color, self.alpha = text, corner, color, alpha
+        self.font = FontProperties(size=fontsize)
+
+    def draw(self, renderer: Any) -> None:
+        if not self.get_visible():
+            return
+        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
+        assert axes is not None
+        file = str(findfont(self.font))
+        pieces = PIECES.findall(self.text)
+        advances = [advance(piece, file, size, renderer.dpi) for piece in pieces]
+        width = sum(advances) + 2 * PAD * pixels
+        height = ((ABOVE + BELOW) * size + 2 * PAD) * pixels
+        margin, within = MARGIN * pixels, axes.bbox
+        left = within.x1 - margin - width if "right" in self.corner else within.x0 + margin
+        bottom = within.y1 - margin - height if "upper" in self.corner else within.y0 + margin
+        gc = renderer.new_gc()
+        gc.set_clip_rectangle(within)
+        if isinstance(renderer, RendererAgg):
+            image = self._image(round(width), round(height), file, pieces, advances, renderer.dpi)
+            renderer.draw_image(gc, round(left), round(bottom), image[::-1])
+        else:
+            gc.set_linewidth(0)
+            gc.set_alpha(self.alpha)
+            box = Affine2D().scale(width, height).translate(left, bottom)
+            renderer.draw_path(gc, Path.unit_rectangle(), box, (0.0, 0.0, 0.0))
+            gc.set_alpha(1.0)
+            gc.set_foreground(self.color)
+            x, y = left + PAD * pixels, bottom + (PAD + BELOW * size) * pixels
+            y = renderer.get_canvas_width_height()[1] - y if renderer.flipy() else y
+            renderer.draw_text(gc, x, y, self.text, self.font, 0)
+        gc.restore()
+
+    def _image(
+        self, width: int, height: int, file: str, pieces: Sequence[str], advances: Sequence[float], dpi: float
+    ) -> Array:
+        # (height, width, 4) uint8 RGBA: the text's coverage over the box.
+        size, pixels = self.font.get_size_in_points(), dpi / 72
+        cover: Array = np.zeros((height, width), dtype=np.float32)
+        baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
+        for piece, step in zip(pieces, advances, strict=True):
+            quarter = round(x * PHASES)
+            drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES)
+            top, left = baseline - up, quarter // PHASES - back
+            drawn = drawn[max(0, -top) :, max(0, -left) :]  # what would be outside the box is empty
+            part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
+            part += drawn[: part.shape[0], : part.shape[1]]
+            x += step
+        shades = inked(self.color, self.alpha)
+        image: Array = shades[(np.minimum(cover, 1) * (len(shades) - 1) + 0.5).astype(np.uint8)]
+        return image.view(np.uint8).reshape(height, width, 4)
+
+
+@lru_cache(maxsize=64)
+def inked(color: str, alpha: float) -> Array:
+    """(256,) uint32 RGBA of a black ground of opacity `alpha` that ink of `color` covers by 0 to 1."""
+    cover = np.linspace(0, 1, 256)[:, None]
+    opaque = cover + alpha * (1 - cover)
+    colour = np.array(to_rgb(color)) * cover / np.maximum(opaque, 1e-6)
+    return (np.hstack([colour, opaque]) * 255 + 0.5).astype(np.uint8).view(np.uint32)[:, 0]
+
+
+@lru_cache(maxsize=1024)
+def advance(text: str, font: str, size: float, dpi: float) -> float:
+    """How far a text in a font file moves the pen [px], without kerning."""
+    face = get_font(font)
+    face.set_size(size, dpi)
+    return sum(face.load_char(ord(char), flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536 for char in text)
+
+
+@lru_cache(maxsize=1024)
+def coverage(text: str, font: str, size: float, dpi: float, quarter: int) -> tuple[Array, int, int]:
+    """The coverage (H, W) [0, 1] of a text `quarter` / PHASES px right of a pixel's edge, as Agg renders it.
+
+    And how many rows of it are above the baseline, and how many columns left of that edge.
+    """
+    up, down, back = (int(np.ceil(share * size * dpi / 72)) for share in (1.2, 0.4, 0.3))
+    renderer: Any = RendererAgg(int(np.ceil(advance(text, font, size, dpi))) + 2 * back, up + down, dpi)  # type: ignore[no-untyped-call]
+    renderer.draw_text(renderer.new_gc(), back + quarter / PHASES, up, text, FontProperties(fname=font, size=size), 0)
+    return np.asarray(renderer.buffer_rgba())[..., 3] / np.float32(255), up, back

@@ -1,0 +1,102 @@
+"""Is an HDF5 file a cache? Names, types, shapes, storage and attributes, before anything in it is trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dlscore.cache.drift import DRIFT_UNITS, stored_parts
+from dlscore.cache.errors import CacheError, ForeignError
+from dlscore.cache.schema import (
+    FIELDS,
+    FIXED_DIMENSIONS,
+    MAX_BYTES,
+    MAX_STEPS,
+    MORE_ATTRS,
+    ROOT_ATTRS,
+    SCHEMA,
+    SCORE_ATTRS,
+    VERSION,
+    Field,
+    check_fields,
+    json_or_text,
+    parse_version,
+    score_field,
+)
+from dlscore.common.world import WORLD_SIZE
+from dlscore.grid import RESOLUTIONS, Grid
+
+
+def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
+    """The length of each dimension; CacheError for what is no cache, or a damaged one, or of another schema."""
+    schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
+    if schema != SCHEMA:
+        raise ForeignError(
+            f"{path} is an HDF5 file, but no dlscore cache (schema {schema!r}); give one that dlscore wrote"
+        )
+    if parse_version(version)[:1] != parse_version(VERSION)[:1]:
+        raise ForeignError(
+            f"{path} has schema {version}; this dlrender reads {VERSION.split('.')[0]}.x: install its match"
+        )
+    sizes = dict(FIXED_DIMENSIONS)
+    if not isinstance(file.get("scores"), h5py.Group):
+        raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
+    scores = [score_field(name) for name in file["scores"]]
+    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
+    for dataset in file["scores"].values():
+        _check_attrs(dataset, path, SCORE_ATTRS)
+    checks = [field for name in file["scores"] for field in required_checks(file, name).values()]
+    present = [field for field in FIELDS if field.name in file or field.is_required(version)]
+    for field in (*present, *scores, *checks):
+        dataset = file.get(field.name)
+        if not isinstance(dataset, h5py.Dataset):
+            raise CacheError(f"{path} is damaged (no dataset '{field.name}'); compute it again")
+        if dataset.dtype != np.dtype(field.dtype) or len(dataset.shape) != len(field.shape):
+            raise CacheError(
+                f"{path} is damaged ('{field.name}' is {dataset.dtype} {dataset.shape}, not {field.dtype} "
+                f"({', '.join(field.shape)})); compute it again"
+            )
+        # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
+        together = dataset.shape if field.gzip is None else dataset.chunks or ()
+        if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
+            raise CacheError(f"{path} is damaged ('{field.name}' is stored as no cache stores it); compute it again")
+        for dimension, size in zip(field.shape, dataset.shape, strict=True):
+            if sizes.setdefault(dimension, size) != size or size < 1:
+                raise CacheError(
+                    f"{path} is damaged ('{field.name}' has {size} along {dimension}, not {sizes[dimension]}); "
+                    "compute it again"
+                )
+    n = sizes["x"]
+    if sizes["y"] != n or not RESOLUTIONS[0] <= n <= RESOLUTIONS[1] or sizes["step"] > MAX_STEPS:
+        raise CacheError(f"{path} is damaged ({sizes['step']} steps of {sizes['y']} × {n} cells); compute it again")
+    parts = stored_parts(file)
+    if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
+        raise CacheError(f"{path} is damaged (drift of {sizes['drift_part']} parts {parts}); compute it again")
+    for axis in ("x", "y"):
+        if not np.allclose(file[axis][:], Grid(n).centres, atol=1e-6 * WORLD_SIZE):
+            raise CacheError(
+                f"{path}: its '{axis}' is not the grid of {n} cells over {WORLD_SIZE:g} px; compute it again"
+            )
+    return sizes
+
+
+def required_checks(file: h5py.File, method: str) -> dict[str, Field]:
+    # All where the scores' own attributes promise them, so that one which is gone is damage; else none.
+    promised = json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
+    return check_fields(method) if promised else {}
+
+
+def _check_attrs(
+    item: h5py.HLObject, path: Path, needed: Mapping[str, type], more: Mapping[str, type] | None = None
+) -> None:
+    of = "" if item.name == "/" else f" of {item.name[1:]}"
+    if lacking := [key for key in needed if key not in item.attrs]:
+        raise CacheError(f"{path} lacks the attribute {', '.join(lacking)}{of}; compute it again")
+    for key, kind in {**needed, **(more or {})}.items():
+        value = json_or_text(item.attrs.get(key)) if key in item.attrs else kind()
+        if not isinstance(value, int | float if kind is float else kind):
+            raise CacheError(f"{path} is damaged (the attribute {key}{of} is {str(value)[:60]!r}); compute it again")

@@ -1,0 +1,226 @@
+"""Reading the cache: one HDF5 file an episode, written by dlscore, read by dlrender. numpy and h5py only.
+
+`schema` says what is in a file. `writer` makes it under the name `*.h5.part` and renames it when it is complete, so a
+finished name is a finished file. `open_cache` checks before it trusts. No HDF5 lock is taken: files are replaced, never
+changed, and one run writes at a time (`lock`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from dlscore.cache import checksums, seal
+from dlscore.cache.drift import largest_drift, stored_parts
+from dlscore.cache.errors import CacheError
+from dlscore.cache.layout import check_layout, required_checks
+from dlscore.cache.schema import COORDINATES, FIELDS, MAX_POSITION, json_or_text, parse_version, part_path
+from dlscore.common.arrays import Array
+from dlscore.common.choices import check_known, suggest
+from dlscore.common.text import reason_of
+from dlscore.grid import Grid
+
+__all__ = ["EpisodeCache", "open_cache"]
+
+SEALED = (1, 4)  # since this version of the schema a file is sealed, and every attribute has a checksum
+
+
+class EpisodeCache:
+    """One episode read back. Small arrays are in memory; `score(method, k)` and `frame(k)` read a step at a time.
+
+    A context manager; without `with`, call `close()`. `open_cache` makes it.
+    """
+
+    def __init__(self, file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:
+        self.path, self._file = path, file
+        self.attrs: dict[str, Any] = {key: json_or_text(value) for key, value in file.attrs.items()}
+        self.grid = Grid(sizes["x"])
+        self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
+        self._score_attrs = {
+            method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
+            for method in self.methods
+        }
+        self.steps = sizes["step"]
+        self.done = np.asarray(file["done"][:], dtype=bool)
+        self.time = self._small("time")
+        self.expert_action = self._small("expert_action")
+        self.predicted_action = self._small("predicted_action")
+        self.predicted_chunks = self._small("predicted_chunks")
+        self.state = self._small("state")
+        self.drift = self._small("drift")
+        self.drift_parts = stored_parts(file)
+        self._palette = np.asarray(file["frames/palette"][:])
+        # Looked up once: h5py takes longer to find a dataset than to read a step of it.
+        self._scores = {method: file[f"scores/{method}"] for method in self.methods}
+        self._frames = file["frames/index"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        done = "" if self.done.all() else f", {int(self.done.sum())} of them done"
+        closed = "" if self._file else ", closed"
+        return (
+            f"<EpisodeCache: episode {self.episode}, {self.steps} steps{done}, methods {', '.join(self.methods)}, policy "
+            f"{self.attrs.get('policy', 'unknown')}{closed}>"
+        )
+
+    def close(self) -> None:
+        """Close the file. What is in memory stays; reading a step is then a CacheError."""
+        self._file.close()
+
+    @property
+    def episode(self) -> int:
+        """Index of the episode in its data set."""
+        return int(self.attrs["episode"])
+
+    @property
+    def current(self) -> int:
+        """Index of the current action in a chunk; CacheError if the file does not say."""
+        now = self.attrs.get("current_action_index")
+        if type(now) is not int or not 0 <= now < self.predicted_chunks.shape[2]:
+            raise CacheError(
+                f"{self.path} does not say which action of a chunk is the current one (current_action_index {now}); compute "
+                "it again"
+            )
+        return now
+
+    def score_attrs(self, method: str) -> dict[str, Any]:
+        """Units, definition, parameters and network evaluations per step of a method."""
+        self._check_method(method)
+        return self._score_attrs[method]
+
+    def is_density(self, method: str) -> bool:
+        """Whether a method's scores are log densities: exp(score) · cell area is probability."""
+        return bool(self.score_attrs(method)["kind"] == "log_density")
+
+    def checks(self, method: str) -> dict[str, Array]:
+        """(T,) float32 of each check that the method has: `sampling_error`, `level_difference`; {} for most methods."""
+        self._check_method(method)
+        self._check_open()
+        return {check: self._small(field.name) for check, field in required_checks(self._file, method).items()}
+
+    def score(self, method: str, step: int) -> Array:
+        """(N, N) float32 scores [y, x] of one step."""
+        self._check_method(method)
+        values = self._read(self._scores[method], step)
+        if not np.isfinite(values).all():
+            raise CacheError(f"{self.path}: scores/{method} of step {step} holds non-finite values; score it again")
+        return values
+
+    def frame(self, step: int) -> Array:
+        """(512, 512, 3) uint8 RGB environment frame of one step."""
+        return self._palette[self.frame_index(step)]
+
+    def frame_index(self, step: int) -> Array:
+        """(512, 512) uint8 indices of one step's frame into `palette`."""
+        return self._read(self._frames, step)
+
+    @property
+    def palette(self) -> Array:
+        """(256, 3) uint8 RGB colours of the frames."""
+        return self._palette
+
+    def largest_drift(self) -> dict[str, float]:
+        """The largest value of each part of the drift over the steps that are done; {} if none is."""
+        return largest_drift(self.drift_parts, self.drift[self.done])
+
+    def array(self, name: str) -> Array:
+        """All steps of a field of the schema, such as `state`; CacheError for a name that this file does not have."""
+        self._check_open()
+        check_known(
+            "field", name, [field.name for field in FIELDS if field.name in self._file], CacheError, str(self.path)
+        )
+        return self._small(name)
+
+    def to_xarray(self) -> Any:
+        """The whole file as an `xarray.DataTree`, read on demand, with dimensions, coordinates, units and attributes."""
+        self._check_open()
+        try:
+            import xarray
+        except ImportError as error:
+            raise CacheError("to_xarray needs xarray and h5netcdf; pip install xarray h5netcdf") from error
+        return xarray.open_datatree(self.path, engine="h5netcdf")
+
+    def _check_method(self, method: str) -> None:
+        if method not in self.methods:
+            raise CacheError(f"{self.path} has no scores of method '{method}'; {suggest(method, self.methods)}")
+
+    def _check_open(self) -> None:
+        if not self._file:
+            raise CacheError(f"{self.path} is closed; open it again with open_cache")
+
+    def _read(self, dataset: h5py.Dataset, rows: int | slice) -> Array:
+        self._check_open()
+        if isinstance(rows, int) and not 0 <= rows < self.steps:
+            raise CacheError(f"step {rows} is not in {self.path}; it has steps 0 to {self.steps - 1}")
+        try:
+            return np.asarray(dataset[rows])
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CacheError(
+                f"{self.path} is damaged at '{dataset.name}' ({reason_of(error)}); compute it again"
+            ) from error
+
+    def _small(self, name: str) -> Array:
+        values = self._read(self._file[name], slice(None))
+        known = values[self.done] if name not in COORDINATES else values
+        if not np.isfinite(known).all():
+            raise CacheError(f"{self.path}: '{name}' holds non-finite values; compute the episode again")
+        if np.abs(known).max(initial=0) > MAX_POSITION:
+            raise CacheError(f"{self.path}: '{name}' holds values beyond {MAX_POSITION:g}; compute the episode again")
+        return values
+
+
+def open_cache(path: str | Path, *, partial: bool = False) -> EpisodeCache:
+    """Open a cache for reading, after checking its schema and the name, type and shape of every dataset.
+
+    Raises CacheError for a file that is absent, foreign, damaged, of another major schema, or (unless `partial`)
+    unfinished. Unknown datasets and attributes are ignored. A file without a seal was changed by another program: in it,
+    everything that dlscore wrote must match its checksum.
+    """
+    path = Path(path)
+    if not path.is_file():
+        hint = f"; {part_path(path)} is unfinished: run dlscore compute again" if part_path(path).is_file() else ""
+        raise CacheError(f"{path} is not a file{hint or '; give the cache of an episode, such as episode_000.h5'}")
+    try:
+        sealed = seal.state(path)
+        if sealed == "damaged":
+            raise CacheError(f"{path} is damaged (its bytes are not those that were sealed); compute it again")
+        file = h5py.File(path, "r", locking=False)
+    except (OSError, RuntimeError) as error:
+        raise CacheError(
+            f"{path} is not a readable HDF5 file ({reason_of(error)}); it is truncated or foreign: compute it again"
+        ) from error
+    try:
+        cache = EpisodeCache(file, path, check_layout(file, path))
+        if sealed == "none":
+            _check_unsealed(file, path)
+        if not partial and not cache.done.all():
+            raise CacheError(
+                f"{path} is unfinished: {int(cache.done.sum())} of {cache.steps} steps; run dlscore compute again"
+            )
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+        file.close()
+        raise CacheError(f"{path} is damaged ({reason_of(error)}); compute it again") from error
+    except BaseException:
+        file.close()
+        raise
+    return cache
+
+
+def _check_unsealed(file: h5py.File, path: Path) -> None:
+    version = parse_version(str(file.attrs["schema_version"]))
+    if version >= SEALED and checksums.ATTRIBUTES not in file.attrs:  # only what is finished has checksums
+        raise CacheError(f"{path} was changed by another program before it was finished; start it over with --force")
+    if found := checksums.differences(file):
+        raise CacheError(
+            f"{path} was changed since dlscore wrote it ({found[0]}{f', and {len(found) - 1} more' if found[1:] else ''}); "
+            "compute it again"
+        )

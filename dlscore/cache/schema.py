@@ -1,0 +1,129 @@
+"""The cache contract as data: what a cache file of an episode holds, and what is damage. numpy only.
+
+`FIELDS` is the schema: a new cached array is one row in it (README.md of this room says how).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlscore.common.world import WORLD_SIZE
+
+SCHEMA, VERSION = "dlscore-cache", "1.4"
+MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
+MAX_BYTES = 1 << 28  # the same for what is read at once
+MAX_POSITION = 1e6  # px; and for a position
+FILE_BYTES, STEP_BYTES = 60e3, 4.5e3  # of a cache without scores and chunks; a step's frame packs to about 4 kB
+PACKED = 0.95  # share of the scores' bytes that gzip leaves
+
+
+@dataclass(frozen=True)
+class Field:
+    """One dataset of the file.
+
+    `shape` names its dimensions, `gzip` is a compression level. `made_by` is the function that computes it from a block of
+    steps, as `module:function`; "" for what the writer or a scorer fills. `since` is the schema version that introduced it:
+    files of an earlier version need not have it.
+    """
+
+    name: str
+    shape: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    gzip: int | None = None
+    made_by: str = ""
+    since: str = "1.0"
+
+    def is_required(self, version: str) -> bool:
+        """Whether a file of this schema version must have the field."""
+        return parse_version(version) >= parse_version(self.since)
+
+
+# Lengths of the dimensions that every file shares; the others are the episode's own: step, x, y, sample (one for each
+# chunk drawn from the policy), horizon, drift_part.
+FIXED_DIMENSIONS = {"xy": 2, "pose": 5, "row": WORLD_SIZE, "column": WORLD_SIZE, "colour": 256, "rgb": 3}
+COORDINATES = {"time": "step", "x": "x", "y": "y"}  # dimension scales that carry values
+
+FRAMES = "frames/index"  # computed as RGB, stored as indices into frames/palette
+MADE = "dlscore.compute.fields"  # where most fields are computed; a new one may come from any module
+FIELDS = (
+    Field("time", ("step",), "f8", "s", "time since the start of the episode"),
+    Field("x", ("x",), "f8", "px", "cell centres along x"),
+    Field("y", ("y",), "f8", "px", "cell centres along y, which points down"),
+    Field("predicted_action", ("step", "xy"), "f4", "px", "the policy's prediction of the current action (x, y)",
+          made_by=f"{MADE}:predicted_action"),
+    Field("predicted_chunks", ("step", "sample", "horizon", "xy"), "f4", "px", "action chunks drawn from the policy",
+          made_by=f"{MADE}:predicted_chunks"),
+    Field("expert_action", ("step", "xy"), "f4", "px", "the expert's action (x, y)", made_by=f"{MADE}:expert_action"),
+    Field("state", ("step", "pose"), "f8", "px, px, px, px, rad", "agent x, y, block x, y, angle as replayed",
+          made_by=f"{MADE}:state"),
+    Field("drift", ("step", "drift_part"), "f4", "see the attribute parts", "replay against record, absolute difference",
+          made_by=f"{MADE}:drift"),
+    Field(FRAMES, ("step", "row", "column"), "u1", "1", "environment frame as indices into the palette", 4,
+          made_by=f"{MADE}:frames"),
+    Field("frames/palette", ("colour", "rgb"), "u1", "1", "colours of the frames"),
+    Field("done", ("step",), "u1", "1", "1 where a step is whole"),
+)  # fmt: skip
+SCORE = Field("scores/{method}", ("step", "y", "x"), "f4", "1", "score of each action, higher = preferred", 1)
+# What a method says of its own error at each step; a method may have none, and files of schema 1.0 have none.
+CHECKS = (
+    Field(
+        "checks/{method}/sampling_error", ("step",), "f4", "1", "standard error of the density, as a total variation"
+    ),
+    Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
+)
+# What readers rely on, and of which type; the file has more, which are ignored or shown as they are.
+SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
+ROOT_ATTRS = {"episode": int, "fps": float}
+MORE_ATTRS = {
+    **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
+                     "observations", "device", "created_at", "git_revision", "drift_warning", "key"), str),
+    **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
+    **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
+}  # fmt: skip
+LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
+BY_NAME = {field.name: field for field in FIELDS}
+
+
+def score_field(method: str) -> Field:
+    """The field of a method's scores."""
+    return replace(SCORE, name=SCORE.name.format(method=method))
+
+
+def check_fields(method: str) -> dict[str, Field]:
+    """The fields of a method's checks, by the last part of their name."""
+    named = {field.name.split("/")[-1]: field for field in CHECKS}
+    return {check: replace(field, name=field.name.format(method=method)) for check, field in named.items()}
+
+
+def parse_version(version: str) -> tuple[int, ...]:
+    """`1.10` as (1, 10), which compares as versions do; () for what is none."""
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
+
+
+def cache_bytes(steps: int, resolution: int, methods: int, chunks: int, horizon: int) -> float:
+    """Estimated size of a cache with so many drawn chunks per step."""
+    return FILE_BYTES + steps * (STEP_BYTES + 4 * PACKED * methods * resolution**2 + 8 * chunks * horizon)
+
+
+def part_path(path: Path) -> Path:
+    """Where an unfinished `path` is kept."""
+    return path.with_name(path.name + ".part")
+
+
+def json_or_text(value: Any) -> Any:
+    """An attribute's value: JSON where its text is a list or an object, numbers as Python's, else text."""
+    if isinstance(value, str) and value[:1] in "{[":
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    value = value.item() if isinstance(value, np.generic) else value
+    return value if isinstance(value, str | int | float) else str(value)  # arrays and bytes are no attributes of ours

@@ -1,0 +1,101 @@
+"""What is in a cache file, or in the caches of a folder, as plain data for `dlscore info` and `dlscore status`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlscore.cache.errors import CacheError
+from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache.schema import LEVEL_LIMIT
+
+PROVENANCE = (
+    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",
+    "observations", "seed", "device", "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision",
+    "identity", "key",
+)  # fmt: skip
+
+
+def summarize(path: Path) -> dict[str, Any]:
+    """Shapes, methods, provenance, drift and state of a finished or unfinished cache."""
+    with open_cache(path, partial=True) as cache:
+        done = int(cache.done.sum())
+        return {
+            "path": str(path),
+            "state": "finished" if done == cache.steps else "partial",
+            "episode": cache.episode,
+            "steps": cache.steps,
+            "steps_done": done,
+            "grid": [cache.grid.resolution, cache.grid.resolution],
+            "predicted_chunks": list(cache.predicted_chunks.shape),
+            "methods": {name: cache.score_attrs(name) for name in cache.methods},
+            "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if _is_density(cache, name) and done},
+            "checks": {name: summarize_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
+            "largest_drift": cache.largest_drift(),
+            "bytes": path.stat().st_size,
+            **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
+        }
+
+
+def _is_density(cache: EpisodeCache, method: str) -> bool:
+    return bool(cache.score_attrs(method)["kind"] == "log_density")
+
+
+def _mass(cache: EpisodeCache, method: str) -> list[float]:
+    # Least and greatest over the steps of the probability that lies inside the grid: 1 where the policy stays inside.
+    masses = [np.exp(cache.score(method, int(k)).astype(np.float64)).sum() for k in np.flatnonzero(cache.done)]
+    return [float(min(masses) * cache.grid.cell_area), float(max(masses) * cache.grid.cell_area)]
+
+
+def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
+    """Median and largest over the steps of each check of a method, and at how many steps the levels differ."""
+    checks = {name: values[cache.done] for name, values in cache.checks(method).items()}
+    described: dict[str, Any] = {
+        name: {"median": float(np.median(values)), "largest": float(values.max())} for name, values in checks.items()
+    }
+    described["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
+    return described
+
+
+def read_checks(path: Path) -> dict[str, Any]:
+    """`describe_checks` of each method of a cache that has them."""
+    with open_cache(path) as cache:
+        return {method: summarize_checks(cache, method) for method in cache.methods if cache.checks(method)}
+
+
+CACHE_NAME = re.compile(r"episode_(\d+)\.h5(\.part)?")
+
+
+def read_status(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """A row for each cache and each part beside it: folder, episode, state, steps done, steps, methods, bytes, note.
+
+    States: "finished"; "partial", with `locked` where a run has it in hand or died over it; "damaged", with the reason.
+    CacheError for what is no folder.
+    """
+    rows = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise CacheError(f"{folder} is no folder; give one of caches, which dlscore compute makes")
+        for path in sorted(folder.iterdir()):
+            if match := CACHE_NAME.fullmatch(path.name):
+                with suppress(FileNotFoundError):  # a part that was finished since the folder was read
+                    rows.append({"folder": str(folder), "episode": int(match[1]), **_status_of(path)})
+    return rows
+
+
+def _status_of(path: Path) -> dict[str, Any]:
+    finished = path.suffix == ".h5"
+    lock = path.with_name(path.name.removesuffix(".part") + ".lock")
+    row = {"state": "finished" if finished else "partial", "locked": not finished and lock.exists()}
+    try:
+        with open_cache(path, partial=not finished) as cache:
+            return {**row, "steps_done": int(cache.done.sum()), "steps": cache.steps, "methods": list(cache.methods),
+                    "bytes": path.stat().st_size, "note": ""}  # fmt: skip
+    except CacheError as error:
+        return {**row, "state": "damaged", "steps_done": 0, "steps": 0, "methods": [], "bytes": path.stat().st_size,
+                "note": str(error)}  # fmt: skip

@@ -1,0 +1,242 @@
+"""Writing the cache: create or go on with `*.h5.part`, block by block, and give it its own name when it is whole."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+import numpy as np
+
+from dlscore.cache import checksums, seal
+from dlscore.cache.drift import stored_parts
+from dlscore.cache.errors import CacheError, FolderError
+from dlscore.cache.schema import (
+    BY_NAME,
+    COORDINATES,
+    FIELDS,
+    FIXED_DIMENSIONS,
+    FRAMES,
+    SCHEMA,
+    VERSION,
+    Field,
+    check_fields,
+    part_path,
+    score_field,
+)
+from dlscore.common.arrays import Array
+from dlscore.common.text import reason_of
+from dlscore.grid import Grid
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a cache holds from the start.
+
+    time (T,) [s]; `chunks` drawn per step, each of `horizon` actions; `drift_parts` name the columns of `drift`; `scores`
+    maps each method to its attributes, `attrs` are those of the file (JSON-able).
+    """
+
+    time: Array
+    grid: Grid
+    chunks: int
+    horizon: int
+    drift_parts: Sequence[str]
+    scores: Mapping[str, Mapping[str, Any]]
+    attrs: Mapping[str, Any]
+
+
+class CacheWriter:
+    """Writes one episode: `create` or `extend` it, or construct to resume; then `write` blocks of steps, then `finish`.
+
+    Each block goes into a copy that then replaces the part file, because HDF5 leaves no file intact that it is changing.
+    So a kill or a full disk costs at most the current block. Copying costs little beside scoring: a part grows to a few
+    MB. `check_lock` is called before a file is replaced, and raises if another run has taken over the lock (`lock`).
+    """
+
+    def __init__(self, path: Path, check_lock: Callable[[], None] = lambda: None) -> None:
+        self.path, self._part, self._check_lock = path, part_path(path), check_lock
+        check_lock()
+        for draft in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # of runs that were killed
+            draft.unlink(missing_ok=True)
+        with self._reading() as file:
+            self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,), which steps are whole
+            self.steps = len(self.done)
+            self.drift_parts = stored_parts(file)  # names of the columns of `drift`; an earlier schema has fewer
+            self.extending: list[str] = json.loads(
+                file.attrs.get("extending", "[]")
+            )  # methods added to a finished file
+            # Seconds and network evaluations of the blocks that are in the file, by whichever run.
+            self.spent = {name: float(file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
+            self._colours = int(file["frames/palette"].attrs["colours"])
+            self._palette = {tuple(map(int, rgb)): k for k, rgb in enumerate(file["frames/palette"][: self._colours])}
+
+    @classmethod
+    def create(cls, path: Path, header: Header, check_lock: Callable[[], None] = lambda: None) -> Self:
+        """Start `path` anew."""
+        cells, centres = header.grid.resolution, header.grid.centres
+        sizes = {"step": len(header.time), "x": cells, "y": cells, "sample": header.chunks, "horizon": header.horizon,
+                 "drift_part": len(header.drift_parts)}  # fmt: skip
+        with _draft(path, None, check_lock) as file:
+            _lay_out(file, sizes | FIXED_DIMENSIONS, header.attrs)
+            file["drift"].attrs["parts"] = json.dumps(list(header.drift_parts))
+            file["time"][:], file["x"][:], file["y"][:] = header.time, centres, centres
+            for method, score_attrs in header.scores.items():
+                _create_score(file, method, sizes, score_attrs)
+        return cls(path, check_lock)
+
+    @classmethod
+    def extend(
+        cls, path: Path, scores: Mapping[str, Mapping[str, Any]], check_lock: Callable[[], None] = lambda: None
+    ) -> Self:
+        """Start an unfinished copy of the finished `path` with room for more methods; `path` stays until `finish`."""
+        with _draft(path, path, check_lock) as file:
+            sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
+            for method, score_attrs in scores.items():
+                _create_score(file, method, sizes, score_attrs)
+            file.attrs["schema_version"] = VERSION
+            file["done"][:] = 0
+            _set_attrs(file, {"extending": list(scores)})
+        return cls(path, check_lock)
+
+    def read(self, name: str, steps: slice) -> Array:
+        """Rows of a dataset as they are stored."""
+        with self._reading() as file:
+            return np.asarray(file[name][steps])
+
+    def write(self, steps: slice, arrays: Mapping[str, Array], attrs: Mapping[str, Any] | None = None) -> None:
+        """Store complete steps: arrays (len(steps), …) by field name; frames are (…, 512, 512, 3) uint8 RGB."""
+        for name, values in arrays.items():
+            if not np.isfinite(values).all():
+                raise CacheError(
+                    f"{name} of steps {steps.start} to {steps.stop - 1} holds values that are not finite; nothing of these "
+                    "steps was written: check the policy's weights and statistics"
+                )
+        palette = dict(self._palette)
+        stored = {name: _index_frames(values, palette) if name == FRAMES else values for name, values in arrays.items()}
+        with _draft(self.path, self._part, self._check_lock) as file:
+            for colour, k in palette.items():
+                if colour not in self._palette:
+                    file["frames/palette"][k] = colour
+            file["frames/palette"].attrs["colours"] = len(palette)
+            for name, values in stored.items():
+                file[name][steps] = values
+            file["done"][steps] = 1
+            _set_attrs(file, attrs or {})
+        self._palette = palette
+        self.done[steps] = True
+
+    def finish(self, attrs: Mapping[str, Any] | None = None) -> None:
+        """Set the last attributes and the checksums, and give the file its own name. Every step must be done."""
+        if not self.done.all():
+            raise CacheError(f"{self.path}: {int((~self.done).sum())} steps are missing; it stays partial")
+        with _draft(self.path, self._part, self._check_lock) as file:
+            _set_attrs(file, attrs or {})
+            file.attrs.pop("extending", None)
+            checksums.record(file)
+        self._check_lock()
+        try:
+            os.replace(self._part, self.path)
+        except OSError as error:
+            raise FolderError(f"cannot finish {self.path} ({reason_of(error)})") from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[h5py.File]:
+        try:
+            with h5py.File(self._part, "r", locking=False) as file:
+                yield file
+        except (OSError, KeyError) as error:
+            raise CacheError(
+                f"{self._part} cannot be continued ({reason_of(error)}); start it over with --force"
+            ) from error
+
+
+def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
+    """(K, 512, 512) uint8 places of the frames' colours in the palette, which gains those that it lacks."""
+    indexed = []
+    for frame in frames:
+        packed = frame.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+        colours, index = np.unique(packed, return_inverse=True)
+        rgb = [(int(value) >> 16, int(value) >> 8 & 255, int(value) & 255) for value in colours]
+        for colour in rgb:
+            if palette.setdefault(colour, len(palette)) == FIXED_DIMENSIONS["colour"]:
+                raise CacheError("the frames of this episode have more than 256 colours; the cache keeps 256")
+        places = np.array([palette[colour] for colour in rgb], dtype=np.uint8)
+        indexed.append(places[index].reshape(frame.shape[:2]))
+    return np.stack(indexed)
+
+
+@contextmanager
+def _draft(path: Path, origin: Path | None, check_lock: Callable[[], None]) -> Iterator[h5py.File]:
+    # The next part file of `path`, begun as a copy of `origin`: it gets its name when it is whole and on the disk. Its own
+    # name is no other run's: one that was suspended, and has lost the lock meanwhile, must not touch what is not its own.
+    draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.draft")
+    try:
+        if origin is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            shutil.copyfile(origin, draft)
+            seal.strip(draft)
+        with h5py.File(draft, "w" if origin is None else "r+", locking=False) as file:
+            yield file
+        check_lock()  # whoever has it now has removed the draft
+        seal.add(draft)
+        check_lock()
+        os.replace(draft, part_path(path))
+    except BaseException as error:
+        with suppress(OSError):
+            draft.unlink()
+        # A full disk fails again, as another type, when HDF5 closes the file: the first error says more.
+        first = error.__context__ if isinstance(error.__context__, OSError) else error
+        if isinstance(first, OSError):
+            raise FolderError(f"cannot write {draft} ({reason_of(first)})") from error
+        raise
+
+
+def _lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
+    file.attrs["Conventions"] = "CF-1.10"
+    file.attrs["schema"], file.attrs["schema_version"] = SCHEMA, VERSION
+    _set_attrs(file, attrs)
+    for dimension, size in sizes.items():
+        if dimension not in COORDINATES and dimension not in COORDINATES.values():
+            scale = file.create_dataset(dimension, (size,), dtype="f4", track_times=False)
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
+    for coordinate in COORDINATES:
+        _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
+    for field in FIELDS:
+        if field.name not in COORDINATES:
+            _create(file, field, sizes)
+    file["frames/palette"].attrs["colours"] = 0
+
+
+def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dataset:
+    shape = tuple(sizes[name] for name in field.shape)
+    options: dict[str, Any] = {"track_times": False}
+    if field.gzip is not None:
+        options |= {"chunks": (1, *shape[1:]), "shuffle": True, "compression": "gzip", "compression_opts": field.gzip}
+    dataset = file.create_dataset(field.name, shape, dtype=field.dtype, **options)
+    dataset.attrs["units"], dataset.attrs["long_name"] = field.units, field.long_name
+    coordinates = {dimension: name for name, dimension in COORDINATES.items()}
+    for k, dimension in enumerate(field.shape):
+        if field.name not in COORDINATES:
+            dataset.dims[k].attach_scale(file[coordinates.get(dimension, dimension)])
+    return dataset
+
+
+def _create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
+    _set_attrs(_create(file, score_field(method), sizes), attrs)
+    for check in attrs.get("checks", ()):
+        _create(file, check_fields(method)[check], sizes)
+
+
+def _set_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:
+    for key, value in attrs.items():
+        target.attrs[key] = value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)

@@ -1,0 +1,55 @@
+"""Distances between an estimated density on the grid and the true one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+from scipy.special import logsumexp
+
+from dlscore.certify.mixtures import Mixture
+from dlscore.common.arrays import Array
+from dlscore.grid import Grid
+from dlscore.scores.base import Scorer
+
+
+def total_variation(p: Array, q: Array) -> float:
+    """½ Σ |p - q| over cells, and over the rest of the plane, where the masses are less than 1."""
+    outside = abs(float(p.sum()) - float(q.sum()))
+    return 0.5 * (float(np.abs(p - q).sum()) + outside)
+
+
+def highest_density(masses: Array, share: float) -> Array:
+    """(N, N) how much of each cell belongs to the smallest region that holds `share` of the mass: 1, 0, one between."""
+    order = np.argsort(masses, axis=None)[::-1]
+    held = np.cumsum(masses.ravel()[order])
+    before = np.concatenate([[0.0], held[:-1]])
+    part = np.empty(masses.size)
+    part[order] = np.clip((share * held[-1] - before) / np.maximum(held - before, 1e-300), 0, 1)
+    return part.reshape(masses.shape)
+
+
+def find_modes(masses: Array, truth: Array, mixture: Mixture, policy: Any, grid: Grid) -> float:
+    """Share of the modes that an estimate finds: at least half of the true mass near it, and a peak where truth has one."""
+    peaks = {"truth": truth == maximum_filter(truth, 3), "estimate": masses == maximum_filter(masses, 3)}
+    found = []
+    for mode in mixture.modes:
+        near = mixture.near(mode, policy, grid)
+        peaked = mixture.curved or not (peaks["truth"] & near).any() or (peaks["estimate"] & near).any()
+        found.append(peaked and masses[near].sum() >= 0.5 * truth[near].sum())
+    return float(np.mean(found))
+
+
+def log_masses(scorer: Scorer, scores: Array, grid: Grid) -> Array:
+    """(N, N) log probability of each cell from one step's scores."""
+    if scorer.kind == "log_density":
+        return np.asarray(scores + np.log(grid.cell_area))
+    top = scores.max()
+    return np.asarray(scores - top - np.log(np.exp(scores - top).sum()))
+
+
+def kl_divergence(log_p: Array, log_q: Array) -> float:
+    # Of what is inside the grid, either side normalised: no score that is no density has a mass outside.
+    log_p, log_q = (each - logsumexp(each) for each in (log_p, log_q))
+    return float((np.exp(log_p) * (log_p - log_q)).sum())

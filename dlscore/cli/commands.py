@@ -1,0 +1,211 @@
+"""The `dlscore` command: parse, call one library function, report. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dlscore import __version__
+from dlscore.cli import options as o
+from dlscore.common import console, progress
+from dlscore.common.choices import suggest
+
+if TYPE_CHECKING:
+    from dlscore.compute.settings import Options, Request
+
+app = console.make_app(
+    "dlscore",
+    __version__,
+    "Score a grid of PushT actions under a Diffusion Policy, once, into a cache that dlrender draws.",
+)
+ENGINES = ("local", "ray")
+
+
+@app.command()
+def compute(
+    policy_path: o.PolicyPath,
+    dataset_repo_id: o.DatasetRepoId = None,
+    dataset_root: o.DatasetRoot = None,
+    policy_revision: o.PolicyRevision = None,
+    dataset_revision: o.DatasetRevision = None,
+    episodes: o.Episodes = None,
+    episode_idx: o.EpisodeIdx = None,
+    replay: o.Replay = "actions",
+    observations: o.Observations = "recorded",
+    block_pose: o.BlockPose = "auto",
+    rename_map: o.RenameMap = "",
+    scoring_method: o.ScoringMethod = None,
+    action_resolution: o.ActionResolution = 50,
+    quality: o.Quality = "standard",
+    samples: o.Samples = None,
+    solver_steps: o.SolverSteps = None,
+    noise_timestep: o.NoiseTimestep = None,
+    sampler: o.Sampler = "solver",
+    levels: o.Levels = 4,
+    chunks: o.Chunks = 8,
+    seed: o.Seed = 0,
+    max_steps: o.MaxSteps = None,
+    device: o.Device = "auto",
+    batch_size: o.BatchSize = None,
+    output_dir: o.OutputDir = Path("data/cache"),
+    dry_run: o.DryRun = False,
+    force: o.Force = False,
+    replace_stale: o.ReplaceStale = False,
+    wait: o.Wait = 0.0,
+    engine: o.Engine = "local",
+    workers: o.NumWorkers = 2,
+    gpus_per_worker: o.GpusPerWorker = 0.0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Replay expert episodes and score the action grid at each step, into one cache file per episode."""
+    from dlscore.compute.settings import Options, Request
+    from dlscore.scores.likelihood import choose_quality
+
+    likelihood = choose_quality(quality, samples=samples, steps=solver_steps, timestep=noise_timestep, sampler=sampler)
+    request = Request(
+        policy_path=policy_path,
+        policy_revision=policy_revision,
+        dataset_repo_id=dataset_repo_id,
+        dataset_root=dataset_root,
+        dataset_revision=dataset_revision,
+        episodes=str(episode_idx) if episode_idx is not None else episodes or "0",
+        methods=[name for entry in scoring_method or ["likelihood"] for name in entry.split(",")],
+        likelihood=likelihood,
+        noise_pred={"levels": levels},
+        resolution=action_resolution,
+        max_steps=max_steps,
+        chunks=chunks,
+        seed=seed,
+        replay=replay,
+        observations=observations,
+        block_pose=block_pose,
+        rename_map=rename_map,
+        device=device,
+        batch_size=batch_size,
+        output_dir=output_dir,
+    )
+    if episode_idx is not None and episodes is not None:
+        raise typer.BadParameter("give --episodes or --episode-idx, not both")
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
+    chosen = Options(force, replace_stale, wait)
+    if dry_run:
+        _plan(request, chosen, as_json)
+    elif engine == "ray":
+        _compute(request, chosen, as_json, (workers, gpus_per_worker))
+    else:
+        _compute(request, chosen, as_json)
+
+
+def _plan(request: Request, options: Options, as_json: bool) -> None:
+    from dlscore.cli import report
+    from dlscore.compute.plan import plan_episodes
+    from dlscore.compute.prepare import load_run, open_request
+
+    dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
+    rows = plan_episodes(load_run(request, dataset, settings), indices, request.output_dir, options.force)
+    typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
+    raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
+
+
+def _compute(request: Request, options: Options, as_json: bool, ray: tuple[int, float] | None = None) -> None:
+    from dlscore.cli import report
+    from dlscore.compute import batch
+    from dlscore.compute.prepare import load_run, open_request
+
+    dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
+    if ray is not None:
+        from dlscore.compute import ray_engine
+
+        results = ray_engine.run_ray(request, indices, options, ray_engine.Workers(*ray), report.note)
+    else:
+        run = load_run(request, dataset, settings)
+        results = batch.run_local(run, indices, request.output_dir, options, watch=progress.steps, notice=report.note)
+    report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
+
+
+@app.command()
+def info(files: o.CacheFiles, as_json: o.Json = False) -> None:
+    """Show what is in a cache: shapes, provenance, drift, done or partial."""
+    from dlscore.cache.summary import summarize
+    from dlscore.cli.report import format_cache
+
+    found = [summarize(path) for path in files]
+    typer.echo(json.dumps({"files": found}) if as_json else "\n\n".join(map(format_cache, found)))
+
+
+@app.command()
+def status(folders: o.CacheFolders, as_json: o.Json = False) -> None:
+    """Show a table of the caches in folders: finished, partial or damaged, steps, methods, size."""
+    from dlscore.cache.summary import read_status
+    from dlscore.cli.report import format_status
+
+    rows = read_status(folders)
+    typer.echo(json.dumps({"caches": rows}) if as_json else format_status(rows))
+
+
+@app.command()
+def verify(files: o.CacheFiles, as_json: o.Json = False) -> None:
+    """Read every number of caches: schema, shapes, seal, checksums, finite values, done steps."""
+    from dlscore.cache.verify import verify_all
+    from dlscore.cli.report import format_verified
+
+    found, damaged = verify_all(files)
+    if as_json:
+        typer.echo(json.dumps({"files": found, "damaged": damaged}))
+    elif found:
+        typer.echo("\n".join(map(format_verified, found)))
+    console.fail_if(damaged, len(files))
+
+
+@app.command()
+def merge(into: o.MergeInto, others: o.MergeOthers) -> None:
+    """Give a finished cache the methods of other files of the same run; nothing is scored."""
+    from dlscore.cache.merge import merge as merge_caches
+
+    added = merge_caches(into, others)
+    typer.echo(f"{into}: {', '.join(added) or 'nothing'} added")
+
+
+@app.command()
+def certify(
+    scoring_method: o.CertifiedMethods = None,
+    quality: o.CertifiedQualities = None,
+    levels: o.CertifiedLevels = 9,
+    policies: o.Policies = None,
+    seeds: o.Seeds = 3,
+    action_resolution: o.CertifiedResolution = 50,
+    figure: o.CertifyFigure = None,
+    as_json: o.Json = False,
+) -> None:
+    """Compare the scores with policies whose density is known: total variation, KL, regions, ranks, modes."""
+    from dlscore.scores.likelihood import QUALITIES
+    from dlscore.scores.methods import name_scorers
+
+    methods = [name for entry in scoring_method or ["likelihood,distance,noise_pred"] for name in entry.split(",")]
+    qualities = [name for entry in quality or QUALITIES for name in entry.split(",")]
+    scorers = name_scorers(methods, qualities, {"noise_pred": {"levels": levels}})
+
+    from dlscore.certify import report
+    from dlscore.certify.certify import certify as run_certification
+    from dlscore.certify.certify import choose_mixtures, summarise
+
+    mixtures = choose_mixtures(policies)
+    if figure is not None:
+        shown = mixtures if policies else [mixture for mixture in mixtures if mixture.name in report.SHOWN]
+        report.save_figure(figure, scorers, shown, action_resolution)
+    with progress.steps("certify", "runs") as tell:
+        results = run_certification(
+            scorers, mixtures=mixtures, seeds=range(seeds), resolution=action_resolution, progress=tell
+        )
+    rows = summarise(results, scorers)
+    typer.echo(json.dumps({"rows": rows}) if as_json else report.format_table(rows))
+
+
+def main() -> None:
+    """Console entry point: every UserError is one line on stderr and its exit code."""
+    sys.exit(console.run(app, "dlscore", "interrupted; the same command goes on with what is missing"))

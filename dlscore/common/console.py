@@ -1,0 +1,115 @@
+"""What both commands share on the command line: spelling of options, and errors as one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from dlscore.common.errors import UserError, debugging
+
+# Options of LeRobot's commands that have another name here.
+ALIASES = {"policy-device": "device"}
+
+# Packages of the extra `score`, which a render-only install does not have.
+SCORING = ("torch", "torchvision", "lerobot", "diffusers", "gym_pusht", "pymunk", "pygame", "scipy", "huggingface_hub")
+
+INTERRUPTED = 130  # exit code
+
+# typer carries its own click in some versions; the class is found through typer's public one.
+ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def normalize(name: str) -> str:
+    """`policy_path` and `policy.path` are `policy-path`: options as LeRobot's users write them."""
+    dashed = name.replace("_", "-").replace(".", "-")
+    return ALIASES.get(dashed, dashed)
+
+
+def make_app(name: str, version: str, help: str) -> typer.Typer:
+    """A command line of this project: its spelling of options, `-h` and `--version`, and no traceback of typer's own."""
+    app = typer.Typer(
+        name=name,
+        help=help,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",  # as markup, [px] and [default: …] would be styles, and vanish
+        context_settings={"token_normalize_func": normalize, "help_option_names": ["-h", "--help"]},
+    )
+
+    def show(value: bool) -> None:
+        if value:
+            typer.echo(f"{name} {version}")
+            raise typer.Exit()
+
+    option = typer.Option("--version", callback=show, is_eager=True, help="Print the version.")
+
+    def root(show_version: bool = False) -> None:
+        pass
+
+    root.__annotations__["show_version"] = Annotated[
+        bool, option
+    ]  # a closure's name cannot stand in a postponed annotation
+    app.callback()(root)
+    return app
+
+
+def run(app: typer.Typer, name: str, interrupted: str) -> int:
+    """Run the command line; the exit code: 0 done, 1 failure, 2 usage, 130 interrupted. Never a traceback.
+
+    interrupted: what is told of a run that Ctrl-C ended.
+
+    DLSCORE_DEBUG=1 lets the exceptions through, for whoever mends the program itself.
+    """
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
+        if result == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+            raise KeyboardInterrupt
+        return result if isinstance(result, int) else 0
+    except UserError as error:
+        return _fail(name, str(error), getattr(error, "exit_code", 1))
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail(name, interrupted, INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        return 1
+    except Exception as error:
+        if isinstance(error, ClickException):
+            message: str = error.format_message()  # type: ignore[attr-defined]
+            return (
+                _fail(name, f"{message} (see {name} --help)", 2) if message.strip() else 2
+            )  # no message: help was shown
+        if debugging():
+            raise
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:
+            return _fail(
+                name, f"scoring needs {error.name}, which is not installed; pip install '.[score]' in the source", 1
+            )
+        return _fail(name, f"internal error ({type(error).__name__}: {error}); set DLSCORE_DEBUG=1 to see where", 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def fail_if(problems: Sequence[str], of: int) -> None:
+    """End with what is wrong with some of `of` files: each on stderr, and the exit code 1."""
+    if len(problems) > 1:
+        for problem in problems:
+            typer.echo(f"  {problem}", err=True)
+        raise UserError(f"{len(problems)} of {of} files are not whole, as told above")
+    if problems:
+        raise UserError(problems[0])
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise KeyboardInterrupt  # SIGTERM as Ctrl-C: locks are given back and drafts removed
+
+
+def _fail(name: str, message: str, code: int) -> int:
+    print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
+    return code

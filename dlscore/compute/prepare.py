@@ -1,0 +1,131 @@
+"""From options to a run: whatever can be refused is refused before any work starts, cheap checks first."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlscore.cache.schema import cache_bytes
+from dlscore.common.files import check_writable
+from dlscore.common.progress import Watch, silent
+from dlscore.compute.resources import check_disk, check_memory
+from dlscore.compute.settings import Request, RequestError, Settings, episode_path
+from dlscore.episodes.dataset import Dataset, open_dataset
+from dlscore.episodes.episode import DatasetError
+from dlscore.policy.config import read_config, read_rename_map
+from dlscore.policy.folder import resolve_policy
+from dlscore.scores.methods import make_scorers
+
+if TYPE_CHECKING:  # torch takes seconds to import, and everything up to `load_run` does without it
+    from dlscore.compute.run import Run
+
+__all__ = ["load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run"]
+
+
+def prepare_run(request: Request) -> Run:
+    """`open_request`, and the policy loaded."""
+    dataset, _, settings = open_request(request)
+    return load_run(request, dataset, settings)
+
+
+def open_request(
+    request: Request, *, rewrite: bool = False, watch: Watch = silent
+) -> tuple[Dataset, list[int], Settings]:
+    """(data set, indices of the episodes, settings), after every check that needs neither torch nor the policy.
+
+    rewrite: whether the run may replace existing caches, which needs disk space beside them.
+    """
+    options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
+    scorers = make_scorers({method: options.get(method, {}) for method in request.methods})
+    settings = Settings(
+        tuple(scorers.values()),
+        request.resolution,
+        request.max_steps,
+        request.chunks,
+        request.seed,
+        request.replay,
+        request.observations,
+    )
+    rename = parse_rename_map(request.rename_map)
+    check_writable(request.output_dir, RequestError)
+    config: dict[str, Any] = {}
+
+    def check_config(folder: Path) -> None:  # before the weights are fetched
+        config.update(read_config(folder, request.policy_path))
+
+    folder, _ = resolve_policy(request.policy_path, request.policy_revision, check_config)
+    dataset = open_dataset(
+        request.dataset_repo_id,
+        request.dataset_root,
+        request.dataset_revision,
+        rename=rename,
+        optional_rename=read_rename_map(folder),
+        block_pose=request.block_pose,
+        every_step=request.replay == "states",
+        watch=watch,
+    )
+    indices = parse_episodes(request.episodes, len(dataset), dataset.name)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    check_memory(weights, settings.resolution, len(scorers))
+    _check_room(request.output_dir, dataset, indices, settings, config["horizon"], rewrite)
+    return dataset, indices, settings
+
+
+def _check_room(
+    folder: Path, dataset: Dataset, indices: Sequence[int], settings: Settings, horizon: int, rewrite: bool
+) -> None:
+    sizes: dict[bool, list[float]] = {False: [], True: []}  # by whether a file exists
+    for index in indices:
+        steps = settings.count_steps(dataset.lengths[index])
+        size = cache_bytes(steps, settings.resolution, len(settings.scorers), settings.chunks, horizon)
+        sizes[episode_path(folder, index).exists()].append(size)
+    check_disk(folder, sizes[False], sizes[True] if rewrite else [])
+
+
+def load_run(request: Request, dataset: Dataset, settings: Settings) -> Run:
+    """The run, with the policy loaded; InputError if it takes what the data set lacks."""
+    from dlscore.compute.run import Run
+    from dlscore.policy.load import load_policy
+
+    policy = load_policy(
+        request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
+    )
+    return Run(policy, dataset, settings)
+
+
+def parse_rename_map(text: str) -> dict[str, str]:
+    """The data set's names -> the policy's, from JSON as LeRobot's --rename_map takes it; RequestError if it is none."""
+    try:
+        names = json.loads(text or "{}")
+    except ValueError:
+        names = None
+    if not isinstance(names, dict) or not all(isinstance(new, str) for new in names.values()):
+        raise RequestError(
+            f"--rename-map {text!r} is not understood; write JSON from the data set's names to the policy's, such as "
+            '\'{"observation.images.top": "observation.image"}\''
+        )
+    return names
+
+
+def parse_episodes(text: str, count: int, name: str = "the data set") -> list[int]:
+    """Indices of `0-9,12,20-` or `all` among `count` episodes, ascending, each once; DatasetError if any is not there."""
+    if text.strip() == "all":
+        return list(range(count))
+    chosen: set[int] = set()
+    for item in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:(-)\s*(\d*)\s*)?", item, re.ASCII)
+        if match is None:
+            raise DatasetError(
+                f"--episodes {text!r} is not understood at {item!r}; write such as 3 or 0-9,12,20- or all"
+            )
+        first = int(match[1])
+        last = first if match[2] is None else int(match[3]) if match[3] else max(count - 1, first)
+        if last < first:
+            raise DatasetError(f"--episodes {text!r} has {item.strip()}, which runs backwards; write {last}-{first}")
+        if last >= count:
+            raise DatasetError(f"episode {last} is not in {name}; it has episodes 0 to {count - 1}")
+        chosen.update(range(first, last + 1))
+    return sorted(chosen)

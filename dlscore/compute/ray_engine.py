@@ -1,0 +1,124 @@
+"""The engine of many machines: Ray actors, each with the policy loaded once, that are handed episode after episode.
+
+The machines share the file system. An actor that dies, by a kill or with its machine, is replaced, and its episode goes
+on from its part file. Scores are those of the local engine to the last bit where an actor has as many threads.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dlscore.cache.lock import SILENT
+from dlscore.common.errors import UserError
+from dlscore.common.progress import Notice
+from dlscore.compute.batch import EpisodeResult
+from dlscore.compute.settings import Options, Request, episode_path
+
+TRIES = 3  # workers that may die over one episode
+
+
+class EngineError(UserError):
+    """Ray that is not installed or cannot start, or workers that cannot be had."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """How many actors there are, and what each takes of a machine."""
+
+    count: int = 2
+    gpus: float = 0.0
+    cpus: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise EngineError(f"--workers {self.count} is not allowed; choose at least 1")
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise EngineError(f"--gpus-per-worker {self.gpus} is not allowed; choose 0 to 1, or a whole number")
+
+
+class _Worker:
+    # Runs in the actor's process: loads once, computes on request.
+    def __init__(self, folder: str, request: Request, options: Options) -> None:
+        os.chdir(folder)  # paths of the command are relative to where it was given
+        from dlscore.compute.prepare import prepare_run
+
+        self._run, self._folder, self._options = prepare_run(request), request.output_dir, options
+
+    def compute(self, index: int) -> EpisodeResult:
+        from dlscore.compute.batch import attempt
+
+        return attempt(self._run, index, self._folder, self._options)
+
+
+def run_ray(
+    request: Request, indices: Sequence[int], options: Options, workers: Workers, notice: Notice
+) -> Iterator[EpisodeResult]:
+    """Results of the episodes as they are done. RAY_ADDRESS names a cluster; without it Ray starts on this machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it asks a server, and waits where there is none
+    terminated = signal.getsignal(signal.SIGTERM)
+    try:
+        import ray
+    except ImportError as error:
+        raise EngineError(
+            "--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source"
+        ) from error
+    try:
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+                 num_cpus=None if "RAY_ADDRESS" in os.environ else workers.count)  # fmt: skip
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        raise EngineError(f"Ray cannot start ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminated)  # which Ray has replaced by one that ends without a word
+    try:
+        have = ray.cluster_resources().get("GPU", 0.0)
+        if workers.gpus > have:
+            raise EngineError(f"--gpus-per-worker {workers.gpus:g} is more than Ray has here, {have:g}; choose less")
+        yield from _hand_out(ray, request, list(indices), options, workers, notice)
+    finally:
+        ray.shutdown()  # ends the actors; what they were at stays resumable
+
+
+def _hand_out(
+    ray: Any, request: Request, waiting: list[int], options: Options, workers: Workers, notice: Notice
+) -> Iterator[EpisodeResult]:
+    actor = ray.remote(num_cpus=workers.cpus, num_gpus=workers.gpus, max_restarts=0)(_Worker)
+    # A worker that died on another machine leaves a lock, which is void after a while.
+    patient = replace(options, wait=max(options.wait, SILENT + 30))
+
+    def start() -> Any:
+        return actor.remote(os.getcwd(), request, patient)
+
+    tries: dict[int, int] = {}
+    at_work: dict[Any, tuple[int, Any]] = {}
+    idle = [start() for _ in range(min(workers.count, len(waiting)))]
+    while waiting or at_work:
+        while idle and waiting:
+            index, worker = waiting.pop(0), idle.pop()
+            at_work[worker.compute.remote(index)] = (index, worker)
+        (ready,), _ = ray.wait(list(at_work), num_returns=1)
+        index, worker = at_work.pop(ready)
+        try:
+            result: EpisodeResult = ray.get(ready)
+        except ray.exceptions.RayTaskError as error:
+            cause = error.cause if isinstance(error.cause, UserError) else error
+            raise EngineError(f"a worker cannot start ({' '.join(str(cause).split())[-400:]})") from error
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            if "The actor died because of an error raised in its creation task" in str(error):
+                last = str(error).strip().splitlines()[-1]
+                raise EngineError(f"a worker cannot start ({last[:400]})") from error
+            tries[index] = tries.get(index, 0) + 1
+            idle.append(start())
+            if tries[index] < TRIES:
+                notice(f"the worker of episode {index} died; another one goes on with it")
+                waiting.insert(0, index)
+                continue
+            reason = f"its worker died {TRIES} times (killed, or out of memory?)"
+            result = EpisodeResult(index, episode_path(request.output_dir, index), reason=reason)
+        else:
+            idle.append(worker)
+        yield result

@@ -1,0 +1,241 @@
+"""Expert episodes from a LeRobotDataset v3.0 (folder or hub id) or a Diffusion Policy zarr (folder or .zip).
+
+`open_dataset` answers everything that can be wrong with the data before any work starts; `Dataset.load` then reads one
+episode. A reader is one class with `name`, `revision`, `fps`, `features`, `compressed`, `__len__`, `lengths` and
+`read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from dlscore.common.arrays import Array
+from dlscore.common.choices import check_choice
+from dlscore.common.errors import UserError
+from dlscore.common.progress import Watch, silent
+from dlscore.episodes.block_pose import (
+    CHOICES,
+    COMPANION,
+    HAVE_COMPANION,
+    PoseUnknown,
+    Record,
+    keypoint_feature,
+    locate,
+    state_feature,
+)
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, IMAGE, STATE, DatasetError, Episode, check_episode, is_image
+from dlscore.episodes.lerobot_reader import LeRobotReader
+from dlscore.episodes.reader import Reader
+from dlscore.episodes.zarr_reader import ZarrReader
+from dlscore.pusht.env import make_env, picture_difference, set_state
+
+OLD_NAMES = {"sister": "companion"}  # of --block-pose
+POSITION_LIMIT = 10_000.0  # px from which a position is none of this world
+PICTURE_LIMIT = 6.0  # mean difference [1/255] above which a camera does not show the world as gym-pusht draws it
+
+
+class Dataset:
+    """A reader's episodes under the names that the policy uses, with the block's pose found."""
+
+    def __init__(
+        self, reader: Reader, rename: Mapping[str, str], block_pose: str, every_step: bool, watch: Watch
+    ) -> None:
+        self._reader, self._block_pose, self._every_step, self._watch = reader, block_pose, every_step, watch
+        self.name, self.revision = reader.name, reader.revision
+        self._theirs = {rename.get(name, name): name for name in reader.features}  # our name -> the reader's
+        self.features = {name: tuple(reader.features[theirs]) for name, theirs in self._theirs.items()}
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Steps of each episode, known without reading any."""
+        return self._reader.lengths
+
+    @cached_property
+    def _companion(self) -> Reader | UserError:
+        # Asked for on the network only where it is known to be the companion, or where the user says so.
+        try:
+            companion = LeRobotReader(
+                COMPANION, None, None, ask=self._block_pose == "companion" or self.name in HAVE_COMPANION
+            )
+            _check_features(companion.name, companion.features, (STATE, ACTION), {ENVIRONMENT: (16,)})
+        except UserError as error:
+            return error
+        return companion
+
+    def companion(self) -> Reader:
+        """The companion data set; PoseUnknown with the reason if it cannot be had."""
+        if isinstance(self._companion, UserError):
+            raise PoseUnknown(str(self._companion))
+        return self._companion
+
+    @property
+    def cameras(self) -> list[str]:
+        """Features that are pictures."""
+        return sorted(name for name, shape in self.features.items() if is_image(shape))
+
+    def load(self, index: int, observations: Iterable[str] = ()) -> Episode:
+        """One episode with the named observations; DatasetError if it is not there, not whole or not finite."""
+        if not 0 <= index < len(self):
+            raise DatasetError(f"episode {index} is not in data set {self.name}; it has episodes 0 to {len(self) - 1}")
+        observations = list(observations)
+        for name in observations:
+            if name not in self.features:
+                raise DatasetError(
+                    f"data set {self.name} has no feature '{name}', which the policy takes as input; it has "
+                    f"{', '.join(sorted(self.features))}; --rename-map gives a feature another name"
+                )
+        recorded = [name for name in (state_feature(self.features), keypoint_feature(self.features)) if name]
+        wanted = dict.fromkeys([ACTION, STATE, *recorded, *self.cameras, *observations])
+        read = self._reader.read(index, [self._theirs[name] for name in wanted])
+        arrays = {name: read[self._theirs[name]] for name in wanted}
+        self._check(index, arrays)
+        compressed = tuple(name for name in self.cameras if self._theirs[name] in self._reader.compressed)
+        record = Record(index, arrays, compressed, self.companion, self._every_step, self._watch)
+        block, pose_source, pose_note = locate(record, self._block_pose, self.name)
+        agent = arrays[state_feature(self.features) or STATE][:, :2]  # the full state is the more exact record
+        found = {name: arrays[name].astype(np.float32, copy=False) for name in observations}
+        pictures = self._pictures(arrays, np.concatenate([agent[0], block[0]]))
+        episode = Episode(
+            index, self._reader.fps, arrays[ACTION], agent, block, pose_source, found, pictures, pose_note
+        )
+        return check_episode(episode, self.name)
+
+    def _check(self, index: int, arrays: Mapping[str, Array]) -> None:
+        # Before anything is drawn or fitted: shapes as promised, positions finite and in the neighbourhood of the world.
+        for name, values in arrays.items():
+            if values.shape[1:] != self.features[name]:
+                raise DatasetError(
+                    f"'{name}' of episode {index} of {self.name} has shape {values.shape[1:]}; the data set promises "
+                    f"{self.features[name]}"
+                )
+            bound = 1.0 if is_image(values.shape[1:]) else POSITION_LIMIT
+            needed = is_image(values.shape[1:]) or name in (STATE, ACTION) or name == state_feature(self.features)
+            if needed and not (np.isfinite(values).all() and np.abs(values).max() <= bound):
+                raise DatasetError(
+                    f"'{name}' of episode {index} of {self.name} holds values that are not finite, or beyond {bound:g}; it is "
+                    "damaged, or in other units than px (positions) and 0 to 1 (pictures)"
+                )
+
+    def _pictures(self, arrays: Mapping[str, Array], start: Array) -> Array | None:
+        # Of the camera whose first picture is most like the world at the start, if any is like it at all.
+        if not self.cameras:
+            return None
+        env = make_env()
+        set_state(env, start)
+        apart = {name: picture_difference(env, arrays[name][0]) for name in self.cameras}
+        nearest = min(self.cameras, key=lambda name: apart[name])
+        return arrays[nearest] if apart[nearest] <= PICTURE_LIMIT else None
+
+
+def open_dataset(
+    repo_id: str | None = None,
+    root: str | Path | None = None,
+    revision: str | None = None,
+    *,
+    rename: Mapping[str, str] | None = None,
+    optional_rename: Mapping[str, str] | None = None,
+    block_pose: str = "auto",
+    every_step: bool = False,
+    watch: Watch = silent,
+) -> Dataset:
+    """The data set at the folder `root`, or else the hub's `repo_id`.
+
+    `rename` gives features of the data set the names that the policy uses, as LeRobot's rename_map does;
+    `optional_rename` does so for those that are there. `block_pose` says where the block's pose is to come from, and
+    `every_step` that it is needed at every step, not at the start only.
+
+    Raises DatasetError, before any download where that is possible, if there is none, if it is of a version that
+    LeRobot 0.6 does not read, or if it lacks actions, the agent's position or any source of the block's pose.
+    """
+    block_pose = OLD_NAMES.get(block_pose, block_pose)
+    check_choice("--block-pose", block_pose, CHOICES, DatasetError)
+    reader = _open_reader(repo_id, root, revision)
+    names = _names_of(reader, rename or {}, optional_rename or {})
+    dataset = Dataset(reader, names, block_pose, every_step, watch)
+    _check_features(dataset.name, dataset.features, (ACTION,), {})
+    if tuple(dataset.features.get(STATE, ())) != (5,):
+        _check_features(dataset.name, dataset.features, (STATE,), {})
+    _check_pose(dataset, block_pose)
+    return dataset
+
+
+def _names_of(reader: Reader, rename: Mapping[str, str], optional: Mapping[str, str]) -> dict[str, str]:
+    # The data set's names -> the policy's.
+    for name in rename:
+        if name not in reader.features:
+            raise DatasetError(
+                f"--rename-map renames '{name}', which data set {reader.name} lacks; it has "
+                f"{', '.join(sorted(reader.features))}"
+            )
+    names = {name: new for name, new in optional.items() if name in reader.features} | dict(rename)
+    taken = [names.get(name, name) for name in reader.features]
+    if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        whose = "--rename-map" if twice[0] in rename.values() else "the checkpoint's own rename map"
+        raise DatasetError(
+            f"{whose} gives '{twice[0]}' to two features of data set {reader.name}; rename the other with --rename-map"
+        )
+    return names
+
+
+def _open_reader(repo_id: str | None, root: str | Path | None, revision: str | None) -> Reader:
+    if root is None:
+        if repo_id is None:
+            raise DatasetError("no data set given; name one with --dataset-repo-id (hub) or --dataset-root (folder)")
+        return LeRobotReader(repo_id, None, revision)
+    path = Path(root)
+    if not path.exists():
+        raise DatasetError(
+            f"--dataset-root {path} does not exist; give a LeRobotDataset folder or a .zarr folder or .zip"
+        )
+    if (path / "meta" / "info.json").is_file():
+        return LeRobotReader(repo_id or path.name, path, revision)
+    if (path / ".zgroup").is_file() or path.suffix == ".zip":
+        return ZarrReader(path)
+    raise DatasetError(
+        f"--dataset-root {path} is neither a LeRobotDataset (it has no meta/info.json) nor a Diffusion Policy "
+        "zarr (it has no .zgroup); give the folder that holds one of these"
+    )
+
+
+def _check_features(
+    name: str, features: Mapping[str, tuple[int, ...]], positions: Iterable[str], others: Mapping[str, tuple[int, ...]]
+) -> None:
+    for feature, shape in {**dict.fromkeys(positions, (2,)), **others}.items():
+        if feature not in features:
+            raise DatasetError(
+                f"data set {name} has no feature '{feature}' (it has {', '.join(sorted(features))}); PushT scoring needs "
+                "expert actions and the agent's position; --rename-map gives a feature another name"
+            )
+        if tuple(features[feature]) != shape:
+            raise DatasetError(
+                f"feature '{feature}' of data set {name} has shape {features[feature]}; PushT's has {shape}"
+            )
+
+
+def _check_pose(source: Dataset, wanted: str) -> None:
+    # What can be said of the block's pose without reading an episode.
+    there = {"state": state_feature(source.features) is not None, "image": bool(source.cameras),
+             "keypoints": keypoint_feature(source.features) is not None}  # fmt: skip
+    if any(there.values()) if wanted == "auto" else there.get(wanted, False):
+        return
+    reason = f"it has neither 'full_state' (5,) nor '{ENVIRONMENT}' (16,) nor a picture such as '{IMAGE}'"
+    if wanted in ("auto", "companion"):
+        try:
+            source.companion()
+        except PoseUnknown as error:
+            reason = f"{reason}; {error}" if wanted == "auto" else str(error)
+        else:
+            return
+    elif wanted != "auto":
+        reason = f"--block-pose {wanted} asks for what it lacks; it has {', '.join(sorted(source.features))}"
+    raise DatasetError(
+        f"data set {source.name} does not say where the block is, and a replay cannot start: {reason}; use "
+        f"{COMPANION} or the Diffusion Policy zarr"
+    )

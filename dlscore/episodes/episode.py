@@ -1,0 +1,89 @@
+"""One expert episode in memory, and the names and errors that all data sets share.
+
+All positions are px with y down, angles rad; images are float32 CHW in [0, 1], as LeRobot's are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlscore.common.arrays import Array
+from dlscore.common.errors import UserError
+
+STATE, ENVIRONMENT, ACTION = "observation.state", "observation.environment_state", "action"
+IMAGE = "observation.image"
+FULL_STATE = ("full_state", "observation.full_state")  # names under which a data set may hold the 5-number state
+
+
+class DatasetError(UserError):
+    """A data set that cannot be found, read or used."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One expert episode of T steps.
+
+    action, agent: (T, 2) px as recorded. block: (T, 3) x, y, angle, or (1, 3) where only the start is known;
+    `pose_source` says from what. observations: feature name -> (T, ...) as the data set gives it, before normalisation.
+    pictures: (T, 3, H, W) of the camera that shows the world as gym-pusht draws it, or None. pose_note: why the pose is not
+    from a source that would have been better.
+    """
+
+    index: int
+    fps: float
+    action: Array
+    agent: Array
+    block: Array
+    pose_source: str
+    observations: dict[str, Array]
+    pictures: Array | None = None
+    pose_note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @property
+    def state(self) -> Array:
+        """(T, 5) agent x, y, block x, y, angle; (1, 5) where the block is known at the start only."""
+        return np.concatenate([self.agent[: len(self.block)], self.block], axis=1)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that scores depend on, so that changed data are never taken for the same."""
+        digest = hashlib.sha256()
+        arrays = {"action": self.action, "state": self.state, **self.observations}
+        if len(self.block) < len(self):
+            arrays["agent"] = self.agent
+        for name, values in sorted(arrays.items()):
+            digest.update(f"{name} {values.shape} {values.dtype.str}".encode())
+            digest.update(np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether a feature of this shape is a picture, CHW."""
+    return len(shape) == 3 and shape[0] == 3
+
+
+def check_episode(episode: Episode, name: str) -> Episode:
+    """The episode itself, or DatasetError if its arrays are ragged, empty, not finite, or no pictures in [0, 1]."""
+    n = len(episode.action)
+    if n == 0 or episode.agent.shape != (n, 2) or episode.block.shape not in ((n, 3), (1, 3)):
+        raise DatasetError(
+            f"episode {episode.index} of {name} has {n} actions, agent positions {episode.agent.shape} and block poses "
+            f"{episode.block.shape}; a PushT episode has T actions, (T, 2) and (T, 3)"
+        )
+    for key, values in {"action": episode.action, "state": episode.state, **episode.observations}.items():
+        if len(values) not in (n, len(episode.block)):
+            raise DatasetError(f"'{key}' of episode {episode.index} of {name} has {len(values)} steps, its actions {n}")
+        if not np.isfinite(values).all():
+            raise DatasetError(f"'{key}' of episode {episode.index} of {name} holds values that are not finite")
+        if is_image(values.shape[1:]) and not 0 <= values.min() <= values.max() <= 1:
+            # 0 to 255 would be taken for an overexposed picture by the policy, silently.
+            raise DatasetError(
+                f"'{key}' of episode {episode.index} of {name} has values from {values.min():g} to {values.max():g}; pictures "
+                "are 0 to 1"
+            )
+    return episode

@@ -1,0 +1,196 @@
+"""config.json of a checkpoint, checked without torch: its policy type, its era, and that it leaves nothing to defaults."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dlscore.policy.errors import PolicyError
+
+# Fields that shape the network or the sampler: one that is missing would silently become the default of the installed
+# LeRobot, which is of another era than the weights (horizon 64 instead of 16, one encoder a camera instead of one).
+REQUIRED = (
+    "input_features", "output_features", "horizon", "n_obs_steps", "n_action_steps", "normalization_mapping", "down_dims",
+    "kernel_size", "n_groups", "diffusion_step_embed_dim", "use_film_scale_modulation", "noise_scheduler_type",
+    "num_train_timesteps", "beta_schedule", "prediction_type", "clip_sample",
+)  # fmt: skip
+REQUIRED_FOR_IMAGES = (
+    "vision_backbone", "crop_shape", "use_group_norm", "spatial_softmax_num_keypoints",
+    "use_separate_rgb_encoder_per_camera",
+)  # fmt: skip
+
+# What only the 2024 configs of other policies have.
+OTHERS_OF_2024 = {
+    "chunk_size": "act",
+    "n_vqvae_training_steps": "vqbet",
+    "n_pi_samples": "tdmpc",
+    "horizon_steps": "tdmpc",
+}
+
+
+STEPS = ("rename_observations_processor", "to_batch_processor", "device_processor", "normalizer_processor",
+         "unnormalizer_processor")  # fmt: skip
+
+
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """config.json of policy `name` in `folder` as LeRobot 0.6 writes it; PolicyError if that would take a guess."""
+    try:
+        written = json.loads((folder / "config.json").read_text())
+        kind, of_2024 = written.get("type"), "type" not in written and "input_shapes" in written
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise PolicyError(f"{folder}/config.json cannot be read ({type(error).__name__}: {error})") from error
+    if of_2024:
+        written = _translate(written, name)
+    elif kind != "diffusion":
+        raise PolicyError(f"policy {name} is of type {kind!r}; dlscore scores LeRobot policies of type 'diffusion'")
+    required = list(REQUIRED)
+    if _images(written):
+        required += REQUIRED_FOR_IMAGES
+    if written.get("clip_sample"):
+        required.append("clip_sample_range")
+    if written.get("beta_schedule") != "squaredcos_cap_v2":
+        required += ["beta_start", "beta_end"]
+    if missing := [field for field in required if field not in written]:
+        raise PolicyError(
+            f"config.json of policy {name} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
+            "network silently; add the values it was trained with"
+        )
+    outputs = written["output_features"]
+    action = outputs.get("action") if isinstance(outputs, dict) else None
+    shape = action.get("shape") if isinstance(action, dict) else None
+    if shape != [2]:
+        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
+    _check_counts(written, name)
+    return dict(written)
+
+
+def _check_counts(written: dict[str, Any], name: str) -> None:
+    # LeRobot takes any number, and fails, or samples nonsense, much later.
+    horizon, steps = written["horizon"], written["num_train_timesteps"]
+    limits = {
+        "horizon": 10_000,
+        "num_train_timesteps": 100_000,
+        "n_obs_steps": horizon,
+        "n_action_steps": horizon,
+        "num_inference_steps": steps,
+    }
+    if type(written["clip_sample"]) is not bool:
+        raise PolicyError(
+            f"config.json of policy {name} has clip_sample {written['clip_sample']!r}; it is true or false"
+        )
+    reach = written.get("clip_sample_range")
+    if written["clip_sample"] and not 0 < _number(reach) < float("inf"):
+        raise PolicyError(f"config.json of policy {name} has clip_sample_range {reach!r}; it is a number above 0")
+    if written["beta_schedule"] != "squaredcos_cap_v2":
+        start, end = written["beta_start"], written["beta_end"]
+        if not 0 < _number(start) <= _number(end) < 1:
+            raise PolicyError(
+                f"config.json of policy {name} has beta_start {start!r} and beta_end {end!r}; they are numbers that ascend "
+                "between 0 and 1"
+            )
+    for field, most in limits.items():
+        value = written.get(field)
+        if field == "num_inference_steps" and value is None:  # as many as there are
+            continue
+        if type(value) is not int or not 1 <= value <= most:
+            raise PolicyError(
+                f"config.json of policy {name} has {field} {value!r}; it is a whole number from 1 to {most}"
+            )
+
+
+def _number(value: Any) -> float:
+    # nan, which no comparison holds for, where it is none.
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+
+
+def read_steps(file: Path) -> list[dict[str, Any]]:
+    """The steps of a processor file, which may be those alone that LeRobot writes for this policy.
+
+    LeRobot would import and call whatever class a step names; a checkpoint is data, and does not get to do that.
+    """
+    try:
+        steps = json.loads(file.read_text())["steps"]
+        names = [step.get("registry_name") for step in steps]
+        configs = [step.get("config") for step in steps]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise PolicyError(f"{file} cannot be read ({type(error).__name__}: {error})") from error
+    for name, step, config in zip(names, steps, configs, strict=True):
+        if name not in STEPS or "class" in step or not isinstance(config, dict | None):
+            raise PolicyError(
+                f"{file} has a step {name or step.get('class')!r}; the steps of a diffusion policy are {', '.join(STEPS)}: save "
+                "the policy again with LeRobot"
+            )
+    if twice := [name for name in STEPS if names.count(name) > 1]:
+        raise PolicyError(f"{file} has the step '{twice[0]}' twice; save the policy again with LeRobot")
+    return list(steps)
+
+
+def read_rename_map(folder: Path) -> dict[str, str]:
+    """The data set's names -> the policy's, as the checkpoint's own preprocessor renames them; {} if it does not."""
+    file = folder / "policy_preprocessor.json"
+    if not file.is_file():
+        return {}
+    maps = [(step.get("config") or {}).get("rename_map") or {} for step in read_steps(file)]
+    if not all(isinstance(each, dict) for each in maps):
+        raise PolicyError(f"{file} has a rename_map that is no object of names; save the policy again with LeRobot")
+    return {str(old): str(new) for each in maps for old, new in each.items()}
+
+
+def _images(written: dict[str, Any]) -> list[str]:
+    features = written.get("input_features")
+    features = features if isinstance(features, dict) else {}
+    return [name for name, feature in features.items() if isinstance(feature, dict) and feature.get("type") == "VISUAL"]
+
+
+def _translate(old: dict[str, Any], name: str) -> dict[str, Any]:
+    """The schema of 2024 (`input_shapes`, a normalisation mode a feature) in that of today.
+
+    Unambiguous where every feature is one of PushT's and all features of a type are normalised alike.
+    """
+    if "num_train_timesteps" not in old:
+        other = next((kind for field, kind in OTHERS_OF_2024.items() if field in old), "unknown")
+        raise PolicyError(f"policy {name} is of type {other!r}; dlscore scores LeRobot policies of type 'diffusion'")
+    try:
+        shapes = {**old["input_shapes"], **old["output_shapes"]}
+        modes = {**old["input_normalization_modes"], **old["output_normalization_modes"]}
+        kinds = {feature: _kind(feature) for feature in shapes}
+        mapping: dict[str, str] = {}
+        for feature, kind in kinds.items():
+            if kind is None:
+                raise PolicyError(
+                    f"config.json of policy {name} is of 2024 and does not say what '{feature}' is; save the policy again "
+                    "with LeRobot 0.3 to 0.6"
+                )
+            mode = str(modes[feature]).upper()
+            if mode not in ("MEAN_STD", "MIN_MAX") or mapping.setdefault(kind, mode) != mode:
+                raise PolicyError(
+                    f"config.json of policy {name} is of 2024 and normalises '{feature}' by {modes[feature]!r}, other "
+                    f"{kind} features by {mapping.get(kind)!r}; today's LeRobot knows one of MEAN_STD, MIN_MAX for all of a type"
+                )
+        if not all(isinstance(shape, list) for shape in shapes.values()):
+            raise TypeError(f"shapes {shapes}")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise PolicyError(
+            f"config.json of policy {name} is of 2024 (input_shapes) but not whole ({type(error).__name__}: {error}); it "
+            "needs input_shapes, output_shapes and a normalisation mode for each of their features"
+        ) from error
+    dropped = ("input_shapes", "output_shapes", "input_normalization_modes", "output_normalization_modes")
+    new = {key: value for key, value in old.items() if key not in dropped}
+    new |= {
+        "type": "diffusion",
+        "normalization_mapping": mapping,
+        "input_features": {feature: {"type": kinds[feature], "shape": list(shape)}
+                           for feature, shape in old["input_shapes"].items()},
+        "output_features": {feature: {"type": kinds[feature], "shape": list(shape)}
+                            for feature, shape in old["output_shapes"].items()},
+    }  # fmt: skip
+    # One encoder for all cameras was the only way then; a checkpoint with more does not load strictly.
+    new.setdefault("use_separate_rgb_encoder_per_camera", False)
+    return new
+
+
+def _kind(feature: str) -> str | None:
+    if feature.startswith("observation.image"):
+        return "VISUAL"
+    return {"observation.state": "STATE", "observation.environment_state": "ENV", "action": "ACTION"}.get(feature)

@@ -1,0 +1,57 @@
+"""Where a policy lies: a folder, the folder of a training run, or a hub id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from dlscore.common.hub import HubError, find_snapshot, is_hub_id
+
+POLICY_FILES = ["model.safetensors", "policy_preprocessor*", "policy_postprocessor*"]
+
+
+def resolve_policy(
+    path_or_id: str, revision: str | None = None, check: Callable[[Path], object] = lambda folder: None
+) -> tuple[Path, str]:
+    """(folder, resolved revision) of a checkpoint: a folder, that of a training run, or a hub id.
+
+    `check` is called with the folder when it holds config.json, before the weights are fetched.
+    """
+    folder = Path(path_or_id)
+    try:
+        there = folder.exists()
+        found, below = _in_training_run(folder) if there else (folder, "")
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, links in a circle
+        raise HubError(f"policy {path_or_id} cannot be looked into ({type(error).__name__}: {error})") from error
+    if there:
+        if revision is not None:
+            raise HubError(
+                f"--policy-revision {revision} is of the hub; policy {path_or_id} is a folder here: leave it out"
+            )
+        check(found)
+        return found, f"local {below}".strip()
+    if not is_hub_id(path_or_id):
+        raise HubError(f"policy {path_or_id} is neither a folder nor a hub id such as lerobot/diffusion_pusht")
+    check(find_snapshot(path_or_id, [revision], "model", ["config.json"], ["config.json"]))
+    found = find_snapshot(path_or_id, [revision], "model", ["config.json", *POLICY_FILES], ["model.safetensors"])
+    return found, found.name
+
+
+def _in_training_run(folder: Path) -> tuple[Path, str]:
+    # LeRobot writes <run>/checkpoints/<step>/pretrained_model, and a link <run>/checkpoints/last.
+    if folder.is_file():
+        raise HubError(f"policy {folder} is a file; give the folder that it is in")
+    if (folder / "config.json").is_file():
+        return folder, ""
+    base = folder.resolve()
+    root = base / "checkpoints" if (base / "checkpoints").is_dir() else base
+    steps = [path for path in root.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
+    numbered = sorted(steps, key=lambda path: int(path.name))
+    for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
+        model = candidate / "pretrained_model"
+        if all((model / name).is_file() for name in ("config.json", "model.safetensors")):  # saving it was not cut off
+            return model, str(model.relative_to(base) if model.is_relative_to(base) else model.name)
+    raise HubError(
+        f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "
+        "save_pretrained wrote, or that of a training run"
+    )

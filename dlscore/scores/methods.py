@@ -1,0 +1,41 @@
+"""The scoring methods by name. A new one is a class in a module of its own and one line in SCORERS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from dlscore.common.choices import check_choice
+from dlscore.scores.base import Scorer, ScorerError
+from dlscore.scores.distance import Distance
+from dlscore.scores.likelihood import Likelihood, choose_quality
+from dlscore.scores.noise_prediction import NoisePrediction
+
+SCORERS: dict[str, type[Any]] = {scorer.name: scorer for scorer in (Likelihood, Distance, NoisePrediction)}
+
+
+def make_scorers(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Scorer]:
+    """The scorers that `methods` names, each with its settings; ScorerError says what exists and what is allowed."""
+    made: dict[str, Scorer] = {}
+    for method, settings in methods.items():
+        check_choice("--scoring-method", method, SCORERS, ScorerError)
+        known = {each.name for each in fields(SCORERS[method])}
+        made[method] = SCORERS[method](**{name: value for name, value in settings.items() if name in known})
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ScorerError(f"method {method} has no setting {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    return made
+
+
+def name_scorers(
+    methods: Sequence[str], qualities: Sequence[str], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Scorer]:
+    """Scorers by a name for people: `likelihood` once a quality, the others once, with `settings`."""
+    named: dict[str, Scorer] = {}
+    for method, scorer in make_scorers({method: settings.get(method, {}) for method in methods}).items():
+        if method == Likelihood.name:
+            named |= {f"{method}, {quality}": Likelihood(**choose_quality(quality)) for quality in qualities}
+        else:
+            named[method] = scorer
+    return named

@@ -1,0 +1,135 @@
+"""Hub ids with a simulated cache and no network: what is cached runs, what is not is answered at once, nothing is left."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import stub
+
+from dlscore.episodes.episode import ENVIRONMENT, IMAGE
+
+# Any connection is an error that names itself, so that a run that would have asked the network fails.
+NO_NETWORK = """
+import socket, sys
+def refuse(self, address):
+    if isinstance(address, tuple):
+        print(f"ASKED {address}", file=sys.stderr)
+        raise ConnectionRefusedError("no network here")
+socket.socket.connect = socket.socket.connect_ex = refuse
+real = socket.getaddrinfo
+def unknown(host, *args, **kwargs):
+    print(f"ASKED {host}", file=sys.stderr)
+    raise socket.gaierror("no network here")
+socket.getaddrinfo = unknown
+from dlscore.cli.commands import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """HF_HOME with lerobot/diffusion_pusht (legacy, pictures) and lerobot/pusht (v3.0, video, no block pose)."""
+    home = tmp_path_factory.mktemp("hf")
+    cached = home / "hub" / "models--lerobot--diffusion_pusht"
+    stub.save_legacy_policy(cached / "snapshots" / "84a7c23", **stub.image_config())
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("84a7c23")
+    folder = home / "lerobot" / "lerobot" / "pusht"
+    stub.save_dataset(folder, episodes=2, steps=12, cameras=(IMAGE,), without=("full_state", ENVIRONMENT))
+    return home
+
+
+def run(home: Path, *argv: object, offline: bool = True) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {"HF_HOME": str(home), "OMP_NUM_THREADS": "1"} | ({"HF_HUB_OFFLINE": "1"} if offline else {})
+    return subprocess.run([sys.executable, "-c", NO_NETWORK, "compute", *map(str, argv)], capture_output=True, text=True,
+                          check=False, env=environment)  # fmt: skip
+
+
+HEADLINE = ("--policy-path", "lerobot/diffusion_pusht", "--dataset-repo-id", "lerobot/pusht")
+SMALL = ("--max-steps", 3, "--quality", "draft", "--action-resolution", 16, "--chunks", 1, "--device", "cpu")
+
+
+@pytest.mark.parametrize("offline", [True, False], ids=["offline", "no network"])
+def test_the_first_command_that_anyone_types_runs(home, tmp_path, offline):
+    from dlscore.cache.reader import open_cache
+
+    done = run(home, *HEADLINE, *SMALL, "--output-dir", tmp_path, offline=offline)
+    assert done.returncode == 0, done.stderr
+    assert "the block's pose from the first picture of observation.image, residual 0." in done.stdout
+    with open_cache(tmp_path / "episode_000.h5") as cache:
+        assert cache.attrs["policy_revision"] == "84a7c23"
+        assert cache.attrs["pose_note"].startswith("companion: ")
+        assert cache.drift_parts == ("agent_px", "picture")
+    # Nothing but progress: no word of torchcodec, of pkg_resources, of unexpected keys.
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("episode 0", "ASKED"))]
+    assert lines == []
+    if offline:
+        assert "ASKED" not in done.stderr
+
+
+def test_a_cached_snapshot_of_a_data_set_is_found_under_lerobots_tag(home, tmp_path):
+    other = tmp_path / "hf"
+    shutil.copytree(home / "hub", other / "hub")
+    cached = other / "lerobot" / "hub" / "datasets--lerobot--pusht"
+    shutil.copytree(home / "lerobot" / "lerobot" / "pusht", cached / "snapshots" / "5f1c0de")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "v3.0").write_text("5f1c0de")
+    done = run(other, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "missing, 3 steps" in done.stdout
+    # Its metadata alone, which LeRobot fetches first, are no data set.
+    shutil.rmtree(cached / "snapshots" / "5f1c0de" / "data")
+    done = run(other, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", "--dry-run")
+    assert done.returncode == 1
+    assert "dataset lerobot/pusht is not a folder here, not cached" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            ("--policy-path", "nobody/nothing"),
+            "model nobody/nothing is not a folder here, not cached, and the hub cannot be",
+        ),
+        (
+            ("--dataset-repo-id", "nobody/nothing"),
+            "dataset nobody/nothing is not a folder here, not cached, and the hub",
+        ),
+        (("--policy-revision", "v9"), "model lerobot/diffusion_pusht is not a folder here, not cached"),
+        (("--dataset-revision", "v9"), "dataset lerobot/pusht is not a folder here, not cached"),
+        (("--dataset-root", "nowhere"), "--dataset-root nowhere does not exist"),
+        (("--episodes", "7"), "episode 7 is not in lerobot/pusht; it has episodes 0 to 1"),
+    ],
+)
+def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(home, tmp_path, change, words):
+    def tree(folder):
+        return sorted(str(path) for path in folder.rglob("*") if "datasets/" not in str(path))
+
+    before, began = tree(home), time.monotonic()
+    done = run(home, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", *change, offline=False)
+    assert time.monotonic() - began < 15  # of which importing takes most
+    assert done.returncode == 1
+    message = [line for line in done.stderr.splitlines() if not line.startswith("ASKED")]
+    assert len(message) == 1
+    assert words in message[0]
+    assert tree(home) == before
+    assert not (tmp_path / "out").exists()
+    assert not Path("nowhere").exists()
+
+
+def test_another_type_of_policy_is_refused_before_its_weights_are_fetched(home, tmp_path):
+    other = tmp_path / "hf"
+    cached = other / "hub" / "models--someone--act"
+    (cached / "snapshots" / "1").mkdir(parents=True)
+    (cached / "snapshots" / "1" / "config.json").write_text('{"type": "act"}')
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("1")
+    done = run(other, "--policy-path", "someone/act", "--dataset-root", tmp_path, "--output-dir", tmp_path / "out")
+    assert done.returncode == 1
+    assert "policy someone/act is of type 'act'; dlscore scores LeRobot policies of type 'diffusion'" in done.stderr
+    assert "ASKED" not in done.stderr

@@ -1,0 +1,152 @@
+"""Ray's workers: one is killed in the middle of an episode, and the scores are the local engine's to the last bit."""
+
+import functools
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.runs import assert_same, flat
+
+from dlscore.cache.schema import part_path
+from dlscore.cli import commands
+from dlscore.compute import ray_engine
+from dlscore.compute.batch import EpisodeResult
+from dlscore.compute.ray_engine import EngineError, Workers
+from dlscore.compute.settings import Options, Request, episode_path
+
+LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
+
+
+@pytest.fixture
+def options(quick_options) -> dict[str, object]:
+    return {**quick_options, "episodes": "all"}
+
+
+@pytest.fixture
+def dataset_folder(five_episodes_folder) -> Path:
+    return five_episodes_folder
+
+
+@pytest.fixture
+def policy_folder(quick_policy_folder) -> Path:
+    return quick_policy_folder
+
+
+@pytest.fixture
+def dlscore(command):
+    return functools.partial(command, commands)
+
+
+def kill_one(folder: Path, killed: list[int]) -> None:
+    """SIGKILL the process that holds the lock of an episode whose part is there, when one is."""
+    while not killed:
+        for lock in folder.glob("*.lock"):
+            if part_path(lock.with_suffix("")).exists():
+                try:
+                    killed.append(json.loads(lock.read_text())["pid"])
+                    os.kill(killed[0], signal.SIGKILL)
+                except (OSError, ValueError):
+                    continue
+                return
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
+    policy_folder,
+    dataset_folder,
+    tmp_path,
+    dlscore,
+):
+    pytest.importorskip("ray")
+    request = Request(
+        policy_path=str(policy_folder), dataset_root=str(dataset_folder), episodes="all", likelihood=LIKELIHOOD,
+        device="cpu", output_dir=tmp_path / "ray",
+    )  # fmt: skip
+    killed, notes = [], []
+    killer = threading.Thread(target=kill_one, args=(request.output_dir, killed), daemon=True)
+    killer.start()
+    before = signal.getsignal(signal.SIGTERM)
+    results = []
+    for result in ray_engine.run_ray(request, range(5), Options(), Workers(2), notes.append):
+        results.append(result)
+        assert signal.getsignal(signal.SIGTERM) == before  # Ray's own would end without a word
+    killer.join()
+    assert sorted(result.episode for result in results) == [0, 1, 2, 3, 4]
+    assert [result.reason for result in results] == [""] * 5
+    assert len(killed) == 1
+    assert len(notes) == 1
+    assert "died; another one goes on with it" in notes[0]
+    argv = ["--policy-path", policy_folder, "--dataset-root", dataset_folder, "--episodes", "all", "--quality", "draft",
+            "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
+    assert dlscore("compute", *argv)[0] == 0
+    for index in range(5):
+        assert_same(episode_path(tmp_path / "local", index), episode_path(request.output_dir, index))
+    assert sorted(os.listdir(request.output_dir)) == sorted(os.listdir(tmp_path / "local"))
+
+
+def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
+    # Ray's monitor kills it then; a stand-in for Ray, whose first worker dies so.
+    outcomes = iter([MemoryError(), EpisodeResult(0, tmp_path), EpisodeResult(1, tmp_path)])
+
+    class Actor:
+        compute = SimpleNamespace(remote=lambda index: object())
+
+        @classmethod
+        def remote(cls, *_):
+            return cls
+
+    def get(_):
+        found = next(outcomes)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    class Other(Exception):
+        pass
+
+    ray = SimpleNamespace(
+        remote=lambda **_: lambda _: Actor, wait=lambda at_work, num_returns: (at_work[:1], at_work[1:]), get=get,
+        exceptions=SimpleNamespace(RayTaskError=Other, RayActorError=Other, OutOfMemoryError=MemoryError),
+    )  # fmt: skip
+    notes = []
+    found = list(
+        ray_engine._hand_out(ray, Request("p", output_dir=tmp_path), [0, 1], Options(), Workers(1), notes.append)
+    )
+    assert [result.episode for result in found] == [0, 1]
+    assert notes == ["the worker of episode 0 died; another one goes on with it"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "code"),
+    [
+        ({"workers": 0}, "--workers 0 is not allowed; choose at least 1", 1),
+        ({"gpus-per-worker": 1.5}, "--gpus-per-worker 1.5 is not allowed; choose 0 to 1, or a whole number", 1),
+        ({"engine": "slurm"}, "invalid value 'slurm' for --engine; choose from local, ray", 2),
+    ],
+)
+def test_nonsense_is_one_line(dlscore, options, change, words, code):
+    exit_code, out, err = dlscore("compute", *flat(options | {"engine": "ray"} | change))
+    assert (exit_code, out) == (code, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_without_ray_the_message_says_what_to_install(dlscore, options, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    code, _, err = dlscore("compute", *flat(options), "--engine", "ray")
+    assert code == 1
+    assert "--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source" in err
+
+
+def test_what_a_worker_cannot_load_ends_the_run(policy_folder, dataset_folder, tmp_path):
+    pytest.importorskip("ray")
+    request = Request(policy_path=str(policy_folder), dataset_root=str(dataset_folder), device="cuda:99",
+                      output_dir=tmp_path)  # fmt: skip
+    with pytest.raises(EngineError, match=r"a worker cannot start .*--device cuda:99 is not on this machine"):
+        list(ray_engine.run_ray(request, [0], Options(), Workers(1), lambda _: None))
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,247 @@
+"""The command line of dlrender: options as users write them, errors in one line, and a stop that leaves nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.processes import HEAVY, run_without
+from support.synthetic import rewrite, write_cache
+
+from dlrender.style.style import Style
+from dlrender.style.toml import load_style
+
+
+def test_options_with_underscores(dlrender, drawn_cache, tmp_path):
+    code, out, err = dlrender("render", drawn_cache, "--scoring_method", "noise_pred", "--target_height", 240,
+                              "--output_dir", tmp_path / "out", "--show_confidence_intervals", "--json")  # fmt: skip
+    assert code == 0, err
+    assert [Path(name).name for name in json.loads(out)["files"]][2] == "episode_0_combined_noise_pred.mp4"
+
+
+def test_every_look_reaches_the_picture(dlrender, drawn_cache, tmp_path):
+    argv = ["--style", "paper", "--colormap", "magma", "--norm", "frame", "--gamma", 0.5, "--no-show-arrow",
+            "--overlay", "worms:alpha=0.3", "--overlay", "landscape", "--no-overlay", "expert", "--target-height", 120,
+            "--range-nats", 6, "--videos", "combined", "-m", "likelihood,distance"]  # fmt: skip
+    code, _, err = dlrender("render", drawn_cache, "--output-dir", tmp_path, *argv)
+    assert code == 0, err
+    assert sorted(os.listdir(tmp_path)) == [
+        "episode_000.h5", "episode_0_combined_likelihood+distance.mp4", "episode_0_config.json",
+    ]  # fmt: skip
+    style = json.loads((tmp_path / "episode_0_config.json").read_text())["renders"]["likelihood+distance"]["style"]
+    assert style["overlays"] == ["landscape", "worms", "contours", "prediction"]
+    assert (style["colormap"], style["norm"], style["gamma"], style["range_nats"]) == ("magma", "frame", 0.5, 6.0)
+    assert style["overlay"]["worms"]["alpha"] == 0.3
+    assert style["rc"]["font.family"] == "serif"  # paper's
+
+
+def test_the_global_norm_spans_the_files(dlrender, drawn_cache, tmp_path):
+    other = write_cache(tmp_path / "other" / "episode_001.h5", episode=1, sigma=10.0)
+    code, _, err = dlrender("render", drawn_cache, other, "--norm", "global", "--output-dir", tmp_path / "out")
+    assert code == 0, err
+
+
+def test_several_at_a_time_are_the_same_as_one_after_the_other(dlrender, tmp_path):
+    files = [write_cache(tmp_path / f"episode_00{k}.h5", episode=k, steps=4 + k) for k in range(3)]
+    outs = {}
+    for jobs in (1, 2):
+        code, out, err = dlrender(
+            "render", *files, "--output-dir", tmp_path / str(jobs), "--jobs", jobs, "--videos", "combined"
+        )
+        assert code == 0, err
+        outs[jobs] = [Path(line).name for line in out.splitlines()]
+    assert outs[1] == outs[2]
+    for name in outs[1]:
+        if name.endswith(".mp4"):
+            assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    os.utime(files[0], (9e8, 9e8))  # older than its video
+    code, _, err = dlrender("render", *files, "--output-dir", tmp_path / "2", "-j", 2, "--videos", "combined")
+    assert code == 1
+    assert "is there and not older than" in err
+    assert err.count("error") == 1
+
+
+def test_a_dry_run_draws_nothing(dlrender, drawn_cache, tmp_path):
+    code, out, err = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", "--dry-run")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"{tmp_path}/out/episode_0_environment.mp4: would be made"
+    assert not (tmp_path / "out").exists()
+    code, out, _ = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", "--dry-run", "--json")
+    assert [row["cache"] for row in json.loads(out)["files"]] == [str(drawn_cache)] * 3
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "episode_0_combined_likelihood.mp4").write_bytes(b"there")
+    code, out, _ = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", "--dry-run")
+    assert (code, [line.endswith("needs --force") for line in out.splitlines()]) == (0, [False, False, True])
+
+
+def test_styles_are_listed_and_printed_to_start_from(dlrender, tmp_path):
+    code, out, _ = dlrender("styles")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["dark", "default", "paper", "talk"]
+    (tmp_path / "mine.toml").write_text(dlrender("styles", "--print-style", "talk")[1])
+    assert load_style(str(tmp_path / "mine.toml")) == load_style("talk")
+    code, out, _ = dlrender("render", "--print-style", "--colormap", "magma", "--overlay", "cloud:size=9")
+    (tmp_path / "mine.toml").write_text(out)
+    style = load_style(str(tmp_path / "mine.toml"))
+    assert (code, style.colormap, style.overlay["cloud"].size) == (0, "magma", 9.0)
+    assert style.overlays == tuple(sorted(Style().overlays + ("cloud",), key=list(style.overlay).index))
+
+
+def test_no_file_is_a_matter_of_usage(dlrender):
+    code, _, err = dlrender("render")
+    assert code == 2
+    assert "name the caches to draw" in err
+
+
+def test_two_files_of_one_episode_are_refused(dlrender, drawn_cache, tmp_path):
+    other = write_cache(tmp_path / "other" / "episode_000.h5")
+    code, _, err = dlrender("render", drawn_cache, other, "--output-dir", tmp_path / "out")
+    assert code == 1
+    assert "are both of episode 0" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "words", "code"),
+    [
+        (["--colormap", "virids"], "invalid value 'virids' for --colormap", 1),
+        (
+            ["--scoring-method", "vibes"],
+            "has no scores of method 'vibes'; choose from distance, likelihood, noise_pred",
+            1,
+        ),
+        (["--norm", "vibes"], "invalid value 'vibes' for --norm", 1),
+        (["--target-height", "481"], "--target-height 481 is not allowed; choose an even number", 1),
+        (["--target-height", "tall"], "target-height", 2),
+        (["--fps", "0"], "--fps 0 is not allowed", 1),
+        (["--fps", "0.0001"], "--fps 0.0001 is not allowed; choose --fps from 0.1 to 240", 1),
+        (["--range-nats", "-1"], "--range-nats -1 is not allowed", 1),
+        (["--range-nats", "nan"], "--range-nats nan is not allowed", 1),
+        (["--format", "avi"], "invalid value 'avi' for --format; choose from mp4, webp, gif, png", 1),
+        (["--pix-fmt", "rgb24"], "--pix-fmt rgb24 is not allowed with --format mp4", 1),
+        (["--style", "papr"], "invalid value 'papr' for --style; did you mean paper", 1),
+        (["--overlay", "star"], "invalid value 'star' for --overlay", 1),
+        (["--no-overlay", "star"], "invalid value 'star' for --no-overlay", 1),
+        (["--videos", "all"], "invalid value 'all' for --videos; choose from environment, heatmaps, combined", 1),
+        (["--videos", ","], "invalid value '' for --videos", 1),
+        (["--scoring-method", ""], "has no scores of method ''", 1),
+        (["--scoring-method", "distance,distance"], "names one twice", 1),
+        (["--jobs", "0"], "--jobs 0 is not allowed; choose 1 or more", 1),
+        (["--no-such-option"], "No such option", 2),
+    ],
+)
+def test_bad_options_are_one_line(dlrender, drawn_cache, tmp_path, argv, words, code):
+    exit_code, out, err = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out", *argv)
+    assert exit_code == code
+    assert words in err
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "value", "words"),
+    [
+        ("/", "fps", None, "lacks the attribute fps; compute it again"),
+        ("/", "fps", 0.0, "has fps 0, which is not allowed; choose --fps"),
+        ("/", "episode", None, "lacks the attribute episode; compute it again"),
+        ("scores/likelihood", "kind", None, "lacks the attribute kind of scores/likelihood; compute it again"),
+        ("scores/likelihood", "units", None, "lacks the attribute units of scores/likelihood; compute it again"),
+    ],
+)
+def test_bad_attributes_are_one_line(dlrender, drawn_cache, tmp_path, where, name, value, words):
+    def change(file):
+        del file[where].attrs[name]
+        if value is not None:
+            file[where].attrs[name] = value
+
+    rewrite(drawn_cache, change)
+    code, _, err = dlrender("render", drawn_cache, "--output-dir", tmp_path / "out")
+    assert code == 1
+    assert words in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_files_are_one_line(dlrender, drawn_cache, tmp_path):
+    (tmp_path / "foreign.h5").write_bytes(b"not HDF5")
+    (tmp_path / "cut.h5").write_bytes(drawn_cache.read_bytes()[:20000])
+    for name, words in (("foreign.h5", "not a readable HDF5"), ("cut.h5", "truncated"), ("gone.h5", "is not a file")):
+        code, _, err = dlrender("render", drawn_cache, tmp_path / name, "--output-dir", tmp_path / "out")
+        assert code == 1
+        assert words in err
+        assert err.count("\n") == 1
+        assert not (tmp_path / "out").exists()  # not even for the file that is whole
+
+
+def test_an_output_folder_that_cannot_be(dlrender, drawn_cache):
+    for folder in ("README.md", "/proc/nowhere"):
+        code, _, err = dlrender("render", drawn_cache, "--output-dir", folder)
+        assert code == 1
+        assert err.count("\n") == 1
+        assert folder in err
+
+
+@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_a_stop_leaves_no_unfinished_file(tmp_path, number, jobs):
+    files = [write_cache(tmp_path / f"{k}.h5", episode=k, steps=400, resolution=8) for k in range(2)]
+    out = tmp_path / "out"
+    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", str(jobs)]
+    code = "from dlrender.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while not (out.is_dir() and len(list(out.glob(".*.part"))) >= 3 * jobs):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    if number == signal.SIGINT:  # a terminal sends it to all of a command's processes
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("dlrender: error: interrupted")
+    assert list(out.iterdir()) == []
+
+
+def test_a_killed_worker_is_an_error_and_leaves_no_unfinished_file(tmp_path):
+    files = [write_cache(tmp_path / f"{k}.h5", episode=k, steps=400, resolution=8) for k in range(3)]
+    out = tmp_path / "out"
+    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", "2"]
+    code = "from dlrender.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (out.is_dir() and len(list(out.glob(".*.part"))) >= 6):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    err = process.communicate(timeout=60)[1]
+    assert process.returncode == 1, err
+    assert err.splitlines()[-1].startswith("dlrender: error: a process of --jobs 2 was killed")
+    assert [path for path in out.iterdir() if path.name.startswith(".")] == []
+
+
+def test_it_renders_where_scoring_is_not_installed(drawn_cache, tmp_path):
+    argv = ["--output-dir", str(tmp_path / "out"), "--overlay", "block", "--overlay", "worms", "--style", "talk"]
+    done = run_without("from dlrender.cli import main; main()", "render", str(drawn_cache), *argv)
+    assert done.returncode == 0, done.stderr
+    assert len(os.listdir(tmp_path / "out")) == 4
+
+
+def test_help_imports_nothing_heavy():
+    for argv in (["--help"], ["render", "--help"], ["--version"]):
+        done = run_without(
+            "from dlrender.cli import main; main()", *argv, forbid=(*HEAVY, "matplotlib", "h5py", "av", "PIL")
+        )
+        assert done.returncode == 0, done.stderr
+    shown = run_without("from dlrender.cli import main; main()", "render", "--help").stdout
+    assert "[px]" in shown  # brackets are no markup
+    assert "[default: the" in shown

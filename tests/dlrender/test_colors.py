@@ -1,0 +1,125 @@
+import sys
+import types
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+from support.drawing import make_panel
+from support.synthetic import write_cache
+
+from dlrender.colors import Limits, Norm, color_indices, color_table, get_colormap, make_norm
+from dlrender.errors import RenderError
+from dlrender.style.style import Style
+from dlscore.cache.reader import open_cache
+
+
+def colour(scores, norm, table, width, height):
+    return np.take(table, color_indices(scores, norm, width, height, len(table)), axis=0)
+
+
+def test_norms(drawn_episode):
+    whole = make_norm("episode", [drawn_episode], "distance", 10.0)
+    values = np.stack([drawn_episode.score("distance", k) for k in range(drawn_episode.steps)])
+    assert (whole.low, whole.high, whole.cut) == (values.min(), values.max(), False)
+    one = make_norm("frame", [drawn_episode], "distance", 10.0, step=2)
+    assert (one.low, one.high) == (values[2].min(), values[2].max())
+    density = make_norm("episode", [drawn_episode], "likelihood", 10.0)
+    assert density.cut
+    assert density.high - density.low == pytest.approx(10)
+    ranked = make_norm("rank", [], "distance", 10.0).prepare(np.array([[3.0, 1.0], [2.0, 9.0]]))
+    np.testing.assert_allclose(ranked, [[2 / 3, 0], [1 / 3, 1]])
+    with pytest.raises(RenderError, match="choose from episode, frame, global, rank"):
+        make_norm("vibes", [], "distance", 10.0)
+
+
+def test_limits_set_the_ends_and_the_bar_is_pointed_where_scores_lie_beyond(drawn_episode):
+    values = np.stack([drawn_episode.score("distance", k) for k in range(drawn_episode.steps)])
+    low, high = float(values.min()), float(values.max())
+    norm = make_norm("episode", [drawn_episode], "distance", 10.0, limits=Limits(vmin=low + 5, vmax=high - 5))
+    assert (norm.low, norm.high, norm.cut, norm.cut_above) == (low + 5, high - 5, True, True)
+    wide = make_norm("episode", [drawn_episode], "distance", 10.0, limits=Limits(vmin=low - 5))
+    assert (wide.low, wide.high, wide.cut, wide.cut_above) == (low - 5, high, False, False)
+    even = make_norm("episode", [drawn_episode], "distance", 10.0, limits=Limits(center=high - 1))
+    assert even.unit(np.array([high - 1])) == pytest.approx(0.5)
+    assert even.low == pytest.approx(low)
+    for limits, extend in (({"vmin": low + 5, "vmax": high - 5}, "both"), ({"vmin": low - 5}, "neither")):
+        panel = make_panel(drawn_episode, "distance", Style(overlays=(), **limits))
+        assert panel.figure.axes[1]._colorbar.extend == extend
+
+
+def test_a_power_is_matplotlibs():
+    norm = Norm(-8.0, -2.0, gamma=0.5)
+    scores = np.random.default_rng(0).uniform(-8, -2, (6, 6))
+    np.testing.assert_allclose(norm.unit(scores), norm.of_matplotlib()(scores))
+    picture = colour(scores, norm, color_table("viridis"), 6, 6)
+    expected = matplotlib.colormaps["viridis"].resampled(1024)(norm.of_matplotlib()(scores), bytes=True)[..., :3]
+    assert np.abs(picture.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.3, 3.0])
+@pytest.mark.parametrize("size", [(50, 392), (7, 100), (100, 392), (2, 33), (400, 392), (1024, 120)])
+def test_scores_are_interpolated_as_pillow_does(size, gamma):
+    cells, side = size
+    scores = np.random.default_rng(1).uniform(-1, 1, (cells, cells))
+    norm = Norm(-1.0, 1.0, gamma=gamma)
+    large = np.asarray(
+        Image.fromarray(((scores + 1) / 2).astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
+    )
+    assert np.abs(color_indices(scores, norm, side, side) - 1023 * large.astype(float) ** gamma).max() <= 0.51
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits", "words"),
+    [
+        ("episode", Limits(vmin=2, vmax=1), "--vmin 2 is not below --vmax 1"),
+        ("episode", Limits(vmin=np.nan), "--vmin nan is not allowed"),
+        ("episode", Limits(gamma=0), "--gamma 0 is not allowed"),
+        ("episode", Limits(center=0, vmax=1), "leave out --vmin and --vmax"),
+        ("rank", Limits(vmin=1), "--vmin 1 has no meaning with --norm rank"),
+        ("episode", Limits(vmax=-1e9), "leaves no scale from"),
+    ],
+)
+def test_limits_that_make_no_scale_are_named(drawn_episode, kind, limits, words):
+    with pytest.raises(RenderError, match=words):
+        make_norm(kind, [drawn_episode], "distance", 10.0, limits=limits)
+
+
+def test_cells_of_one_score_have_one_rank():
+    ranks = Norm(0, 1, rank=True).prepare(np.array([[1.0, 1.0], [1.0, 2.0]]))
+    np.testing.assert_allclose(ranks, [[0, 0], [0, 1]])
+
+
+def test_a_flat_score_has_one_colour():
+    picture = colour(np.full((4, 4), 3.0), Norm(3.0, 3.0), color_table("viridis"), 8, 8)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1
+
+
+def test_the_ends_of_the_scale_are_the_ends_of_the_colormap():
+    scores = np.array([[0.0, 1.0], [1.0, 0.0]])
+    picture = colour(scores, Norm(0.0, 1.0), color_table("plasma"), 2, 2)
+    np.testing.assert_array_equal(picture[0, 0], matplotlib.colormaps["plasma"](0.0, bytes=True)[:3])
+    np.testing.assert_array_equal(picture[0, 1], matplotlib.colormaps["plasma"](1.0, bytes=True)[:3])
+
+
+def test_a_density_cut_below_all_of_an_episode_has_the_others_scale(tmp_path):
+    sharp = write_cache(tmp_path / "a.h5", sigma=10.0)
+    with open_cache(sharp) as one:
+        norm = make_norm("global", [one], "likelihood", 4.0)
+        assert norm.high - norm.low == pytest.approx(4)
+
+
+def test_an_unknown_colormap_names_near_ones():
+    with pytest.raises(RenderError, match="did you mean viridis"):
+        color_table("virids")
+
+
+@pytest.mark.parametrize(("name", "package"), [("cmc.batlow", "cmcrameri"), ("cet_fire", "colorcet")])
+def test_colormaps_of_other_packages_are_found_or_their_package_is_named(monkeypatch, name, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RenderError, match=rf"of {package}, which is not installed; pip install '.\[colormaps\]'"):
+        get_colormap(name)
+    for module in (package, f"{package}.cm"):  # one that registers a colormap when it is there
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    monkeypatch.setattr(matplotlib, "colormaps", {name: matplotlib.colormaps["gray"]})
+    assert get_colormap(name).name == "gray"

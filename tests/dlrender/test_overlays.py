@@ -1,0 +1,330 @@
+"""What each overlay draws, on its artists; and that matplotlib's own artists look the same where ours replace them."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyArrowPatch
+from support.drawing import artists, at, heatmap, make_panel, with_overlays
+from support.synthetic import write_cache
+
+from dlrender.errors import RenderError
+from dlrender.overlays import (
+    OVERLAYS,
+    Agent,
+    Arrow,
+    Block,
+    Chunk,
+    Cloud,
+    Contours,
+    Counter,
+    Drift,
+    ExpertAction,
+    ExpertTrace,
+    Landscape,
+    PolicyPrediction,
+    Worms,
+)
+from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, halo, place
+from dlrender.overlays.labels import score_at
+from dlrender.overlays.text_artist import Label
+from dlrender.style.style import Style
+from dlscore.cache.reader import open_cache
+from dlscore.grid import Grid
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path, name):
+    path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0))
+    with open_cache(path) as episode:
+        style = with_overlays(name, panel="heatmap")
+        panel, moment = make_panel(episode, style=style), at(episode, 4)
+        before = len(panel.axes.get_children())
+        plain = heatmap(episode, 4)
+        one, two = panel.draw(moment).pixels[..., :3].copy(), panel.draw(moment).pixels[..., :3].copy()
+        np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
+        inside = np.s_[
+            panel.square[1] : panel.square[1] + panel.square[2], panel.square[0] : panel.square[0] + panel.square[2]
+        ]
+        assert (one[inside] != plain[inside]).any()
+        assert len(panel.axes.get_children()) == before
+        handles = style.overlay[name].legend(episode, "likelihood")
+        assert all(handle.get_label() for handle in handles)
+        assert bool(handles) == (name not in ("landscape", "counter", "drift"))  # these explain themselves
+
+
+@pytest.mark.parametrize(
+    ("overlay", "looks", "words"),
+    [
+        (
+            Contours,
+            {"color": "reddish"},
+            "color reddish is not allowed; choose an opaque colour of matplotlib",
+        ),
+        (Contours, {"color": "#ff000010"}, "choose an opaque colour"),
+        (ExpertAction, {"size": 0.0}, "size 0.0 is not allowed; choose more than 0 points"),
+        (Counter, {"fontsize": 0.0}, "choose more than 0 points"),
+        (ExpertAction, {"label": "$\\foo$"}, "choose a text whose"),
+        (Contours, {"masses": (0.5, 1.0)}, "choose some between 0 and 1"),
+        (Contours, {"masses": ()}, "choose some between 0 and 1"),
+        (Contours, {"top": 0.0}, "choose a share of the cells"),
+        (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one that can be filled"),
+        (ExpertAction, {"marker": "x"}, "one that can be filled"),
+        (ExpertAction, {"size": -1.0}, "choose 0 to 100 points"),
+        (ExpertTrace, {"length": 0}, "choose 1 or more actions"),
+        (Worms, {"alpha": 1.5}, "choose 0 to 1"),
+        (Landscape, {"strength": -0.1}, "choose 0 to 1"),
+        (Counter, {"corner": "middle"}, "choose from upper right, upper left, lower right, lower left"),
+        (Arrow, {"panel": "left"}, "choose from heatmap, environment, both"),
+    ],
+)
+def test_looks_that_cannot_be_drawn_are_refused(overlay, looks, words):
+    with pytest.raises(RenderError, match=words):
+        overlay(**looks)
+
+
+# ---- the scores -------------------------------------------------------------------------------------------------
+
+
+def test_contours_hold_the_mass_they_name(tmp_path):
+    path = write_cache(tmp_path / "fine.h5", steps=1, resolution=256, expert=np.array([256.0, 256.0]), sigma=40.0)
+    with open_cache(path) as fine:
+        scores = fine.score("likelihood", 0)
+        levels = Contours().levels(scores, is_density=True)
+        # of an isotropic Gaussian the region of mass p is where the density is over (1 - p) of its peak
+        np.testing.assert_allclose(levels - scores.max(), np.log([0.05, 0.2, 0.5]), atol=0.02)
+        (lines,) = artists(fine, Contours(), 0)
+        for path_of_level, mass in zip(lines.paths, (0.95, 0.8, 0.5), strict=True):
+            radius = np.hypot(*(path_of_level.vertices - 256).T)
+            np.testing.assert_allclose(radius, 40 * np.sqrt(-2 * np.log(1 - mass)), rtol=0.02)
+
+
+def test_contours_of_a_score_are_the_best_tenth_of_the_cells_and_say_so(drawn_episode):
+    scores = drawn_episode.score("distance", 0)
+    (level,) = Contours().levels(scores, is_density=False)
+    assert np.mean(scores >= level) == pytest.approx(0.1, abs=0.01)
+    labels = [Contours().legend(drawn_episode, method)[0].get_label() for method in ("distance", "likelihood")]
+    assert labels == ["top 10 % of the cells", "50/80/95 % of the mass"]
+
+
+def test_contours_of_a_flat_score_are_none():
+    assert not len(Contours().levels(np.zeros((5, 5), dtype=np.float32), is_density=True))
+
+
+def test_contours_are_solid_though_the_levels_are_negative(tmp_path):
+    where = np.array([256.0, 256.0])
+    path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
+    with open_cache(path) as episode:
+        assert (Contours().levels(episode.score("likelihood", 0), is_density=True) < 0).all()
+        style = with_overlays("contours", masses=(0.8,), linewidth=3.0)
+        with style.active():
+            panel = make_panel(episode, style=style)
+            pixels = panel.draw(at(episode, 0)).pixels[..., :3]
+        turn = np.linspace(0, 2 * np.pi, 400)
+        ring = where[:, None] + 60 * np.sqrt(-2 * np.log(0.2)) * np.array([np.cos(turn), np.sin(turn)])
+        columns, rows = np.floor(panel.data_to_pixel(*ring)).astype(int)
+        assert (pixels[rows, columns].min(axis=-1) > 200).all()  # white all the way round
+
+
+def test_the_landscape_is_clear_where_scores_are_low_and_coloured_where_they_are_high(drawn_episode):
+    style = with_overlays("landscape")
+    (image,) = artists(drawn_episode, Landscape(), 3)
+    pixels = image.get_array()
+    x, y = drawn_episode.expert_action[3].astype(int)
+    assert pixels[y, x, 3] == pytest.approx(255 * 0.75, abs=2)
+    assert pixels[2, 500, 3] == 0
+    assert (pixels[y, x, :3] > [200, 200, 0]).all()  # the yellow end of viridis
+    assert style.drawn("environment") == [Landscape()]
+    assert style.drawn("heatmap") == []
+
+
+# ---- actions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("overlay", "name"), [(ExpertAction, "expert_action"), (PolicyPrediction, "predicted_action")])
+def test_marks_are_at_their_actions(drawn_episode, overlay, name):
+    (mark,) = artists(drawn_episode, overlay(), 3)
+    np.testing.assert_array_equal(mark.points, getattr(drawn_episode, name)[3:4])
+
+
+def test_the_arrow_goes_from_the_policy_to_the_expert(drawn_episode):
+    (arrow,) = artists(drawn_episode, Arrow())
+    np.testing.assert_allclose(arrow.start, drawn_episode.predicted_action[3])
+    np.testing.assert_allclose(arrow.end, drawn_episode.expert_action[3])
+
+
+def test_the_arrow_ends_before_the_cross_and_goes_all_the_way_without_it():
+    arrow, cross = with_overlays("arrow", "expert").drawn("heatmap")
+    assert arrow.gap > cross.size / 2
+    assert with_overlays("arrow").drawn("heatmap") == [Arrow(gap=0.0)]
+
+
+def test_no_arrow_where_they_agree(tmp_path):
+    where = np.array([100.0, 400.0])
+    with open_cache(write_cache(tmp_path / "a.h5", steps=1, expert=where, predicted=where)) as agreed:
+        assert artists(agreed, Arrow(), 0) == []
+
+
+def test_the_trace_is_the_past_only_and_fades_into_it(drawn_episode):
+    assert artists(drawn_episode, ExpertTrace(), 0) == []
+    (trace,) = artists(drawn_episode, ExpertTrace(length=3), 5)
+    points = np.vstack([path.vertices for path in trace.paths])
+    np.testing.assert_allclose(points[0], drawn_episode.expert_action[2])
+    np.testing.assert_allclose(points[-1], drawn_episode.expert_action[5])
+    for one, other in zip(trace.paths, trace.paths[1:], strict=False):
+        np.testing.assert_array_equal(one.vertices[-1], other.vertices[0])  # without a gap
+    assert (np.diff(trace.alphas) > 0).all()
+    assert trace.alphas[-1] == 1
+
+
+# ---- chunks -----------------------------------------------------------------------------------------------------
+
+
+def test_chunks_begin_with_the_current_action(drawn_episode):
+    now = drawn_episode.predicted_chunks[3, :, 1:]
+    (cloud,) = artists(drawn_episode, Cloud())
+    np.testing.assert_array_equal(cloud.points, now[:, 0])
+    (worms,) = artists(drawn_episode, Worms())
+    np.testing.assert_array_equal([path.vertices for path in worms.paths], now)
+    line, dots = artists(drawn_episode, Chunk())
+    np.testing.assert_array_equal(line.paths[0].vertices, now[0])
+    np.testing.assert_array_equal(dots.points, now[0])
+    np.testing.assert_array_equal(now[0, 0], drawn_episode.predicted_action[3])
+
+
+@pytest.mark.parametrize("value", [None, -1, 16, "one"])
+def test_a_cache_that_does_not_say_where_now_is_is_named(drawn_episode, value):
+    drawn_episode.attrs["current_action_index"] = value
+    with pytest.raises(RenderError, match="does not say which action of a chunk is the current one"):
+        artists(drawn_episode, Worms())
+
+
+# ---- the world --------------------------------------------------------------------------------------------------
+
+
+def test_outlines_are_those_of_gym_pusht():
+    from dlscore.pusht.env import get_keypoints, make_env, render_canvas, set_state
+
+    env = make_env()
+    state = np.array([120.0, 380.0, 300.0, 210.0, 2.3])
+    set_state(env, state)
+    points = get_keypoints(env)
+    corners = Block().corners(state)
+    for corner in corners:  # each is a vertex, or lies on an edge between two
+        assert np.hypot(*(points - corner).T).min() < 1e-6 or _on_an_edge(points, corner)
+    for vertex in points:
+        assert np.hypot(*(corners - vertex).T).min() < 1e-6 or _on_an_edge(corners, vertex)
+    assert np.hypot(*(Agent().corners(state) - state[:2]).T) == pytest.approx(
+        env.agent.radius if hasattr(env.agent, "radius") else 15
+    )
+    frame = render_canvas(env)
+    middle = corners[:3].mean(axis=0).round().astype(int)
+    assert tuple(frame[middle[1], middle[0]]) not in ((255, 255, 255), (144, 238, 144))  # the block is there
+
+
+def _on_an_edge(corners, point):
+    ends = np.roll(corners, -1, axis=0) - corners
+    to = point - corners
+    across = np.abs(ends[:, 0] * to[:, 1] - ends[:, 1] * to[:, 0]) / np.hypot(*ends.T)
+    share = (ends * to).sum(axis=1) / (ends**2).sum(axis=1)
+    return bool(((across < 1e-6) & (share > 0) & (share < 1)).any())
+
+
+# ---- words ------------------------------------------------------------------------------------------------------
+
+
+def test_the_counter_tells_the_score_of_the_cell_that_the_expert_is_in(drawn_episode):
+    (label,) = artists(drawn_episode, Counter(), 3)
+    x, y = drawn_episode.expert_action[3]
+    grid, scores = drawn_episode.grid, drawn_episode.score("likelihood", 3)
+    value = scores[np.abs(grid.centres - y).argmin(), np.abs(grid.centres - x).argmin()]
+    assert label.text == f"step 3/5 · expert {value:.1f}".replace("-", "−")
+    assert artists(drawn_episode, Counter(score=False), 3)[0].text == "step 3/5"
+    grid, scores = Grid(4), np.arange(16.0).reshape(4, 4)
+    for action, expected in (((0, 0), 0), ((511.9, 0), 3), ((512, 512), 15), ((-3, 700), 12), ((130, 10), 1)):
+        assert score_at(grid, scores, np.array(action, dtype=float)) == expected
+
+
+def test_drift_is_told_where_it_is_over_its_limit(tmp_path):
+    drift = np.array([[0, 4.9, 0], [5.1, 0, 0], [0, 0, 0.1]], dtype=float)  # agent px, block px, block rad
+    with open_cache(write_cache(tmp_path / "a.h5", steps=3, drift=drift)) as episode:
+        assert artists(episode, Drift(), 0) == []
+        said = [artists(episode, Drift(), step)[0].text for step in (1, 2)]
+    assert said == ["the replay is 5.1 px off the record", "the replay is 7.5 px off the record"]  # 0.1 rad · 75 px
+
+
+# ---- our artists and matplotlib's ----------------------------------------------------------------------------------
+
+
+def _drawn(*made, dpi=200.0):
+    figure = Figure(figsize=(2, 2), dpi=dpi, facecolor="gray")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 512), ylim=(512, 0))
+    axes.set_axis_off()
+    for artist in made:
+        axes.add_artist(place(axes, artist))
+    figure.canvas.draw()
+    return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+@pytest.mark.parametrize("marker", ["*", "X", "o"])
+def test_a_mark_is_matplotlibs(marker):
+    ours = _drawn(Mark(np.array([[123.0, 300.0], [400.0, 77.0]]), marker, 20.0, "red", 2.0))
+    line = Line2D([123, 400], [300, 77], linestyle="none", marker=marker, markersize=20, markerfacecolor="red",
+                  markeredgecolor="black", markeredgewidth=2, snap=False)  # fmt: skip
+    assert np.abs(ours - _drawn(line)).mean() < 0.5
+
+
+def test_a_line_is_matplotlibs():
+    from matplotlib.path import Path
+
+    points = np.array([[40.0, 40.0], [200.0, 300.0], [480.0, 310.0]])
+    line = Line2D(
+        *points.T, color="red", linewidth=3, path_effects=halo(5), solid_joinstyle="round", solid_capstyle="butt"
+    )
+    assert np.abs(_drawn(HaloLines([Path(points)], "red", 3.0, 2.0)) - _drawn(line)).mean() < 0.5
+
+
+def test_an_arrow_is_nearly_matplotlibs():
+    start, end, looks = np.array([60.0, 430.0]), np.array([400.0, 120.0]), Arrow(gap=0.0)
+    theirs = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=looks.size, shrinkA=0, shrinkB=0,
+                             color=looks.color, linewidth=looks.linewidth)  # fmt: skip
+    theirs.set_path_effects(halo(looks.linewidth + looks.edge))
+    assert (
+        np.abs(
+            _drawn(
+                HaloArrow(
+                    start,
+                    end,
+                    color=looks.color,
+                    linewidth=looks.linewidth,
+                    edge=looks.edge,
+                    size=looks.size,
+                    gap=looks.gap,
+                )
+            )
+            - _drawn(theirs)
+        ).mean()
+        < 1.5
+    )
+
+
+@pytest.mark.parametrize("dpi", [100.0, 200.0])
+def test_a_label_is_matplotlibs_text(dpi):
+    text, point = "step 12/299 · expert −9.3", dpi / 72
+    height = (1.1 * 9 + 5) * point
+    with Style().active():
+        ours = _drawn(Label(text, "upper left", 9.0, "white", 1.0), dpi=dpi)
+        figure = Figure(figsize=(2, 2), dpi=dpi, facecolor="black")
+        FigureCanvasAgg(figure)
+        figure.text((5 + 2.5) * point / (2 * dpi), 1 - (5 * point + height - (2.5 + 0.25 * 9) * point) / (2 * dpi), text,
+                    fontsize=9, color="white")  # fmt: skip
+        figure.canvas.draw()
+    ink, expected = ours.max(axis=-1) > 140, np.asarray(figure.canvas.buffer_rgba())[..., 0] > 140
+    assert abs(ink.sum() - expected.sum()) < 0.1 * expected.sum()
+    for axis, limit in ((0, 1.0), (1, dpi / 100)):  # the same place: ours has no kerning between its pieces
+        ours_at, theirs_at = np.nonzero(ink)[axis], np.nonzero(expected)[axis]
+        assert abs(ours_at.mean() - theirs_at.mean()) <= limit
+        assert abs(ours_at.max() - theirs_at.max()) <= 2 * limit
