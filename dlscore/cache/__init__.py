@@ -1,0 +1,20 @@
+"""The cache: one HDF5 file per episode. This is its face; dlrender imports from here alone."""
+
+from dlscore.cache.drift import drift_label, format_drift, over_limit
+from dlscore.cache.errors import BusyError, CacheError, FolderError, ForeignError, StaleError
+from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache.schema import part_path
+
+__all__ = [
+    "BusyError",
+    "CacheError",
+    "EpisodeCache",
+    "FolderError",
+    "ForeignError",
+    "StaleError",
+    "drift_label",
+    "format_drift",
+    "open_cache",
+    "over_limit",
+    "part_path",
+]

@@ -32,7 +32,27 @@ from dlscore.grid import RESOLUTIONS, Grid
 
 
 def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
-    """The length of each dimension; CacheError for what is no cache, or a damaged one, or of another schema."""
+    """The length of each dimension. Raises CacheError for a damaged cache, ForeignError for what is none of this schema."""
+    version = _check_schema(file, path)
+    if not isinstance(file.get("scores"), h5py.Group):
+        raise _damaged(path, "no group 'scores'")
+    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
+    for dataset in file["scores"].values():
+        _check_attrs(dataset, path, SCORE_ATTRS)
+    present = [field for field in FIELDS if field.name in file or field.is_required(version)]
+    scores = [score_field(name) for name in file["scores"]]
+    checks = [field for name in file["scores"] for field in required_checks(file, name).values()]
+    sizes = dict(FIXED_DIMENSIONS)
+    for field in (*present, *scores, *checks):
+        _check_field(file, path, field, sizes)
+    _check_grid(file, path, sizes)
+    parts = stored_parts(file)
+    if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
+        raise _damaged(path, f"drift of {sizes['drift_part']} parts {parts}")
+    return sizes
+
+
+def _check_schema(file: h5py.File, path: Path) -> str:
     schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
     if schema != SCHEMA:
         raise ForeignError(
@@ -40,48 +60,41 @@ def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
         )
     if parse_version(version)[:1] != parse_version(VERSION)[:1]:
         raise ForeignError(
-            f"{path} has schema {version}; this dlrender reads {VERSION.split('.')[0]}.x: install its match"
+            f"{path} has schema {version}; this version reads {VERSION.split('.')[0]}.x: install the one that wrote it"
         )
-    sizes = dict(FIXED_DIMENSIONS)
-    if not isinstance(file.get("scores"), h5py.Group):
-        raise CacheError(f"{path} is damaged (no group 'scores'); compute it again")
-    scores = [score_field(name) for name in file["scores"]]
-    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
-    for dataset in file["scores"].values():
-        _check_attrs(dataset, path, SCORE_ATTRS)
-    checks = [field for name in file["scores"] for field in required_checks(file, name).values()]
-    present = [field for field in FIELDS if field.name in file or field.is_required(version)]
-    for field in (*present, *scores, *checks):
-        dataset = file.get(field.name)
-        if not isinstance(dataset, h5py.Dataset):
-            raise CacheError(f"{path} is damaged (no dataset '{field.name}'); compute it again")
-        if dataset.dtype != np.dtype(field.dtype) or len(dataset.shape) != len(field.shape):
-            raise CacheError(
-                f"{path} is damaged ('{field.name}' is {dataset.dtype} {dataset.shape}, not {field.dtype} "
-                f"({', '.join(field.shape)})); compute it again"
-            )
-        # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
-        together = dataset.shape if field.gzip is None else dataset.chunks or ()
-        if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
-            raise CacheError(f"{path} is damaged ('{field.name}' is stored as no cache stores it); compute it again")
-        for dimension, size in zip(field.shape, dataset.shape, strict=True):
-            if sizes.setdefault(dimension, size) != size or size < 1:
-                raise CacheError(
-                    f"{path} is damaged ('{field.name}' has {size} along {dimension}, not {sizes[dimension]}); "
-                    "compute it again"
-                )
+    return version
+
+
+def _check_field(file: h5py.File, path: Path, field: Field, sizes: dict[str, int]) -> None:
+    # Type, shape and storage of a dataset; dimensions that are met for the first time are added to `sizes`.
+    dataset = file.get(field.name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise _damaged(path, f"no dataset '{field.name}'")
+    if dataset.dtype != np.dtype(field.dtype) or len(dataset.shape) != len(field.shape):
+        wanted = f"{field.dtype} ({', '.join(field.shape)})"
+        raise _damaged(path, f"'{field.name}' is {dataset.dtype} {dataset.shape}, not {wanted}")
+    # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
+    together = dataset.shape if field.gzip is None else dataset.chunks or ()
+    if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
+        raise _damaged(path, f"'{field.name}' is stored as no cache stores it")
+    for dimension, size in zip(field.shape, dataset.shape, strict=True):
+        if sizes.setdefault(dimension, size) != size or size < 1:
+            raise _damaged(path, f"'{field.name}' has {size} along {dimension}, not {sizes[dimension]}")
+
+
+def _check_grid(file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:
     n = sizes["x"]
     if sizes["y"] != n or not RESOLUTIONS[0] <= n <= RESOLUTIONS[1] or sizes["step"] > MAX_STEPS:
-        raise CacheError(f"{path} is damaged ({sizes['step']} steps of {sizes['y']} × {n} cells); compute it again")
-    parts = stored_parts(file)
-    if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
-        raise CacheError(f"{path} is damaged (drift of {sizes['drift_part']} parts {parts}); compute it again")
+        raise _damaged(path, f"{sizes['step']} steps of {sizes['y']} × {n} cells")
     for axis in ("x", "y"):
         if not np.allclose(file[axis][:], Grid(n).centres, atol=1e-6 * WORLD_SIZE):
             raise CacheError(
                 f"{path}: its '{axis}' is not the grid of {n} cells over {WORLD_SIZE:g} px; compute it again"
             )
-    return sizes
+
+
+def _damaged(path: Path, what: str) -> CacheError:
+    return CacheError(f"{path} is damaged ({what}); compute it again")
 
 
 def required_checks(file: h5py.File, method: str) -> dict[str, Field]:

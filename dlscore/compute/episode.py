@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -85,18 +86,9 @@ def compute_episode(
     if not options.force and inspect_cache(path, identity, run.score_attrs).name == "current":
         return _current(run, episode, path)
     with exclusive(path, options.wait) as lock:
-        # Asked again, now that nobody else writes it.
-        state = CacheState("missing") if options.force else inspect_cache(path, identity, run.score_attrs)
+        state = _decide(run, path, identity, options)  # asked again, now that nobody else writes it
         if state.name == "current":
             return _current(run, episode, path)
-        if state.name == "stale" and options.replace_stale and path.exists():
-            # If only the part beside a finished file is unusable, the file keeps its scores and gains what it lacks.
-            state = inspect_file(path, identity, run.score_attrs)
-        if state.name == "foreign" or (state.name == "stale" and not options.replace_stale):
-            raise StaleError(
-                f"{state.reason}; --force starts over, --replace-stale does so only where settings differ, another "
-                "--output-dir keeps both"
-            )
         writer = _open_writer(run, episode, path, state, lock)
         scorers = {name: run.scorers[name] for name in writer.extending} if writer.extending else run.scorers
         evaluations = _fill(_Work(run, episode, scorers, writer), began, progress, notice)
@@ -106,6 +98,22 @@ def compute_episode(
         outcome = Outcome(path, index, done, writer.steps, seconds, evaluations, episode.pose_source, drift)
         writer.finish({"drift_warning": outcome.warning})
     return outcome
+
+
+def _decide(run: Run, path: Path, identity: Mapping[str, Any], options: Options) -> CacheState:
+    # The state from which the episode is computed; StaleError where a file is in the way.
+    if options.force:
+        return CacheState("missing")
+    state = inspect_cache(path, identity, run.score_attrs)
+    if state.name == "stale" and options.replace_stale and path.exists():
+        # If only the part beside a finished file is unusable, the file keeps its scores and gains what it lacks.
+        state = inspect_file(path, identity, run.score_attrs)
+    if state.name == "foreign" or (state.name == "stale" and not options.replace_stale):
+        raise StaleError(
+            f"{state.reason}; --force starts over, --replace-stale does so only where settings differ, another "
+            "--output-dir keeps both"
+        )
+    return state
 
 
 def _current(run: Run, episode: Episode, path: Path) -> Outcome:

@@ -38,17 +38,7 @@ def open_request(
 
     rewrite: whether the run may replace existing caches, which needs disk space beside them.
     """
-    options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
-    scorers = make_scorers({method: options.get(method, {}) for method in request.methods})
-    settings = Settings(
-        tuple(scorers.values()),
-        request.resolution,
-        request.max_steps,
-        request.chunks,
-        request.seed,
-        request.replay,
-        request.observations,
-    )
+    settings = make_settings(request)
     rename = parse_rename_map(request.rename_map)
     check_writable(request.output_dir, RequestError)
     config: dict[str, Any] = {}
@@ -69,9 +59,24 @@ def open_request(
     )
     indices = parse_episodes(request.episodes, len(dataset), dataset.name)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    check_memory(weights, settings.resolution, len(scorers))
+    check_memory(weights, settings.resolution, len(settings.scorers))
     _check_room(request.output_dir, dataset, indices, settings, config["horizon"], rewrite)
     return dataset, indices, settings
+
+
+def make_settings(request: Request) -> Settings:
+    """Those of the options that decide the numbers, checked."""
+    options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
+    scorers = make_scorers({method: options.get(method, {}) for method in request.methods})
+    return Settings(
+        tuple(scorers.values()),
+        request.resolution,
+        request.max_steps,
+        request.chunks,
+        request.seed,
+        request.replay,
+        request.observations,
+    )
 
 
 def _check_room(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.common.hub import HubError, find_snapshot, is_hub_id
+from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
 
 DATASET_TAG = "v3.0"  # LeRobot tags the revision of a data set that is of this format, and fetches that one
@@ -28,9 +28,8 @@ def resolve_dataset(repo_id: str, revision: str | None = None, *, ask: bool = Tr
     if not is_hub_id(repo_id):
         raise HubError(f"data set {repo_id} is no hub id such as lerobot/pusht; for a folder use --dataset-root")
     revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
-    found = find_snapshot(
-        repo_id, revisions, "dataset", None, ["meta/info.json", "data"], Path(HF_LEROBOT_HUB_CACHE), ask
-    )
+    needed = ["meta/info.json", "data"]
+    found = find_snapshot(Repository(repo_id, "dataset", revisions, None, needed, Path(HF_LEROBOT_HUB_CACHE)), ask=ask)
     return found, found.name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from dlscore.common.hub import HubError, find_snapshot, is_hub_id
+from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 
 POLICY_FILES = ["model.safetensors", "policy_preprocessor*", "policy_postprocessor*"]
 
@@ -32,8 +32,9 @@ def resolve_policy(
         return found, f"local {below}".strip()
     if not is_hub_id(path_or_id):
         raise HubError(f"policy {path_or_id} is neither a folder nor a hub id such as lerobot/diffusion_pusht")
-    check(find_snapshot(path_or_id, [revision], "model", ["config.json"], ["config.json"]))
-    found = find_snapshot(path_or_id, [revision], "model", ["config.json", *POLICY_FILES], ["model.safetensors"])
+    check(find_snapshot(Repository(path_or_id, "model", [revision], ["config.json"], ["config.json"])))
+    files = ["config.json", *POLICY_FILES]
+    found = find_snapshot(Repository(path_or_id, "model", [revision], files, ["model.safetensors"]))
     return found, found.name
 
 
