@@ -228,8 +228,8 @@ def test_every_target_that_a_document_names_exists():
     makefile = (ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
         shown = "\n".join(blocks(document, "sh"))
-        named = re.findall(r"(?:^ {4}|^\$ |`)make (?:-\S+ )*([a-z][a-z-]*)", document.read_text(), re.MULTILINE)
-        for target in [*named, *re.findall(r"^make (?:-\S+ )*([a-z][a-z-]*)", shown, re.MULTILINE)]:
+        named = re.findall(r"(?:^ {4}|^\$ |`)make (?:-[^\s`]+ )*([a-z][a-z-]*)", document.read_text(), re.MULTILINE)
+        for target in [*named, *re.findall(r"^make (?:-[^\s`]+ )*([a-z][a-z-]*)", shown, re.MULTILINE)]:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{relative(document)}: make {target}"
 
 
