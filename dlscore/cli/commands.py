@@ -208,4 +208,4 @@ def certify(
 
 def main() -> None:
     """Console entry point: every UserError is one line on stderr and its exit code."""
-    sys.exit(console.run(app, "dlscore", "interrupted; the same command goes on with what is missing"))
+    sys.exit(console.run(app, "dlscore", "interrupted; the same command resumes with what is missing"))

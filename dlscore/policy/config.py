@@ -1,4 +1,4 @@
-"""config.json of a checkpoint, checked without torch: its policy type, its era, and that it leaves nothing to defaults."""
+"""config.json of a checkpoint, checked without torch: policy type, format, and that no field is left to a default."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STEPS = ("rename_observations_processor", "to_batch_processor", "device_processo
 
 
 def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """config.json of policy `name` in `folder` as LeRobot 0.6 writes it; PolicyError if that would take a guess."""
+    """config.json of policy `name` in `folder` as LeRobot 0.6 writes it; PolicyError if that would need a guess."""
     try:
         written = json.loads((folder / "config.json").read_text())
         kind, of_2024 = written.get("type"), "type" not in written and "input_shapes" in written
@@ -66,7 +66,7 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _check_counts(written: dict[str, Any], name: str) -> None:
-    # LeRobot takes any number, and fails, or samples nonsense, much later.
+    # LeRobot accepts any number, and fails or samples nonsense much later.
     horizon, steps = written["horizon"], written["num_train_timesteps"]
     limits = {
         "horizon": 10_000,
@@ -91,7 +91,7 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
             )
     for field, most in limits.items():
         value = written.get(field)
-        if field == "num_inference_steps" and value is None:  # as many as there are
+        if field == "num_inference_steps" and value is None:  # all timesteps
             continue
         if type(value) is not int or not 1 <= value <= most:
             raise PolicyError(
@@ -100,14 +100,14 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
 
 
 def _number(value: Any) -> float:
-    # nan, which no comparison holds for, where it is none.
+    # nan, for which every comparison fails, if it is not a number.
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
 
 
 def read_steps(file: Path) -> list[dict[str, Any]]:
-    """The steps of a processor file, which may be those alone that LeRobot writes for this policy.
+    """The steps of a processor file; only those that LeRobot writes for this policy are allowed.
 
-    LeRobot would import and call whatever class a step names; a checkpoint is data, and does not get to do that.
+    LeRobot would import and call whatever class a step names. A checkpoint is data, so it must not name one.
     """
     try:
         steps = json.loads(file.read_text())["steps"]
@@ -127,13 +127,13 @@ def read_steps(file: Path) -> list[dict[str, Any]]:
 
 
 def read_rename_map(folder: Path) -> dict[str, str]:
-    """The data set's names -> the policy's, as the checkpoint's own preprocessor renames them; {} if it does not."""
+    """The data set's names -> the policy's, as renamed by the checkpoint's own preprocessor; {} if it renames none."""
     file = folder / "policy_preprocessor.json"
     if not file.is_file():
         return {}
     maps = [(step.get("config") or {}).get("rename_map") or {} for step in read_steps(file)]
     if not all(isinstance(each, dict) for each in maps):
-        raise PolicyError(f"{file} has a rename_map that is no object of names; save the policy again with LeRobot")
+        raise PolicyError(f"{file} has a rename_map that is not an object of names; save the policy again with LeRobot")
     return {str(old): str(new) for each in maps for old, new in each.items()}
 
 

@@ -1,4 +1,4 @@
-"""Where a policy lies: a folder, the folder of a training run, or a hub id."""
+"""Finding a policy: a folder, the folder of a training run, or a hub id."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def resolve_policy(
         there = folder.exists()
         found, below = _in_training_run(folder) if there else (folder, "")
     except (OSError, RuntimeError) as error:  # no permission, a name too long, links in a circle
-        raise HubError(f"policy {path_or_id} cannot be looked into ({type(error).__name__}: {error})") from error
+        raise HubError(f"policy {path_or_id} cannot be read ({type(error).__name__}: {error})") from error
     if there:
         if revision is not None:
             raise HubError(
-                f"--policy-revision {revision} is of the hub; policy {path_or_id} is a folder here: leave it out"
+                f"--policy-revision {revision} is a hub revision, but policy {path_or_id} is a local folder: leave it out"
             )
         check(found)
         return found, f"local {below}".strip()
@@ -50,7 +50,7 @@ def _in_training_run(folder: Path) -> tuple[Path, str]:
     numbered = sorted(steps, key=lambda path: int(path.name))
     for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
         model = candidate / "pretrained_model"
-        if all((model / name).is_file() for name in ("config.json", "model.safetensors")):  # saving it was not cut off
+        if all((model / name).is_file() for name in ("config.json", "model.safetensors")):  # completely saved
             return model, str(model.relative_to(base) if model.is_relative_to(base) else model.name)
     raise HubError(
         f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "

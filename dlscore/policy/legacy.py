@@ -1,4 +1,4 @@
-"""Weights of other eras: statistics inside them (LeRobot up to 0.3), and names that torch.compile gave them."""
+"""Weights in older formats: with statistics inside (LeRobot up to 0.3), and with names from torch.compile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Statistics = dict[str, dict[str, Tensor]]
 
 
 def plain_names(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Weights under the names that they have in a model that is not compiled."""
+    """Weights under their names in a model that is not compiled."""
     plain = {key.replace(COMPILED, ""): values for key, values in weights.items()}
     if len(plain) < len(weights):
         raise PolicyError(

@@ -1,7 +1,7 @@
 """A checkpoint on disk to a Policy: strictly, exactly, and without writing anything.
 
-LeRobot 0.6 keeps a policy's normalisation in processor files; up to 0.3 it was inside the weights, and in 2024 config.json
-had another schema. All are read; what would need a guess is a PolicyError that says what and what to do.
+LeRobot 0.4 and later keep a policy's normalisation in processor files; up to 0.3 it was inside the weights, and in 2024
+config.json had another schema. All are read. Whatever would need a guess is a PolicyError with the remedy.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ def load_policy(
 ) -> Policy:
     """Load a LeRobot DiffusionPolicy from a folder, the folder of a training run, or a hub id.
 
-    `batch_size` is by default what one step fills on a CPU, and what several steps share on a GPU.
-
-    Raises PolicyError or HubError, in one line, for whatever would make it another network than the one saved.
+    batch_size: chunks through the network at once; by default 256 on a CPU, which one step fills, and 2048 on a GPU,
+    which several steps share. Raises PolicyError or HubError for whatever would make it another network than the saved one.
     """
     folder, resolved = resolve_policy(path, revision)
     where = torch.device(pick_device(device))
@@ -60,7 +59,7 @@ def load_policy(
         text = " ".join(str(error).split())
         raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
     if not all(torch.isfinite(p).all() for p in policy.state_dict().values() if p.is_floating_point()):
-        raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
+        raise PolicyError(f"policy {path} has non-finite weights; train or download it again")
     return loaded
 
 
@@ -157,7 +156,7 @@ def _probe(policy: Policy, name: str, values: torch.Tensor) -> dict[str, torch.T
 
 
 def pick_device(device: str) -> str:
-    """`auto` is cuda, else mps, else cpu; anything else must be there."""
+    """`auto` is cuda, else mps, else cpu; any other device must exist."""
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")

@@ -68,7 +68,7 @@ def test_an_unfinished_episode_has_no_finished_name(tmp_path):
 def test_values_that_are_not_finite_never_reach_the_file(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
     writer, before = CacheWriter(path), part_path(path).read_bytes()
-    with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds values that are not finite"):
+    with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds non-finite values"):
         writer.write(slice(3, 4), {"expert_action": np.array([[np.nan, 0]])})
     assert not writer.done[3]
     assert part_path(path).read_bytes() == before
@@ -125,16 +125,16 @@ def _nan(file):
         (lambda file: file["x"].__setitem__(3, 7.0), "'x' is not the grid"),
         (_retype, "'state' is float32"),
         (_reshape, "'expert_action' has 5 along step"),
-        (_nan, "was changed since dlscore wrote it .'scores/likelihood' has not its checksum."),
+        (_nan, "was changed since dlscore wrote it .'scores/likelihood' does not match its checksum."),
         (
             lambda file: file.attrs.__delitem__("policy"),
             "changed since dlscore wrote it .the attribute policy is gone.",
         ),
         (
             lambda file: file["scores/distance"].attrs.__setitem__("units", "m"),
-            "the attribute units of 'scores/distance' has not its checksum",
+            "the attribute units of 'scores/distance' does not match its checksum",
         ),
-        (lambda file: file.attrs.__setitem__("episode", 1.0), "has not its checksum|the attribute episode is '1.0'"),
+        (lambda file: file.attrs.__setitem__("episode", 1.0), "does not match its checksum|the attribute episode is '1.0'"),
         (lambda file: file.__delitem__("xy"), "'xy' is gone"),
         (
             lambda file: file.attrs.__delitem__(checksums.ATTRIBUTES),
@@ -189,7 +189,7 @@ def test_what_somebody_added_stays_theirs_when_a_method_is_added(cache):
     with open_cache(cache) as episode:
         assert "noise_pred" in episode.methods
     damage(cache, lambda file: file["scores/noise_pred"].__setitem__(0, 7))
-    with pytest.raises(CacheError, match="'scores/noise_pred' has not its checksum"), open_cache(cache):
+    with pytest.raises(CacheError, match="'scores/noise_pred' does not match its checksum"), open_cache(cache):
         pass
 
 

@@ -42,8 +42,8 @@ def dlscore(command):
 def test_a_whole_file_is_verified(cache, dlscore):
     code, out, _ = dlscore("verify", cache)
     assert code == 0
-    assert "whole, 6 of 6 steps of distance, likelihood; " in out
-    assert "attributes have their checksums; sealed" in out
+    assert "intact, 6 of 6 steps of distance, likelihood; " in out
+    assert "attributes match their checksums; sealed" in out
     code, out, _ = dlscore("verify", cache, "--json")
     found = json.loads(out)["files"][0]
     with h5py.File(cache) as file:
@@ -61,9 +61,9 @@ def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
         file.move("scores/likelihood", "scores/another")
     code, out, err = dlscore("verify", cache, other, write_cache(tmp_path / "episode_002.h5"))
     assert code == 1
-    assert "episode_000.h5 was changed since dlscore wrote it ('state' has not its checksum)" in err
+    assert "episode_000.h5 was changed since dlscore wrote it ('state' does not match its checksum)" in err
     assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone)" in err
-    assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are not whole, as told above"
+    assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are damaged; see above"
     assert "episode_002.h5: whole" in out
 
 
@@ -71,7 +71,7 @@ def test_an_unfinished_file_is_whole_as_far_as_it_goes(tmp_path, dlscore):
     part = part_path(write_cache(tmp_path / "episode_000.h5", finish=False))
     code, out, _ = dlscore("verify", part)
     assert code == 0
-    assert "whole as far as it goes, 3 of 6 steps" in out
+    assert "intact so far, 3 of 6 steps" in out
     part.rename(tmp_path / "episode_000.h5")
     assert dlscore("verify", tmp_path / "episode_000.h5")[0] == 1
 
@@ -91,10 +91,10 @@ def test_a_file_of_schema_1_3_has_checksums_of_arrays_only(cache, dlscore):
     with h5py.File(cache, "r+") as file:
         file.attrs["schema_version"] = "1.3"
         del file.attrs[checksums.ATTRIBUTES]
-    assert "arrays and 0 attributes have their checksums" in dlscore("verify", cache)[1]
+    assert "arrays and 0 attributes match their checksums" in dlscore("verify", cache)[1]
     with h5py.File(cache, "r+") as file:
         file["state"][3, 0] += 1
-    assert "'state' has not its checksum" in dlscore("verify", cache)[2]
+    assert "'state' does not match its checksum" in dlscore("verify", cache)[2]
 
 
 def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
@@ -145,7 +145,7 @@ def test_files_of_other_runs_are_not_merged(cache, tmp_path, dlscore):
     rewrite(other, lambda file: file["scores/noise_pred"].attrs.__setitem__("parameters", '{"levels": 9}'))
     code, _, err = dlscore("merge", cache, other)
     assert code == 1
-    assert "scored noise_pred otherwise (levels: null -> 9); keep the files apart" in err
+    assert "scored noise_pred with other settings (levels: null -> 9); keep the files apart" in err
     assert cache.read_bytes() == before
 
 

@@ -77,7 +77,7 @@ def test_a_dry_run_writes_nothing(dlscore, options):
             "invalid value 'dreams' for --block-pose; choose from auto, state, keypoints, companion",
             1,
         ),
-        ({"block-pose": "image"}, "--block-pose image asks for what it lacks", 1),
+        ({"block-pose": "image"}, "--block-pose image needs a feature that it lacks", 1),
         ({"rename-map": "a=b"}, "--rename-map 'a=b' is not understood; write JSON", 1),
         ({"rename-map": '{"a": "b"}'}, "--rename-map renames 'a', which data set tiny lacks", 1),
         ({"rename-map": '{"full_state": "action"}'}, "--rename-map gives 'action' to two features", 1),
@@ -141,7 +141,7 @@ def test_an_interrupt_is_130(dlscore, options, monkeypatch):
     monkeypatch.setattr("dlscore.compute.prepare.open_request", interrupt)
     code, _, err = dlscore("compute", *flat(options))
     assert code == 130
-    assert err.strip() == "dlscore: error: interrupted; the same command goes on with what is missing"
+    assert err.strip() == "dlscore: error: interrupted; the same command resumes with what is missing"
 
 
 def test_no_arguments_show_the_help(dlscore):

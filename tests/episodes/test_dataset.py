@@ -37,9 +37,9 @@ def test_a_zarr_and_a_lerobot_dataset_of_the_same_episodes_agree(source, tmp_pat
         ("data/action", np.zeros((48, 3)), r"data/action of .* has shape \(48, 3\)"),
         ("data/img", np.zeros((48, 8, 8, 4)), r"data/img of .* has shape \(48, 8, 8, 4\)"),
         ("data/action", np.full((48, 2), "x"), "holds <U1; a PushT zarr's holds numbers"),
-        ("data/state", np.zeros(()), "is no Diffusion Policy zarr"),
+        ("data/state", np.zeros(()), "is not a Diffusion Policy zarr"),
         ("meta/episode_ends", np.array([[24, 48]]), "has shape"),
-        ("meta/episode_ends", np.array([24, 24]), "do not ascend"),
+        ("meta/episode_ends", np.array([24, 24]), "must ascend"),
         ("meta/episode_ends", np.array([24, 60]), "to at most 48"),
     ],
 )
@@ -92,7 +92,7 @@ def test_positions_that_are_none_are_refused_before_anything_is_drawn(source, va
 
 def test_shapes_that_are_not_as_promised_are_refused(source, monkeypatch):
     monkeypatch.setitem(source.features, "observation.environment_state", (18,))
-    with pytest.raises(DatasetError, match=r"has shape \(16,\); the data set promises \(18,\)"):
+    with pytest.raises(DatasetError, match=r"has shape \(16,\); the data set declares \(18,\)"):
         source.load(0, NAMES)
 
 
@@ -216,7 +216,7 @@ def test_a_data_set_that_is_not_whole_is_named_without_a_question_to_the_hub(
     monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("asked the network"))
     folder = shutil.copytree(dataset_folder, tmp_path / "data")
     shutil.rmtree(folder / gone) if (folder / gone).is_dir() else (folder / gone).unlink()
-    with pytest.raises(DatasetError, match=f"is not whole: it .*{gone.split('/')[0]}"):
+    with pytest.raises(DatasetError, match=f"is incomplete: it .*{gone.split('/')[0]}"):
         open_dataset(root=folder).load(0)
 
 
