@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.folder import ADAPTER
 from dlscore.policy.schema_2024 import translate
 
 # Fields that shape the network or the sampler: one that is missing would silently become the default of the installed
@@ -26,7 +27,7 @@ STEPS = ("rename_observations_processor", "to_batch_processor", "device_processo
 
 
 def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """config.json of policy `name` in `folder` as LeRobot 0.6 writes it; PolicyError if that would take a guess."""
+    """config.json of policy `name` in `folder` as LeRobot writes it since 2025; PolicyError if that would take a guess."""
     try:
         written = json.loads((folder / "config.json").read_text())
         kind, of_2024 = written.get("type"), "type" not in written and "input_shapes" in written
@@ -36,6 +37,23 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
         written = translate(written, name)
     elif kind != "diffusion":
         raise PolicyError(f"policy {name} is of type {kind!r}; dlscore scores LeRobot policies of type 'diffusion'")
+    if written.get("use_peft") or (folder / ADAPTER).exists():
+        sign = ADAPTER if (folder / ADAPTER).exists() else "use_peft in its config.json"
+        raise PolicyError(
+            f"policy {name} is a PEFT adapter ({sign}), and the base without it is another policy; merge the adapter into "
+            "the base (merge_and_unload), set use_peft to false, and save the policy again"
+        )
+    _check_whole(written, name)
+    outputs = written["output_features"]
+    action = outputs.get("action") if isinstance(outputs, dict) else None
+    shape = action.get("shape") if isinstance(action, dict) else None
+    if shape != [2]:
+        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
+    _check_counts(written, name)
+    return dict(written)
+
+
+def _check_whole(written: dict[str, Any], name: str) -> None:
     required = list(REQUIRED)
     if _images(written):
         required += REQUIRED_FOR_IMAGES
@@ -48,13 +66,6 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
             f"config.json of policy {name} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
             "network silently; add the values it was trained with"
         )
-    outputs = written["output_features"]
-    action = outputs.get("action") if isinstance(outputs, dict) else None
-    shape = action.get("shape") if isinstance(action, dict) else None
-    if shape != [2]:
-        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
-    _check_counts(written, name)
-    return dict(written)
 
 
 def _check_counts(written: dict[str, Any], name: str) -> None:
