@@ -151,8 +151,8 @@ def open_dataset(
     `optional_rename` does so for those that are there. `block_pose` says where the block's pose is to come from, and
     `every_step` that it is needed at every step, not at the start only.
 
-    Raises DatasetError, before any download where that is possible, if there is none, if it is of a version that
-    LeRobot 0.6 does not read, or if it lacks actions, the agent's position or any source of the block's pose.
+    Raises DatasetError, before any download where that is possible, if there is none, if its format is not
+    v3.0, or if it lacks actions, the agent's position or any source of the block's pose.
     """
     block_pose = OLD_NAMES.get(block_pose, block_pose)
     check_choice("--block-pose", block_pose, CHOICES, DatasetError)
