@@ -47,7 +47,7 @@ class EpisodeResult:
     """What happened to one episode: an outcome, or the reason why it failed.
 
     fatal: the cause affects every episode. local: it concerns this episode only (a cache of other settings at its path, or
-    one that another run is writing).
+    one that another run is writing). notes: of the policy, where it was loaded in another process.
     """
 
     episode: int
@@ -56,6 +56,7 @@ class EpisodeResult:
     reason: str = ""
     fatal: bool = False
     local: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:

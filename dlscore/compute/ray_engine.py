@@ -52,7 +52,8 @@ class _Worker:
     def compute(self, index: int) -> EpisodeResult:
         from dlscore.compute.batch import attempt
 
-        return attempt(self._run, index, self._folder, self._options)
+        result = attempt(self._run, index, self._folder, self._options)
+        return replace(result, notes=self._run.policy.notes)
 
 
 def run_ray(
@@ -78,9 +79,20 @@ def run_ray(
         have = ray.cluster_resources().get("GPU", 0.0)
         if workers.gpus > have:
             raise EngineError(f"--gpus-per-worker {workers.gpus:g} is more than Ray has here, {have:g}; choose less")
-        yield from _hand_out(ray, request, list(indices), options, workers, notice)
+        yield from _tell_notes(_hand_out(ray, request, list(indices), options, workers, notice), notice)
     finally:
         ray.shutdown()  # ends the actors; their episodes stay resumable
+
+
+def _tell_notes(results: Iterator[EpisodeResult], notice: Notice) -> Iterator[EpisodeResult]:
+    # Each worker loads the policy; its user is told once.
+    told: set[str] = set()
+    for result in results:
+        for note in result.notes:
+            if note not in told:
+                notice(note)
+        told.update(result.notes)
+        yield result
 
 
 def _hand_out(

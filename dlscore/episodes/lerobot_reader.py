@@ -45,8 +45,6 @@ class LeRobotReader:
     """Numbers as they are stored (float64), images and videos as LeRobot decodes them (float32 CHW in [0, 1])."""
 
     def __init__(self, repo_id: str, root: Path | None, revision: str | None, *, ask: bool = True) -> None:
-        pass
-
         folder, self.revision = (root, "local") if root is not None else resolve_dataset(repo_id, revision, ask=ask)
         self.name, self._root = repo_id, folder
         try:

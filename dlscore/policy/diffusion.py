@@ -21,13 +21,14 @@ from dlscore.policy.errors import PolicyError
 class Policy:
     """A loaded policy: LeRobot's `policy`, `preprocess` and `postprocess`, and what scoring needs of them.
 
-    `evaluations` counts chunks through the network since it was last set to 0."""
+    `evaluations` counts chunks through the network since it was last set to 0; `notes` are what its user should know of
+    how it was loaded."""
 
     def __init__(self, policy: Any, preprocess: Any, postprocess: Any, *, name: str, revision: str, fingerprint: str,
-                 device: torch.device, batch_size: int = 256) -> None:  # fmt: skip
+                 device: torch.device, batch_size: int = 256, notes: tuple[str, ...] = ()) -> None:  # fmt: skip
         self.policy, self.preprocess, self.postprocess = policy, preprocess, postprocess
         self.name, self.revision, self.fingerprint = name, revision, fingerprint
-        self.device, self.batch_size = device, batch_size
+        self.device, self.batch_size, self.notes = device, batch_size, notes
         self.config = policy.config
         self.horizon, self.current = int(self.config.horizon), int(self.config.n_obs_steps) - 1
         self.evaluations = 0

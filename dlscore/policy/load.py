@@ -6,6 +6,7 @@ config.json had another schema. All are read. Whatever would need a guess is a P
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from pathlib import Path
@@ -17,6 +18,7 @@ from dlscore.policy import legacy
 from dlscore.policy.config import read_config, read_steps
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.fields import known_fields
 from dlscore.policy.folder import resolve_policy
 
 BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
@@ -39,7 +41,7 @@ def load_policy(
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
     from safetensors.torch import load_file
 
-    config = _config(written, path, str(where))
+    config, notes = _config(written, path, str(where))
     weights_file = folder / "model.safetensors"
     if not weights_file.is_file():
         raise PolicyError(f"policy {path} has no model.safetensors; its folder {folder} has {_listing(folder)}")
@@ -50,7 +52,7 @@ def load_policy(
         policy.load_state_dict(weights, strict=True)
         policy.to(where).eval()
         loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=_fingerprint(folder),
-                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048), notes=notes)  # fmt: skip
         _check_statistics(loaded, path)
         _check_normalised(loaded, path)
     except PolicyError:
@@ -80,7 +82,9 @@ def _processors(
 
     lacking = [name for name in PROCESSORS if not (folder / name).is_file()]
     if lacking and len(lacking) < len(PROCESSORS):
-        raise PolicyError(f"policy {path} has no {lacking[0]}; a LeRobot 0.6 checkpoint has {' and '.join(PROCESSORS)}")
+        raise PolicyError(
+            f"policy {path} has no {lacking[0]}; LeRobot 0.4 and later write {' and '.join(PROCESSORS)}: save the policy again"
+        )
     if not lacking:
         steps = [read_steps(folder / name) for name in PROCESSORS]
         # The device is ours to choose, and the data are renamed where they are read.
@@ -171,11 +175,15 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _config(written: dict[str, Any], path: str, device: str) -> Any:
+def _config(written: dict[str, Any], path: str, device: str) -> tuple[Any, tuple[str, ...]]:
+    # (LeRobot's config, notes on what was left out of it).
     import draccus
+    from lerobot.__version__ import __version__
     from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 
+    known = [field.name for field in dataclasses.fields(DiffusionConfig)]
     fields = {key: value for key, value in written.items() if key != "type"} | {"device": "cpu"}
+    fields, notes = known_fields(fields, known, __version__, path)
     try:
         config = draccus.decode(DiffusionConfig, fields)  # as LeRobot does with the file
         config.device = device
@@ -189,7 +197,7 @@ def _config(written: dict[str, Any], path: str, device: str) -> Any:
         ) from error
     if config.robot_state_feature is None:
         raise PolicyError(f"policy {path} does not take observation.state, which LeRobot's DiffusionPolicy needs")
-    return config
+    return config, notes
 
 
 def _listing(folder: Path) -> str:

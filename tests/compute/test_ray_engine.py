@@ -121,6 +121,13 @@ def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
     assert notes == ["the worker of episode 0 died; another one continues it"]
 
 
+def test_what_the_policies_of_workers_have_to_say_is_said_once(tmp_path):
+    results = [EpisodeResult(index, tmp_path, notes=("left out",)) for index in range(3)]
+    notes = []
+    assert list(ray_engine._tell_notes(iter(results), notes.append)) == results
+    assert notes == ["left out"]
+
+
 @pytest.mark.parametrize(
     ("change", "words", "code"),
     [
