@@ -76,6 +76,8 @@ class CacheWriter:
             )  # methods added to a finished file
             # Seconds and network evaluations of all blocks in the file.
             self.spent = {name: float(file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
+            # What an earlier schema did not have yet is not in a file that it began.
+            self._lacking = {field.name for field in FIELDS if field.name not in file}
             self._colours = int(file["frames/palette"].attrs["colours"])
             self._palette = {tuple(map(int, rgb)): k for k, rgb in enumerate(file["frames/palette"][: self._colours])}
 
@@ -102,7 +104,8 @@ class CacheWriter:
             sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
             for method, score_attrs in scores.items():
                 _create_score(file, method, sizes, score_attrs)
-            file.attrs["schema_version"] = VERSION
+            if all(field.name in file for field in FIELDS):  # an older file does not have what is required by now
+                file.attrs["schema_version"] = VERSION
             file["done"][:] = 0
             _set_attrs(file, {"extending": list(scores)})
         return cls(path, check_lock)
@@ -113,7 +116,11 @@ class CacheWriter:
             return np.asarray(file[name][steps])
 
     def write(self, steps: slice, arrays: Mapping[str, Array], attrs: Mapping[str, Any] | None = None) -> None:
-        """Store complete steps: arrays (len(steps), …) by field name; frames are (…, 512, 512, 3) uint8 RGB."""
+        """Store complete steps: arrays (len(steps), …) by field name; frames are (…, 512, 512, 3) uint8 RGB.
+
+        A field that the schema got after the file was begun is left out.
+        """
+        arrays = {name: values for name, values in arrays.items() if name not in self._lacking}
         for name, values in arrays.items():
             if not np.isfinite(values).all():
                 raise CacheError(

@@ -1,6 +1,5 @@
 """Ray's workers: one is killed in the middle of an episode, and the scores are the local engine's to the last bit."""
 
-import functools
 import json
 import os
 import signal
@@ -13,33 +12,12 @@ import pytest
 from support.runs import assert_same, flat
 
 from dlscore.cache.schema import part_path
-from dlscore.cli import commands
 from dlscore.compute import ray_engine
 from dlscore.compute.batch import EpisodeResult
 from dlscore.compute.ray_engine import EngineError, Workers
 from dlscore.compute.settings import Options, Request, episode_path
 
 LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
-
-
-@pytest.fixture
-def options(quick_options) -> dict[str, object]:
-    return {**quick_options, "episodes": "all"}
-
-
-@pytest.fixture
-def dataset_folder(five_episodes_folder) -> Path:
-    return five_episodes_folder
-
-
-@pytest.fixture
-def policy_folder(quick_policy_folder) -> Path:
-    return quick_policy_folder
-
-
-@pytest.fixture
-def dlscore(command):
-    return functools.partial(command, commands)
 
 
 def kill_one(folder: Path, killed: list[int]) -> None:
