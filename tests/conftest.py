@@ -4,9 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support.synthetic import write_cache
 
 from dlscore.cache.reader import open_cache
+
+# How long an example takes says nothing on a machine that is busy.
+settings.register_profile("dlscore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("dlscore")
 
 # A small network on few rows gains nothing from more threads, and loses much where the machine is busy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -105,7 +110,7 @@ def policy(policy_folder):
 
 
 @pytest.fixture
-def source(dataset_folder):
+def dataset(dataset_folder):
     from dlscore.episodes.dataset import open_dataset
 
     return open_dataset(root=dataset_folder)

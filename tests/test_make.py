@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 from support import ROOT
-from support.synthetic import write_cache
 
 DLSCORE = """#!/bin/bash
 echo "dlscore $@" >> "$LOG"
@@ -129,23 +128,3 @@ def test_the_caches_are_not_removed_without_a_word(make, tmp_path):
     assert (tmp_path / "cache" / "episode_001.h5").exists()
     make("clean-cache", "CONFIRM=yes")
     assert os.listdir(tmp_path / "cache") == []
-
-
-def test_status_is_a_table(command, tmp_path):
-    from dlscore.cli import commands
-
-    write_cache(tmp_path / "episode_000.h5")
-    write_cache(tmp_path / "episode_001.h5", finish=False)
-    (tmp_path / "episode_001.h5.lock").touch()
-    (tmp_path / "episode_002.h5").write_bytes(b"nothing")
-    code, out, err = command(commands, "status", tmp_path / "nowhere")
-    assert code == 1
-    assert "nowhere is no folder; give one of caches" in err
-    code, out, _ = command(commands, "status", tmp_path)
-    assert code == 0
-    assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [
-        ["0", "finished", "6/6"], ["1", "partial", "(locked)"], ["2", "damaged", "0/0"],
-    ]  # fmt: skip
-    assert "3/6" in out
-    assert "not a readable HDF5 file" in out
-    assert out.splitlines()[-1] == "1 finished, 1 partial, 1 damaged"

@@ -147,7 +147,8 @@ class EpisodeCache:
             import xarray
         except ImportError as error:
             raise CacheError("to_xarray needs xarray and h5netcdf; pip install xarray h5netcdf") from error
-        return xarray.open_datatree(self.path, engine="h5netcdf")
+        # HDF5 opens a file a second time only with the same locking.
+        return xarray.open_datatree(self.path, engine="h5netcdf", driver_kwds={"locking": False})
 
     def _check_method(self, method: str) -> None:
         if method not in self.methods:
@@ -159,7 +160,7 @@ class EpisodeCache:
 
     def _read(self, dataset: h5py.Dataset, rows: int | slice) -> Array:
         self._check_open()
-        if isinstance(rows, int) and not 0 <= rows < self.steps:
+        if not isinstance(rows, slice) and not 0 <= rows < self.steps:
             raise CacheError(f"step {rows} is not in {self.path}; it has steps 0 to {self.steps - 1}")
         try:
             return np.asarray(dataset[rows])

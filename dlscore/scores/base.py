@@ -1,7 +1,7 @@
-"""The scorers. Each turns one step's conditioning into (N, N) scores [y, x] of the current action, higher = preferred.
+"""What a scorer is: it turns a step's conditioning into (N, N) scores [y, x] of the current action, higher = preferred.
 
-A scorer is a frozen dataclass of its settings, and one line in SCORERS. The policy models a chunk of H actions and the
-grid asks about one of them; each scorer's docstring says how the two meet. Every scorer is deterministic for its seed.
+A scorer is a frozen dataclass of its settings. The policy models a chunk of H actions, and the grid asks about one of
+them; each scorer's docstring says how the two are related. Every scorer is deterministic for its seed, whatever the batch.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 class ScorerError(UserError):
-    """A scoring method that does not exist or settings that it cannot work with."""
+    """An unknown scoring method, or settings that are not allowed."""
 
 
 class Scorer(Protocol):
-    """`kind` is "log_density" where exp(score) · cell area is probability, else "score"."""
+    """A scoring method. `kind` is "log_density" if exp(score) · cell area is probability, else "score"."""
 
     name: ClassVar[str]
     kind: ClassVar[str]
     units: ClassVar[str]
     definition: ClassVar[str]
-    checks: ClassVar[tuple[str, ...]]  # names in cache.CHECKS
-    version: ClassVar[int]  # rises when the same settings give other numbers
+    checks: ClassVar[tuple[str, ...]]  # names in cache.schema.CHECKS
+    version: ClassVar[int]  # increased when the same settings give other numbers
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
-        """Network evaluations a step."""
+        """Network evaluations per step."""
         ...
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
@@ -45,7 +45,7 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Scores:
-    """What a scorer makes of S steps: `values` (S, N, N) float64 [step, y, x], and checks by name, each (S,)."""
+    """Scores of S steps: `values` (S, N, N) float64 [step, y, x], and the method's checks by name, each (S,)."""
 
     values: Array
     checks: Mapping[str, Array] = field(default_factory=dict)

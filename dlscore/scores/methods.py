@@ -16,7 +16,7 @@ SCORERS: dict[str, type[Any]] = {scorer.name: scorer for scorer in (Likelihood, 
 
 
 def make_scorers(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Scorer]:
-    """The scorers that `methods` names, each with its settings; ScorerError says what exists and what is allowed."""
+    """The named scorers, each with its settings. Raises ScorerError for unknown names and values that are not allowed."""
     made: dict[str, Scorer] = {}
     for method, settings in methods.items():
         check_choice("--scoring-method", method, SCORERS, ScorerError)
@@ -31,7 +31,7 @@ def make_scorers(methods: Mapping[str, Mapping[str, Any]]) -> dict[str, Scorer]:
 def name_scorers(
     methods: Sequence[str], qualities: Sequence[str], settings: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Scorer]:
-    """Scorers by a name for people: `likelihood` once a quality, the others once, with `settings`."""
+    """Scorers by display name: `likelihood` once for each quality, the others once, with `settings`."""
     named: dict[str, Scorer] = {}
     for method, scorer in make_scorers({method: settings.get(method, {}) for method in methods}).items():
         if method == Likelihood.name:

@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from support.processes import HOLD
+from support.processes import HOLD, PATIENCE, holding, start
 
 from dlscore.cache import lock as locking
 from dlscore.cache.errors import BusyError, FolderError
@@ -22,10 +20,15 @@ def path(tmp_path) -> Path:
 
 @pytest.fixture
 def holder(path):
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "held\n"
+    with holding(path) as process:
         yield process
-        process.kill()
+
+
+def wait_until(holds) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def lock_of(path: Path) -> Path:
@@ -43,9 +46,7 @@ def test_a_second_run_is_refused_while_the_first_lives(path, holder):
 
 def test_the_lock_of_a_killed_run_is_taken_over_at_once(path, holder):
     holder.kill()  # not waited for: a zombie is as dead
-    deadline = time.monotonic() + 10
-    while locking._started(holder.pid) != "ended" and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: locking._started(holder.pid) == "ended")
     with exclusive(path) as lock:
         lock.check()
     assert os.listdir(path.parent) == []
@@ -75,10 +76,7 @@ def test_a_lock_is_touched_while_it_is_held(path, monkeypatch):
     monkeypatch.setattr(locking, "TOUCHED", 0.02)
     with exclusive(path):
         os.utime(lock_of(path), (0, 0))
-        deadline = time.monotonic() + 10
-        while lock_of(path).stat().st_mtime == 0 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert lock_of(path).stat().st_mtime > 0
+        wait_until(lambda: lock_of(path).stat().st_mtime > 0)
 
 
 def test_whoever_lost_the_lock_is_told_before_it_replaces_a_file(path):
@@ -97,9 +95,8 @@ def test_whoever_lost_the_lock_is_told_before_it_replaces_a_file(path):
 
 def test_of_many_that_find_a_dead_lock_one_takes_it_over(path):
     lock_of(path).write_text(json.dumps({"place": locking._place(), "pid": 2**22 + 1, "started": "", "token": "x"}))
-    code = HOLD.replace("time.sleep(60)", "time.sleep(3)")
-    runs = [subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                             text=True) for _ in range(6)]  # fmt: skip
+    runs = [start(HOLD, str(path)) for _ in range(6)]
+    wait_until(lambda: sum(run.poll() is not None for run in runs) == 5)  # the sixth holds it until it is told
     assert sum(run.communicate()[0] == "held\n" for run in runs) == 1
     assert os.listdir(path.parent) == []
 

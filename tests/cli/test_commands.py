@@ -1,20 +1,11 @@
-"""Bad input to `dlscore`: one line on stderr that says what, why and what to do; exit 1 or 2; nothing left behind."""
+"""`dlscore` on the command line: bad input is one line on stderr that says what, why and what to do; nothing is left."""
 
 import json
 import os
 
 import pytest
-
-from dlscore.common import console
-
-
-@pytest.fixture
-def options(quick_options) -> dict[str, object]:
-    return {**quick_options, "max-steps": 2}
-
-
-def flat(options: dict[str, object]) -> list[object]:
-    return [item for name, value in options.items() for item in (f"--{name}", value)]
+from support.runs import flat
+from support.synthetic import write_cache
 
 
 def test_compute_then_info(dlscore, options):
@@ -77,7 +68,7 @@ def test_a_dry_run_writes_nothing(dlscore, options):
             "invalid value 'dreams' for --block-pose; choose from auto, state, keypoints, companion",
             1,
         ),
-        ({"block-pose": "image"}, "--block-pose image asks for what it lacks", 1),
+        ({"block-pose": "image"}, "--block-pose image needs a feature that it lacks", 1),
         ({"rename-map": "a=b"}, "--rename-map 'a=b' is not understood; write JSON", 1),
         ({"rename-map": '{"a": "b"}'}, "--rename-map renames 'a', which data set tiny lacks", 1),
         ({"rename-map": '{"full_state": "action"}'}, "--rename-map gives 'action' to two features", 1),
@@ -123,35 +114,21 @@ def test_files_that_are_no_caches_are_named(dlscore, tmp_path):
         assert out == ""
 
 
-def test_an_internal_error_is_one_line_too(dlscore, options, monkeypatch):
-    monkeypatch.setattr("dlscore.compute.prepare.open_request", lambda *_, **__: 1 / 0)
-    monkeypatch.delenv("DLSCORE_DEBUG", raising=False)
-    code, _, err = dlscore("compute", *flat(options))
+def test_status_is_a_table(command, tmp_path):
+    from dlscore.cli import commands
+
+    write_cache(tmp_path / "episode_000.h5")
+    write_cache(tmp_path / "episode_001.h5", finish=False)
+    (tmp_path / "episode_001.h5.lock").touch()
+    (tmp_path / "episode_002.h5").write_bytes(b"nothing")
+    code, out, err = command(commands, "status", tmp_path / "nowhere")
     assert code == 1
-    assert (
-        err
-        == "dlscore: error: internal error (ZeroDivisionError: division by zero); set DLSCORE_DEBUG=1 to see where\n"
-    )
-
-
-def test_an_interrupt_is_130(dlscore, options, monkeypatch):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("dlscore.compute.prepare.open_request", interrupt)
-    code, _, err = dlscore("compute", *flat(options))
-    assert code == 130
-    assert err.strip() == "dlscore: error: interrupted; the same command goes on with what is missing"
-
-
-def test_no_arguments_show_the_help(dlscore):
-    code, out, err = dlscore()
-    assert code == 2
-    assert "Usage: dlscore" in out + err
-    assert "error" not in out + err
-
-
-def test_option_spelling():
-    assert console.normalize("policy_path") == console.normalize("policy.path") == "policy-path"
-    assert console.normalize("policy.device") == "device"
-    assert console.normalize("dataset.repo_id") == "dataset-repo-id"
+    assert "nowhere is not a folder; give one of caches" in err
+    code, out, _ = command(commands, "status", tmp_path)
+    assert code == 0
+    assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [
+        ["0", "finished", "6/6"], ["1", "partial", "(locked)"], ["2", "damaged", "0/0"],
+    ]  # fmt: skip
+    assert "3/6" in out
+    assert "not a readable HDF5 file" in out
+    assert out.splitlines()[-1] == "1 finished, 1 partial, 1 damaged"

@@ -16,16 +16,6 @@ from dlscore.compute.settings import BLOCK_STEPS, episode_path
 
 
 @pytest.fixture
-def dataset_folder(five_episodes_folder) -> Path:
-    return five_episodes_folder
-
-
-@pytest.fixture
-def policy_folder(quick_policy_folder) -> Path:
-    return quick_policy_folder
-
-
-@pytest.fixture
 def disk(tmp_path):
     """A file system of 400 kB, room for about two caches of these tests."""
     folder = tmp_path / "disk"
@@ -39,15 +29,15 @@ def disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-def score(policy, source, folder: Path, during) -> Summary:
+def score(policy, dataset, folder: Path, during) -> Summary:
     """A batch of all episodes; during(episode, steps done) is called at each report of progress."""
     from contextlib import nullcontext
 
     def watch(label):
         return nullcontext(lambda done, steps: during(int(label.removeprefix("episode ")), done))
 
-    results = run_local(Run(policy, source, ALL), range(len(source)), folder, watch=watch)
-    return collect(results, range(len(source)), lambda result: None)
+    results = run_local(Run(policy, dataset, ALL), range(len(dataset)), folder, watch=watch)
+    return collect(results, range(len(dataset)), lambda result: None)
 
 
 def finished(folder: Path) -> list[str]:
@@ -56,8 +46,8 @@ def finished(folder: Path) -> list[str]:
     return names
 
 
-def test_a_disk_that_runs_full(policy, source, disk):
-    summary = score(policy, source, disk, lambda index, done: None)
+def test_a_disk_that_runs_full(policy, dataset, disk):
+    summary = score(policy, dataset, disk, lambda index, done: None)
     (failed,) = summary.failed
     assert 0 < failed < 4
     assert "No space left on device" in summary.results[-1].reason
@@ -65,36 +55,36 @@ def test_a_disk_that_runs_full(policy, source, disk):
     assert finished(disk) == [f"episode_{k:03d}.h5" for k in range(failed)]
     assert not list(disk.glob("*.draft")) + list(disk.glob("*.lock"))
     subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
-    assert score(policy, source, disk, lambda index, done: None).failed == []
+    assert score(policy, dataset, disk, lambda index, done: None).failed == []
     assert len(finished(disk)) == 5
 
 
-def test_a_disk_that_becomes_read_only(policy, source, disk):
+def test_a_disk_that_becomes_read_only(policy, dataset, disk):
     subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
 
     def lock(index, done):
         if (index, done) == (1, BLOCK_STEPS):
             subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
 
-    summary = score(policy, source, disk, lock)
+    summary = score(policy, dataset, disk, lock)
     assert summary.failed == [1]
     assert "Read-only file system" in summary.results[-1].reason
     assert f"resumable: {episode_path(disk, 1)}.part keeps 10 of 14 steps" in summary.results[-1].reason
     assert summary.not_tried == [2, 3, 4]
     assert finished(disk) == ["episode_000.h5"]
     subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
-    again = score(policy, source, disk, lambda index, done: None)
+    again = score(policy, dataset, disk, lambda index, done: None)
     assert [result.outcome.state for result in again.results[:3]] == ["current", "resumed", "computed"]
 
 
-def test_a_folder_that_vanishes(policy, source, tmp_path):
+def test_a_folder_that_vanishes(policy, dataset, tmp_path):
     folder = tmp_path / "cache"
 
     def vanish(index, done):
         if (index, done) == (1, BLOCK_STEPS):
             shutil.move(folder, tmp_path / "elsewhere")
 
-    summary = score(policy, source, folder, vanish)
+    summary = score(policy, dataset, folder, vanish)
     assert summary.failed == [1]
     assert "No such file or directory" in summary.results[-1].reason
     assert "stopped early" in summary.stopped

@@ -1,6 +1,5 @@
 """Ray's workers: one is killed in the middle of an episode, and the scores are the local engine's to the last bit."""
 
-import functools
 import json
 import os
 import signal
@@ -13,33 +12,12 @@ import pytest
 from support.runs import assert_same, flat
 
 from dlscore.cache.schema import part_path
-from dlscore.cli import commands
 from dlscore.compute import ray_engine
 from dlscore.compute.batch import EpisodeResult
 from dlscore.compute.ray_engine import EngineError, Workers
 from dlscore.compute.settings import Options, Request, episode_path
 
 LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
-
-
-@pytest.fixture
-def options(quick_options) -> dict[str, object]:
-    return {**quick_options, "episodes": "all"}
-
-
-@pytest.fixture
-def dataset_folder(five_episodes_folder) -> Path:
-    return five_episodes_folder
-
-
-@pytest.fixture
-def policy_folder(quick_policy_folder) -> Path:
-    return quick_policy_folder
-
-
-@pytest.fixture
-def dlscore(command):
-    return functools.partial(command, commands)
 
 
 def kill_one(folder: Path, killed: list[int]) -> None:
@@ -80,7 +58,7 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     assert [result.reason for result in results] == [""] * 5
     assert len(killed) == 1
     assert len(notes) == 1
-    assert "died; another one goes on with it" in notes[0]
+    assert "died; another one continues it" in notes[0]
     argv = ["--policy-path", policy_folder, "--dataset-root", dataset_folder, "--episodes", "all", "--quality", "draft",
             "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
     assert dlscore("compute", *argv)[0] == 0
@@ -118,7 +96,14 @@ def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
         ray_engine._hand_out(ray, Request("p", output_dir=tmp_path), [0, 1], Options(), Workers(1), notes.append)
     )
     assert [result.episode for result in found] == [0, 1]
-    assert notes == ["the worker of episode 0 died; another one goes on with it"]
+    assert notes == ["the worker of episode 0 died; another one continues it"]
+
+
+def test_what_the_policies_of_workers_have_to_say_is_said_once(tmp_path):
+    results = [EpisodeResult(index, tmp_path, notes=("left out",)) for index in range(3)]
+    notes = []
+    assert list(ray_engine._tell_notes(iter(results), notes.append)) == results
+    assert notes == ["left out"]
 
 
 @pytest.mark.parametrize(

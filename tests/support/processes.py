@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 HEAVY = ("torch", "lerobot", "gym_pusht", "diffusers", "cv2", "pygame", "scipy", "datasets", "zarr")
+PATIENCE = 300.0  # s after which what a test waits for will not come: a hang, never a machine that is slow
 
 FORBID = """
 import sys
@@ -14,14 +18,17 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 
-# Holds the lock of the cache that is named, until it is killed.
+# What is started in the background of a shell ignores SIGINT, and so do its children, unless they say otherwise.
+HEED_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+# Holds the lock of the cache that is named until its standard input ends.
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from dlscore.cache.lock import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -29,3 +36,18 @@ def run_without(code: str, *argv: str, forbid: tuple[str, ...] = HEAVY) -> subpr
     """Run code where some packages cannot be imported."""
     code = FORBID.format(names=set(forbid)) + code
     return subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True, check=False)
+
+
+def start(code: str, *argv: str, **options: object) -> subprocess.Popen:
+    """Start code in a Python of its own, with pipes, which Ctrl-C interrupts wherever the tests were started from."""
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    return subprocess.Popen([sys.executable, "-c", HEED_INTERRUPTS + code, *argv], text=True, **pipes | options)
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[subprocess.Popen]:
+    """Another process that holds the lock of a cache; it gives it back when its standard input is closed."""
+    with start(HOLD, str(path)) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()

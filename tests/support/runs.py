@@ -68,3 +68,20 @@ def stop(done: int, steps: int) -> None:
 def flat(options: Mapping[str, object]) -> list[object]:
     """{"seed": 1} as --seed 1."""
     return [item for name, value in options.items() for item in (f"--{name}", value)]
+
+
+def fail_at(monkeypatch, *episodes: int, error: Exception | None = None) -> None:
+    """The network gives NaN (or raises) in these episodes."""
+    from dlscore.compute import episode
+
+    original = episode._draw_chunks
+
+    def drawn(run, episode, *rest):
+        chunks = original(run, episode, *rest)
+        if episode.index in episodes:
+            if error is not None:
+                raise error
+            chunks[0] = float("nan")
+        return chunks
+
+    monkeypatch.setattr(episode, "_draw_chunks", drawn)

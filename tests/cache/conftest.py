@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+from support.synthetic import write_cache
+
+
+@pytest.fixture
+def cache(tmp_path) -> Path:
+    """A finished cache of two methods."""
+    return write_cache(tmp_path / "episode_000.h5")
+
+
+@pytest.fixture(scope="session")
+def intact(tmp_path_factory) -> bytes:
+    """What is in a small finished cache."""
+    return write_cache(tmp_path_factory.mktemp("intact") / "episode_000.h5", steps=3, resolution=8).read_bytes()
