@@ -19,14 +19,11 @@ class Spread(dlrender.Overlay):
         variances, vectors = np.linalg.eigh(np.cov(drawn.T))
         angle = np.degrees(np.arctan2(vectors[1, 1], vectors[0, 1]))
         height, width = 4 * np.sqrt(np.maximum(variances, 0))
-        ellipse = Ellipse(
-            drawn.mean(axis=0), width, height, angle=angle, fill=False, color=self.color, linewidth=self.linewidth
-        )
-        ellipse.set_transform(axes.transData)
-        return [ellipse]
+        looks = {"fill": False, "color": self.color, "linewidth": self.linewidth}
+        return [Ellipse(drawn.mean(axis=0), width, height, angle=angle, **looks)]
 
 
-style = dlrender.load_style("dark").with_overlay("spread", Spread(color="cyan"))
+style = dlrender.load_style("dark").with_overlays("spread", Spread(color="cyan"))
 with dlscore.open_cache("data/cache/episode_000.h5") as cache:
     axes = dlrender.plot_step(cache, 3, style=style, overlays=("contours", "cloud", "expert", "spread"))
     x, y = cache.predicted_action[3]
