@@ -98,9 +98,9 @@ def _damaged(path: Path, what: str) -> CacheError:
 
 
 def required_checks(file: h5py.File, method: str) -> dict[str, Field]:
-    """The fields of a method's checks: all if the scores' attributes promise them, so that a missing one is damage."""
+    """The fields of the checks that a method's attributes promise, by name; one that is missing is damage."""
     promised = json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
-    return check_fields(method) if promised else {}
+    return {name: field for name, field in check_fields(method).items() if name in list(promised)}
 
 
 def _check_attrs(

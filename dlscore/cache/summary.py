@@ -53,13 +53,14 @@ def _mass(cache: EpisodeCache, method: str) -> list[float]:
 
 
 def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
-    """Median and largest over the steps of each check of a method, and at how many steps the levels differ."""
+    """Median and largest over the steps of each check of a method, and at how many steps the noise levels differ."""
     checks = {name: values[cache.done] for name, values in cache.checks(method).items()}
-    described: dict[str, Any] = {
+    summary: dict[str, Any] = {
         name: {"median": float(np.median(values)), "largest": float(values.max())} for name, values in checks.items()
     }
-    described["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
-    return described
+    if "level_difference" in checks:
+        summary["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
+    return summary
 
 
 def read_checks(path: Path) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from dlscore.cache.schema import (
     score_field,
 )
 from dlscore.common.arrays import Array
+from dlscore.common.choices import check_known
 from dlscore.common.text import reason_of
 from dlscore.grid import Grid
 
@@ -135,7 +136,7 @@ class CacheWriter:
                     file["frames/palette"][k] = colour
             file["frames/palette"].attrs["colours"] = len(palette)
             for name, values in stored.items():
-                file[name][steps] = values
+                _store(file[name], steps, values)
             file["done"][steps] = 1
             _set_attrs(file, attrs or {})
         self._palette = palette
@@ -238,9 +239,19 @@ def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dat
     return dataset
 
 
+def _store(dataset: h5py.Dataset, steps: slice, values: Array) -> None:
+    expected = (len(range(*steps.indices(len(dataset)))), *dataset.shape[1:])
+    if np.shape(values) != expected:  # HDF5 would broadcast it
+        raise CacheError(
+            f"{dataset.name[1:]} has shape {np.shape(values)} for {expected[0]} steps; its shape is {expected}"
+        )
+    dataset[steps] = values
+
+
 def _create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
     _set_attrs(_create(file, score_field(method), sizes), attrs)
     for check in attrs.get("checks", ()):
+        check_known("check", check, check_fields(method), CacheError, f"method {method}")
         _create(file, check_fields(method)[check], sizes)
 
 

@@ -29,14 +29,18 @@ def format_verified(found: dict[str, Any]) -> str:
     return f"{found['path']}: intact, {steps}; {sums}; {sealed}"
 
 
+CHECK_WORDS = {"sampling_error": "standard error", "level_difference": "noise levels differ by"}
+
+
 def format_checks(checks: dict[str, Any], steps: int) -> str:
     """`summarize_checks` as a line."""
-    error, levels = checks["sampling_error"], checks["level_difference"]
-    return (
-        f"standard error {error['median']:.3f}, largest {error['largest']:.3f}; noise levels differ by {levels['median']:.3f}, "
-        f"largest {levels['largest']:.3f}, above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps "
-        "(total variation)"
-    )
+    parts = []
+    for name, words in CHECK_WORDS.items():
+        if name in checks:
+            parts.append(f"{words} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}")
+    if "steps_above_level_limit" in checks:
+        parts[-1] += f", above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps"
+    return f"{'; '.join(parts)} (total variation)"
 
 
 def format_cache(described: dict[str, Any]) -> str:

@@ -6,11 +6,13 @@ them; each scorer's docstring says how the two are related. Every scorer is dete
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from dlscore.common.arrays import Array
+from dlscore.common.choices import check_choice
 from dlscore.common.errors import UserError
 from dlscore.grid import Grid
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from dlscore.policy.diffusion import Policy
+
+
+KINDS = ("log_density", "score")
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes a part of paths
 
 
 class ScorerError(UserError):
@@ -49,6 +55,21 @@ class Scores:
 
     values: Array
     checks: Mapping[str, Array] = field(default_factory=dict)
+
+
+def check_scorer(scorer: Any) -> None:
+    """Raise ScorerError unless a scorer, or a class of scorers, says of itself what the cache keeps."""
+    whose = f"scorer {getattr(scorer, '__qualname__', type(scorer).__qualname__)}"
+    names = [*Scorer.__annotations__, "evaluations", "score"]
+    if missing := [name for name in names if not hasattr(scorer, name)]:
+        raise ScorerError(f"{whose} lacks {', '.join(missing)}; a scorer has {', '.join(names)}")
+    if "__dataclass_fields__" not in dir(scorer):
+        raise ScorerError(
+            f"{whose} is not a dataclass, whose fields are its settings; decorate it with @dataclass(frozen=True)"
+        )
+    if not NAME.fullmatch(scorer.name):
+        raise ScorerError(f"{whose} has name {scorer.name!r}; use lower-case letters, digits and _, such as my_score")
+    check_choice(f"kind of {whose}", scorer.kind, KINDS, ScorerError)
 
 
 def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:

@@ -54,4 +54,4 @@ def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
     assert "episode_000.h5 was changed since dlscore wrote it ('state' does not match its checksum)" in err
     assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone)" in err
     assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are damaged; see above"
-    assert "episode_002.h5: whole" in out
+    assert "episode_002.h5: intact" in out
