@@ -19,22 +19,33 @@ from dlrender.overlays import OVERLAYS
 from dlrender.style.toml import bundled
 from dlscore.cli import commands
 
-# What git knows: a virtual environment or a cache beside it is no document.
-TRACKED = subprocess.run(
-    ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-    cwd=ROOT,
-    capture_output=True,
-    text=True,
-    check=False,
-).stdout.split("\n")
-DOCUMENTS = sorted(ROOT / name for name in TRACKED if name.endswith(".md") and (ROOT / name).is_file())
+# Not those of a virtual environment, or of what the recipes make.
+PLACES = (
+    "*.md",
+    ".github/*.md",
+    "dlscore/**/*.md",
+    "dlrender/**/*.md",
+    "tests/**/*.md",
+    "data/*.md",
+    "data/examples/*.md",
+)
+DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 ROOMS = sorted(path.parent for path in ROOT.glob("dlscore/*/__init__.py"))
 FOLDERS = [
     *ROOMS,
     *(ROOT / name for name in ("dlscore", "dlrender", "dlrender/style", "data", "data/examples", "tests/bench")),
 ]
 EXAMPLES = ROOT / "data" / "examples"
-QUICK = ("--max-steps", "3", "--chunks", "1", "--action-resolution", "20")  # added to a document's `dlscore compute`
+QUICK = (
+    "--max-steps",
+    "3",
+    "--chunks",
+    "1",
+    "--action-resolution",
+    "20",
+    "--samples",
+    "16",
+)  # added to a document's `dlscore compute`
 
 
 def relative(path: Path) -> str:
