@@ -33,7 +33,7 @@ from dlrender.style.check import check_style
 from dlrender.style.style import Style
 from dlrender.style.toml import load_style
 from dlscore.cache import EpisodeCache, open_cache
-from dlscore.common.progress import silent, steps
+from dlscore.common import progress as bars
 
 Cache = EpisodeCache | str | Path  # an open cache, or its file
 
@@ -153,7 +153,9 @@ def render(
         raise RenderError("render: no files were given; name one or more caches, such as data/cache/episode_000.h5")
     output = Output(_names(methods), _names(videos), Path(output_dir), fps, format, pix_fmt, force, jobs)
     with python_spelling():
-        return render_files(paths, chosen, output, (lambda name: steps(name, "frames")) if progress else silent)
+        return render_files(
+            paths, chosen, output, (lambda name: bars.steps(name, "frames")) if progress else bars.silent
+        )
 
 
 @contextmanager
