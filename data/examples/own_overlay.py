@@ -23,7 +23,7 @@ class Spread(dlrender.Overlay):
         return [Ellipse(drawn.mean(axis=0), width, height, angle=angle, **looks)]
 
 
-style = dlrender.load_style("dark").with_overlays("spread", Spread(color="cyan"))
+style = dlrender.load_style("dark").with_overlay("spread", Spread(color="cyan"))
 with dlscore.open_cache("data/cache/episode_000.h5") as cache:
     axes = dlrender.plot_step(cache, 3, style=style, overlays=("contours", "cloud", "expert", "spread"))
     x, y = cache.predicted_action[3]

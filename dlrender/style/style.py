@@ -77,10 +77,10 @@ class Style:
 
     @property
     def order(self) -> tuple[str, ...]:
-        """All overlay names in drawing order: built-in, from entry points, then added by `with_overlays`."""
+        """All overlay names in drawing order: built-in, from entry points, then added by `with_overlay`."""
         return tuple(dict.fromkeys((*known_overlays(), *self.overlay)))
 
-    def with_overlays(self, name: str, overlay: Overlay) -> Style:
+    def with_overlay(self, name: str, overlay: Overlay) -> Style:
         """A copy that also draws `overlay`, after the built-in ones, under a name of your choice."""
         check_name(name)
         if name in known_overlays():

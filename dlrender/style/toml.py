@@ -67,7 +67,7 @@ def format_style(style: Style) -> str:
             for each, parameters in value.items():
                 if each not in known:
                     raise RenderError(
-                        f"overlay {each} of with_overlays cannot be in a style file; make it an entry point in the group "
+                        f"overlay {each} of with_overlay cannot be in a style file; make it an entry point in the group "
                         "dlrender.overlays"
                     )
                 _set(_overlay_table(document["overlay"], each, known[each]), parameters)

@@ -34,16 +34,12 @@ def summarize(path: Path) -> dict[str, Any]:
             "grid": [cache.grid.resolution, cache.grid.resolution],
             "predicted_chunks": list(cache.predicted_chunks.shape),
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
-            "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if _is_density(cache, name) and done},
+            "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if cache.is_density(name) and done},
             "checks": {name: summarize_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
             "largest_drift": cache.largest_drift(),
             "bytes": path.stat().st_size,
             **{name: cache.attrs[name] for name in PROVENANCE if name in cache.attrs},
         }
-
-
-def _is_density(cache: EpisodeCache, method: str) -> bool:
-    return bool(cache.score_attrs(method)["kind"] == "log_density")
 
 
 def _mass(cache: EpisodeCache, method: str) -> list[float]:

@@ -33,8 +33,8 @@ LONG = """
 import sys
 from pathlib import Path
 from dlrender.output import Output
-from dlrender.render import render_episode
-from dlrender.style import Style
+from dlrender.videos import render_episode
+from dlrender.style.style import Style
 style = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
 render_episode(Path(sys.argv[1]), style, Output(folder=Path(sys.argv[2])))
 # Of this program alone: ru_maxrss would start from the peak of the one that started it.
@@ -110,7 +110,7 @@ def ready_frames(cache: Path) -> list[np.ndarray]:
     """The combined video's frames (H, W, 4) uint8 RGBA, in memory."""
     with open_cache(cache) as episode, STYLE.active():
         scene = Scene(episode, ("likelihood",), STYLE, {})
-        frames = [hstack(scene.draw(step)["combined"]) for step in range(episode.steps)]
+        frames = [hstack(scene.render(step)["combined"]) for step in range(episode.steps)]
     return [np.dstack([frame, np.full(frame.shape[:2], 255, dtype=np.uint8)]) for frame in frames]
 
 

@@ -186,13 +186,13 @@ class Centre(Overlay):
 
 
 def test_an_overlay_of_ones_own_is_drawn_last(drawn_cache, tmp_path, two_axes):
-    style = load_style("paper").with_overlays("centre", Centre(size=5.0))
+    style = load_style("paper").with_overlay("centre", Centre(size=5.0))
     assert style.drawn("heatmap")[-1] == Centre(size=5.0)
     axes = plot_step(drawn_cache, 1, two_axes[0], style=style)
     assert [mark.points.tolist() for mark in kinds(axes, Mark)][-1] == [[256.0, 256.0]]
     axes = plot_step(drawn_cache, 1, style=style, overlays=("centre", "expert"), overlay={"centre": {"size": 7}})
     assert [mark.size for mark in kinds(axes, Mark)] == [10.0 * 0.85, 7.0]  # paper's cross first
-    array = style.with_overlays("centre", Centre(at=np.array([1.0, 2.0])))
+    array = style.with_overlay("centre", Centre(at=np.array([1.0, 2.0])))
     assert dlrender.render(drawn_cache, style=array, output_dir=tmp_path / "out", target_height=120)
     for name, overlay, words in (
         ("expert", Centre(), "overlay name 'expert' is taken; choose another, such as my_expert"),
@@ -201,7 +201,7 @@ def test_an_overlay_of_ones_own_is_drawn_last(drawn_cache, tmp_path, two_axes):
         ("centre", Centre, "give an instance of a subclass of dlrender.Overlay"),
     ):
         with pytest.raises(RenderError) as caught:
-            style.with_overlays(name, overlay)
+            style.with_overlay(name, overlay)
         assert words in str(caught.value)
 
 

@@ -163,7 +163,7 @@ class Plain(Overlay):
 
 
 def test_artists_of_matplotlib_are_drawn_as_matplotlib_does(drawn_episode):
-    style = with_overlays("expert").with_overlays("plain", Plain())
+    style = with_overlays("expert").with_overlay("plain", Plain())
     fast, whole = fast_and_whole(drawn_episode, style, 4)
     assert np.abs(fast - whole).mean() <= 0.5
     assert (np.abs(fast - whole).max(axis=-1) > 100).sum() <= 10

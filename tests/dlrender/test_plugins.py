@@ -82,7 +82,7 @@ def test_an_overlay_of_an_entry_point_is_known_wherever_a_built_in_one_is(instal
     with pytest.raises(RenderError, match="unknown key 'sise'; did you mean size"):
         with_options(Style(), {}, {}, ["ring:sise=4"])
     with pytest.raises(RenderError, match="overlay name 'ring' is taken"):
-        style.with_overlays("ring", style.overlay["ring"])
+        style.with_overlay("ring", style.overlay["ring"])
     code, _, err = dlrender(
         "still", drawn_episode.path, "--step", 1, "--overlay", "ring:color=red", "-o", tmp_path / "a.png"
     )
