@@ -175,6 +175,9 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2
 
+compat: $(READY)  ## the tests of checkpoints and data sets, and equal scores, under LeRobot 0.5.1, 0.6.0 and 0.6.1 (10 minutes; network)
+	$(BIN)/python tests/compat.py
+
 certify: $(READY)  ## every score, and the published ones, against policies whose density is known (10 minutes)
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/certify.py --json $(OUTPUTS)/certification.json --figure $(OUTPUTS)/certification.png
@@ -238,6 +241,6 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render status clean-cache demo picture gallery examples quick high-quality research-grade test certify bench bench-accuracy \
+.PHONY: help setup cache render status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
     bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-alternatives \
     lock demo-policy demo-data clean FORCE

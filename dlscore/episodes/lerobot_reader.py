@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -104,7 +105,9 @@ class LeRobotReader:
             columns = dataset.hf_dataset.with_format(None)  # as stored; the numpy format rounds to float32
             found = {name: np.asarray(columns[name], dtype=np.float64) for name in names if name not in visual}
             if visual:
-                frames = [dataset[k] for k in range(len(dataset))]
+                with warnings.catch_warnings():  # LeRobot 0.5 decodes with what torchvision is to lose, and says so
+                    warnings.filterwarnings("ignore", message="The video decoding and encoding capabilities")
+                    frames = [dataset[k] for k in range(len(dataset))]
                 found |= {name: np.stack([np.asarray(frame[name]) for frame in frames]) for name in visual}
         except DatasetError:
             raise
