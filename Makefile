@@ -168,7 +168,7 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 certify: $(READY)  ## every score, and the published ones, against policies whose density is known (10 minutes)
 	@mkdir -p $(OUTPUTS)
