@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support import one_thread  # noqa: F401  before numpy is imported
+from support import surroundings  # noqa: F401  before numpy, torch and the rest are imported
 from support.synthetic import write_cache
 
 from dlscore.cache.reader import open_cache
