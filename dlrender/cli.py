@@ -1,4 +1,4 @@
-"""The `dlrender` command: parse, call one library function, report. Nothing heavy is imported before it is needed."""
+"""The `dlrender` command: parse, call one library function, report. Heavy modules are imported inside the commands."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dlscore.common import console, progress
 app = console.make_app("dlrender", __version__, "Draw the caches of dlscore: videos and stills, without a GPU.")
 
 File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
-Picture = Annotated[Path, typer.Option("--output", "-o", help="A name that ends in .png, .pdf or .svg.")]
+FigureFile = Annotated[Path, typer.Option("--output", "-o", help="A file name that ends in .png, .pdf or .svg.")]
 Methods = Annotated[
     list[str] | None,
     typer.Option(
         "--scoring-method",
         "-m",
-        help="Which scores; several, by commas or again, are drawn side by side.  [default: likelihood, if there]",
+        help="Methods to draw side by side, separated by commas or repeated.  [default: likelihood, if present]",
     ),
 ]
 
@@ -39,19 +39,19 @@ def render(
     files: Annotated[list[Path] | None, typer.Argument(help="Caches, such as data/cache/episode_000.h5.")] = None,
     scoring_method: Methods = None,
     videos: Annotated[
-        list[str] | None, typer.Option(help="Which: environment, heatmaps, combined; as above.  [default: all]")
+        list[str] | None, typer.Option(help="Videos to make: environment, heatmaps, combined.  [default: all]")
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
-    format: Annotated[str, typer.Option(help="mp4, webp, gif, or png: a folder of pictures.")] = "mp4",
+    format: Annotated[str, typer.Option(help="mp4, webp, gif, or png (a folder of frames).")] = "mp4",
     pix_fmt: Annotated[
         str | None, typer.Option(help="mp4: yuv420p plays everywhere, yuv444p has sharper colours.  [default: yuv420p]")
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="How many episodes at a time.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Draw again what is there.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be drawn.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Number of episodes to draw at a time.")] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Draw videos again that exist.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be drawn.")] = False,
     print_style: Annotated[
-        bool, typer.Option("--print-style", help="Print the style as TOML, and draw nothing.")
+        bool, typer.Option("--print-style", help="Print the style as TOML and draw nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
 ) -> None:
@@ -63,7 +63,7 @@ def render(
     from dlrender.style.toml import format_style
     from dlrender.videos import plan
 
-    chosen, caches = style(), files or []
+    chosen, paths = style(), files or []
     output = Output(
         _split(scoring_method),
         VIDEOS if videos is None else _split(videos),
@@ -77,15 +77,15 @@ def render(
     if print_style:
         typer.echo(format_style(chosen), nl=False)
     elif dry_run:
-        check_output(caches, chosen, replace(output, force=True))  # what is in the way is listed, not refused
-        rows = list(plan(caches, chosen, output))
+        check_output(paths, chosen, replace(output, force=True))  # existing videos are listed, not refused
+        rows = list(plan(paths, chosen, output))
         typer.echo(
             json.dumps({"files": rows}) if as_json else "\n".join("{path}: {state}".format(**row) for row in rows)
         )
     else:
-        written = render_files(caches, chosen, output, lambda name: progress.steps(name, unit="frames"))
-        paths = [str(path) for path in written]
-        typer.echo(json.dumps({"files": paths}) if as_json else "\n".join(paths))
+        written = render_files(paths, chosen, output, lambda name: progress.steps(name, unit="frames"))
+        names = [str(path) for path in written]
+        typer.echo(json.dumps({"files": names}) if as_json else "\n".join(names))
 
 
 @app.command()
@@ -93,12 +93,14 @@ def render(
 def still(
     style: MakeStyle,
     file: File,
-    step: Annotated[int, typer.Option(help="Which step.")],
-    output: Picture,
+    step: Annotated[int, typer.Option(help="The step to draw.")],
+    output: FigureFile,
     scoring_method: Methods = None,
-    with_environment: Annotated[bool, typer.Option("--with-environment", help="The environment beside it.")] = False,
+    with_environment: Annotated[
+        bool, typer.Option("--with-environment", help="Draw the environment to the left.")
+    ] = False,
 ) -> None:
-    """Draw one step for a paper: pdf and svg keep vector overlays and editable text."""
+    """Draw one step for a paper; pdf and svg have vector overlays and editable text."""
     from dlrender.figures import save_still
 
     methods = _split(scoring_method)
@@ -110,15 +112,15 @@ def still(
 def sheet(
     style: MakeStyle,
     file: File,
-    steps: Annotated[str, typer.Option(help="Which steps, such as 0,20,40.")],
-    output: Picture,
+    steps: Annotated[str, typer.Option(help="The steps to draw, such as 0,20,40.")],
+    output: FigureFile,
     scoring_method: Methods = None,
-    columns: Annotated[int, typer.Option(help="Steps side by side.")] = 6,
+    columns: Annotated[int, typer.Option(help="Number of steps in a row.")] = 6,
     with_environment: Annotated[
-        bool, typer.Option("--with-environment/--no-environment", help="The environment over each heatmap.")
+        bool, typer.Option("--with-environment/--no-environment", help="Draw the environment above each heatmap.")
     ] = True,
 ) -> None:
-    """Draw several steps in one figure: the environment over the heatmap, one scale and one legend."""
+    """Draw several steps in one figure, with one colour scale per method and one legend."""
     from dlrender.figures import parse_steps, save_sheet
 
     methods, chosen = _split(scoring_method), parse_steps(steps)
@@ -142,4 +144,4 @@ def styles(
 
 def main() -> None:
     """Console entry point: every UserError is one line on stderr and its exit code."""
-    sys.exit(console.run(app, "dlrender", "interrupted; nothing unfinished is left"))
+    sys.exit(console.run(app, "dlrender", "interrupted; unfinished files were removed"))

@@ -1,7 +1,7 @@
-"""The one exception of this package."""
+"""The exception of dlrender."""
 
 from dlscore.common.errors import UserError
 
 
 class RenderError(UserError):
-    """A picture that cannot be drawn or written as asked."""
+    """Something that dlrender cannot draw or write as asked."""

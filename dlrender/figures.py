@@ -1,46 +1,51 @@
 """Figures for a paper, of one step or a sheet of several: png, or pdf and svg with vector overlays and editable text.
 
-They are drawn by matplotlib alone, from the same style as the videos.
+matplotlib draws them, from the same style as the videos.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlrender.colors import Norm
 from dlrender.errors import RenderError
-from dlrender.frames import axes as chrome
+from dlrender.frames.axes import (
+    HEIGHT,
+    add_environment,
+    add_heatmap,
+    draw_environment,
+    draw_overlays,
+    draw_scores,
+    make_figure,
+    width_of,
+)
 from dlrender.frames.panels import view_step
 from dlrender.metadata import describe_render
 from dlrender.output import pick_methods
 from dlrender.overlays import StepView
+from dlrender.sheets import sheet_figure
 from dlrender.style.style import Style
-from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.files import atomic_path
-from dlscore.common.world import WORLD_SIZE
 
-STILLS = (".png", ".pdf", ".svg")
+SUFFIXES = (".png", ".pdf", ".svg")
 COLUMNS = (1, 12)
-Norms = dict[str, Norm | None]
 
 
 def save_still(
     file: Path, step: int, path: Path, style: Style, *, methods: Sequence[str] = (), environment: bool = False
 ) -> Path:
-    """One step's heatmap, or several methods' side by side, and the environment beside them."""
+    """Save one step: its heatmap, or those of several methods side by side, and the environment to their left."""
     _check_name(path)
-    with open_cache(file) as episode, style.active():
-        methods = pick_methods(episode, methods)
-        _check_step(episode, step)
-        views = [_moment(episode, step, method, style) for method in methods]
-        return _save(still_figure(views, style, environment), path, episode, methods, style)
+    with open_cache(file) as cache, style.active():
+        methods = pick_methods(cache, methods)
+        return _save(make_still(cache, step, style, methods, environment), path, cache, methods, style)
 
 
 def save_sheet(
@@ -53,133 +58,95 @@ def save_sheet(
     environment: bool = True,
     columns: int = 6,
 ) -> Path:
-    """A contact sheet: a column a step, environment over each method's heatmap, one scale a method and one legend for all."""
+    """Save several steps in one figure, with one scale per method and one legend."""
     _check_name(path)
-    if not COLUMNS[0] <= columns <= COLUMNS[1]:
-        raise RenderError(f"--columns {columns} is not allowed; choose from {COLUMNS[0]} to {COLUMNS[1]}")
-    with open_cache(file) as episode, style.active():
-        methods = pick_methods(episode, methods)
-        for step in steps:
-            _check_step(episode, step)
-        shared: Norms = {method: None if style.alone else style.make_norm([episode], method) for method in methods}
-        views = [[view_step(episode, step, method, shared[method], style) for method in methods] for step in steps]
-        figure = sheet_figure(views, shared, style, environment, columns)
-        return _save(figure, path, episode, methods, style)
+    check_columns(columns)
+    with open_cache(file) as cache, style.active():
+        methods = pick_methods(cache, methods)
+        return _save(make_sheet(cache, steps, style, methods, environment, columns), path, cache, methods, style)
+
+
+def make_still(cache: EpisodeCache, step: int, style: Style, methods: Sequence[str], environment: bool) -> Figure:
+    """The figure of one step; call it within `style.active()`."""
+    return still_figure([view_alone(cache, step, method, style) for method in methods], style, environment)
+
+
+def make_sheet(
+    cache: EpisodeCache, steps: Sequence[int], style: Style, methods: Sequence[str], environment: bool, columns: int
+) -> Figure:
+    """The figure of several steps; call it within `style.active()`."""
+    if not len(steps):
+        raise RenderError("a sheet of no steps is not allowed; name one or more, such as 0,20,40")
+    chosen = [check_step(cache, step) for step in steps]
+    norms = {method: None if style.per_frame else style.make_norm([cache], method) for method in methods}
+    views = [[view_step(cache, step, method, norms[method], style) for method in methods] for step in chosen]
+    return sheet_figure(views, norms, style, environment, columns)
+
+
+def view_alone(cache: EpisodeCache, step: int, method: str, style: Style) -> StepView:
+    """A step that is drawn on its own, with the scale that the style gives it."""
+    step = check_step(cache, step)
+    return view_step(cache, step, method, style.make_norm([cache], method, step), style)
+
+
+def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> Figure:
+    """The heatmaps of one step, and the environment to their left: a video's frame, drawn by matplotlib alone."""
+    width = width_of(style)
+    start = HEIGHT if environment else 0
+    size = start + width * len(views), HEIGHT
+    figure = make_figure(*size, dpi=style.dpi)
+    if environment:
+        world = add_environment(figure, size, 0, 0, HEIGHT)
+        draw_environment(world, views[0])
+        draw_overlays(world, views[0], style, "environment")
+    for n, view in enumerate(views):
+        axes = add_heatmap(figure, size, start + n * width, view.cache, view.method, view.norm, style)
+        draw_scores(axes, view)
+        draw_overlays(axes, view, style, "heatmap")
+    return figure
 
 
 def parse_steps(text: str) -> list[int]:
-    """Steps of `0,20,40`; RenderError if it is no such list."""
+    """The steps of `0,20,40`; RenderError for any other text."""
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise RenderError(f"--steps {text!r} is not understood; write such as 0,20,40")
     return [int(part) for part in parts]
 
 
-def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> Figure:
-    """The heatmaps of one step's methods, and the environment to their left: a video's frame, drawn wholly by matplotlib."""
-    first = views[0]
-    panel, height = chrome.width_of(style), chrome.HEIGHT
-    start = height if environment else 0
-    size = start + panel * len(views), height
-    figure = chrome.make_figure(*size, dpi=style.dpi)
-    if environment:
-        _draw_environment(chrome.add_environment(figure, size, 0, 0, height), first, style)
-    for n, each in enumerate(views):
-        axes = chrome.add_heatmap(figure, size, start + n * panel, each.episode, each.method, each.norm, style)
-        chrome.draw_scores(axes, each)
-        chrome.draw_overlays(axes, each, style, "heatmap")
-    return figure
+def check_step(cache: EpisodeCache, step: int) -> int:
+    """The step as an int; RenderError if the cache does not have it."""
+    try:
+        index = operator.index(step)
+    except TypeError as error:
+        raise RenderError(f"step {step!r} is not allowed; choose a whole number") from error
+    if not 0 <= index < cache.steps:
+        raise RenderError(f"step {step} is not in {cache.path}; it has steps 0 to {cache.steps - 1}")
+    if not cache.done[index]:
+        raise RenderError(f"step {step} of {cache.path} is not done yet; run dlscore compute again")
+    return index
 
 
-def sheet_figure(
-    steps: Sequence[Sequence[StepView]], shared: Norms, style: Style, environment: bool, columns: int
-) -> Figure:
-    """Rows of steps; in each, the environment over the methods' heatmaps."""
-    larger = style.fonts.labels / 8.5  # than the default style's, and so is the room around the cells
-    side, gap, left, right, top, bottom = 200.0, 8.0, 55 * larger, 85 * larger, 30 * larger, 60 * larger  # px
-    small = 0.6  # of their size are the overlays' points, since the cells are small
-    methods, columns = list(shared), min(columns, len(steps))
-    rows, parts = -(-len(steps) // columns), len(methods) + environment
-    block = parts * (side + gap) + top
-    size = left + columns * (side + gap) + right, rows * block + bottom
-    figure = chrome.make_figure(*size, dpi=style.dpi)
-    axes = None
-    for n, views in enumerate(steps):
-        row, column = divmod(n, columns)
-        x, y = left + column * (side + gap), row * block + top
-        title = f"step {views[0].step}"
-        if environment:
-            world = chrome.add_environment(figure, size, x, y, side)
-            _draw_environment(world, views[0], style, small)
-            world.set_title(title, fontsize=style.fonts.ticks + 1, pad=3)
-            title, y = "", y + side + gap
-        for each in views:
-            axes = chrome.add_axes(figure, size, x, y, side, side)
-            chrome.decorate(axes, style, title)
-            if len(methods) > 1 and style.layout.axis_labels:
-                axes.set_ylabel(f"{each.method}: y [px]")
-            last = each is views[-1] and n + columns >= len(steps)
-            _sheet_ticks(axes, style, outer_left=column == 0, outer_bottom=last)
-            chrome.draw_scores(axes, each)
-            chrome.draw_overlays(axes, each, style, "heatmap", small)
-            if n == columns - 1 and style.layout.colorbar:  # beside the first row's last
-                bar = chrome.add_axes(figure, size, x + side + gap + 5, y, 12, side)
-                chrome.add_colorbar(figure, bar, style, shared[each.method], each.episode.score_attrs(each.method))
-            title, y = "", y + side + gap
-    if style.layout.legend and axes is not None:
-        first = steps[0][0].episode
-        every = [handle for method in methods for handle in chrome.handles_of(style, first, method)]
-        handles = {handle.get_label(): handle for handle in every}  # what means the same in all methods, once
-        chrome.add_legend(figure, axes, list(handles.values()), style, 0, 1)
-    return figure
-
-
-def _sheet_ticks(axes: Axes, style: Style, *, outer_left: bool, outer_bottom: bool) -> None:
-    # Numbers at the outer edges only, and few, so that no two meet.
-    if style.layout.ticks:
-        ends = [0, WORLD_SIZE / 2, WORLD_SIZE]
-        axes.set_xticks(ends)
-        axes.set_yticks(ends)
-        first, _, last = axes.get_xticklabels()
-        first.set_horizontalalignment("left")
-        last.set_horizontalalignment("right")
-        top, _, low = axes.get_yticklabels()
-        top.set_verticalalignment("top")
-        low.set_verticalalignment("bottom")
-    if not outer_left:
-        axes.set(ylabel="", yticklabels=[])
-    if not outer_bottom:
-        axes.set(xlabel="", xticklabels=[])
-
-
-def _draw_environment(axes: Axes, view: StepView, style: Style, scale: float = 1.0) -> None:
-    axes.imshow(view.episode.frame(view.step), extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper")
-    chrome.draw_overlays(axes, view, style, "environment", scale)
-
-
-def _moment(episode: EpisodeCache, step: int, method: str, style: Style) -> StepView:
-    return view_step(episode, step, method, style.make_norm([episode], method, step), style)
+def check_columns(columns: int) -> None:
+    """Raise RenderError for a number of steps side by side that a sheet cannot have."""
+    if not COLUMNS[0] <= columns <= COLUMNS[1]:
+        raise RenderError(f"--columns {columns} is not allowed; choose from {COLUMNS[0]} to {COLUMNS[1]}")
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix not in STILLS:
-        raise RenderError(f"still {path} has no known format; end its name in {', '.join(STILLS)}")
+    if path.suffix not in SUFFIXES:
+        raise RenderError(f"figure {path} has no known format; end its name in {', '.join(SUFFIXES)}")
 
 
-def _check_step(episode: EpisodeCache, step: int) -> None:
-    if not 0 <= step < episode.steps:
-        raise RenderError(f"step {step} is not in {episode.path}; it has steps 0 to {episode.steps - 1}")
-
-
-def _save(figure: Figure, path: Path, episode: EpisodeCache, methods: Sequence[str], style: Style) -> Path:
-    described = describe_render(episode, methods, style, [path])
-    title = f"episode {episode.episode}, {', '.join(methods)}"
-    # pdf has fixed keys, of which Subject is free text; png and svg name theirs otherwise.
+def _save(figure: Figure, path: Path, cache: EpisodeCache, methods: Sequence[str], style: Style) -> Path:
+    described = describe_render(cache, methods, style, [path])
+    title = f"episode {cache.episode}, {', '.join(methods)}"
+    # pdf allows fixed keys only, of which Subject is free text; png and svg have others.
     note = json.dumps({**described["run"], **described["style"]}, sort_keys=True)
     keys = {".pdf": "Subject", ".png": "Comment", ".svg": "Description"}
     metadata: dict[str, Any] = {"Title": title, keys[path.suffix]: note}
     # Editable text: TrueType in pdf, characters in svg.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), atomic_path(path, RenderError) as part:
-        # The ground is the figure's own: sheets may give what is saved another one.
+        # The figure's own background: sheets may set another one for saved files.
         figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata, facecolor=figure.get_facecolor())
     return path

@@ -1,4 +1,4 @@
-"""Several episodes, in one process or several. A KeyboardInterrupt leaves no unfinished file."""
+"""Several episodes, in one process or in several. An interrupt leaves no unfinished file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from dlrender.errors import RenderError
 from dlrender.output import Output, check_output, pick_methods, video_names
 from dlrender.style.style import Style
 from dlrender.videos import Norms, Progress, global_norms, render_episode
-from dlscore.cache.reader import open_cache
+from dlscore.cache import open_cache
 from dlscore.common.files import part_of, remove
 
 Reporter = Callable[[str], AbstractContextManager[Progress]]
 
-_drawn: Any = None  # in a worker: frames drawn by all workers, which the main process reads
+_drawn: Any = None  # in a worker: the number of frames drawn by all workers, which the main process reads
 
 
 def render_files(files: Sequence[Path], style: Style, output: Output, report: Reporter) -> list[Path]:
-    """The videos of all files, up to `output.jobs` at a time; the paths that were written.
+    """Make the videos of all files, up to `output.jobs` at a time; the paths written. The first failure stops the rest.
 
-    report: given a name, a context that takes (frames done, frames in all). The first failure stops the rest.
+    report: called with a label, returns a context manager that yields a function of (frames done, total frames).
     """
     check_output(files, style, output)
     norms = global_norms(files, style, output)
@@ -56,7 +56,7 @@ def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: No
                 each.result()  # raises what it raised
         return [path for each in made for path in each.result()]
     except BaseException as error:
-        # A worker stops where it is, removes what it has not finished, and takes no other file.
+        # Each worker stops, removes its unfinished files and takes no other.
         processes = list((pool._processes or {}).values())
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
@@ -66,7 +66,7 @@ def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: No
         if isinstance(error, BrokenProcessPool):
             remove_parts(files, output)
             raise RenderError(
-                f"a process of --jobs {output.jobs} was killed, perhaps for want of memory; choose fewer"
+                f"a process of --jobs {output.jobs} was killed, perhaps because memory ran out; choose fewer"
             ) from error
         raise
 
@@ -74,8 +74,8 @@ def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: No
 def _begin(drawn: Any) -> None:
     global _drawn
     _drawn = drawn
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of them: the main process decides
-    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))  # while it waits for a file
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process decides
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))  # while the worker waits for a file
 
 
 def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path]:
@@ -87,19 +87,21 @@ def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path
     try:
         return render_episode(file, style, output, norms=norms, progress=count)
     except KeyboardInterrupt:
-        os._exit(128 + signal.SIGTERM)  # what was unfinished is removed; as an exception, it would take the next file
+        os._exit(
+            128 + signal.SIGTERM
+        )  # unfinished files are removed by now; an exception would let the worker take the next file
     finally:
         signal.signal(signal.SIGTERM, idle)
 
 
 def remove_parts(files: Sequence[Path], output: Output) -> None:
-    """Remove what a killed process has left unfinished."""
+    """Remove the unfinished files of a killed process."""
     for file in files:
-        with open_cache(file) as episode:
-            for name in video_names(episode, pick_methods(episode, output.methods), output).values():
+        with open_cache(file) as cache:
+            for name in video_names(cache, pick_methods(cache, output.methods), output).values():
                 remove(part_of(name))
 
 
 def _count_steps(file: Path) -> int:
-    with open_cache(file) as episode:
-        return episode.steps
+    with open_cache(file) as cache:
+        return cache.steps

@@ -1,4 +1,4 @@
-"""Who made the scores and how they are drawn, for the config file and for what a picture says of itself."""
+"""The run behind the scores and the style, for the config file and for the metadata of videos and figures."""
 
 from __future__ import annotations
 
@@ -8,36 +8,38 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlrender.errors import RenderError
 from dlrender.output import Output
 from dlrender.style.style import Style
 from dlscore import __version__
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.files import atomic_path
 
 
 def describe_render(
-    episode: EpisodeCache, methods: Sequence[str], style: Style, names: Sequence[Path], output: Output | None = None
+    cache: EpisodeCache, methods: Sequence[str], style: Style, names: Sequence[Path], output: Output | None = None
 ) -> dict[str, Any]:
-    """Who made the scores and how they are drawn, for the config, and for what a video or a still says of itself."""
+    """The run behind the scores, the style and the options, as values that JSON can express."""
     run: dict[str, Any] = {
-        name: episode.attrs[name]
+        name: cache.attrs[name]
         for name in ("episode", "policy", "policy_revision", "dataset", "dataset_revision", "seed", "key", "versions",
                      "git_revision", "identity", "pose_source", "predicted_action_is", "created_at")
-        if name in episode.attrs
+        if name in cache.attrs
     }  # fmt: skip
-    run["largest_drift"] = episode.largest_drift()
+    run["largest_drift"] = cache.largest_drift()
     options = {} if output is None else {"fps": output.fps, "format": output.format, "pix_fmt": output.pix_fmt}
     return {
-        "run": {**run, "cache": str(episode.path), "steps": episode.steps, "resolution": episode.grid.resolution},
-        "scores": {method: episode.score_attrs(method) for method in methods},
-        "style": {**asdict(style), **options, "scoring_methods": list(methods), "dlrender": __version__},
+        "run": {**run, "cache": str(cache.path), "steps": cache.steps, "resolution": cache.grid.resolution},
+        "scores": {method: cache.score_attrs(method) for method in methods},
+        "style": {**_plain(asdict(style)), **options, "scoring_methods": list(methods), "dlrender": __version__},
         "files": [name.name for name in names],
     }
 
 
 def write_config(path: Path, described: dict[str, Any], methods: Sequence[str]) -> None:
-    """Add these methods' picture to the episode's JSON; those of another run are not kept beside it."""
+    """Add a render of these methods to the episode's JSON; renders of another run are dropped."""
     renders = {}
     if path.is_file():
         try:
@@ -49,3 +51,14 @@ def write_config(path: Path, described: dict[str, Any], methods: Sequence[str]) 
     renders["+".join(methods)] = {name: described[name] for name in ("scores", "style", "files")}
     with atomic_path(path, RenderError) as part:
         part.write_text(json.dumps({"run": described["run"], "renders": renders}, indent=2, sort_keys=True) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    # Overlays from outside may have fields that JSON cannot express.
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape}"
+    return value if isinstance(value, str | int | float | None) else repr(value)

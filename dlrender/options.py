@@ -1,4 +1,4 @@
-"""The options that say what a picture looks like, written once for all commands that draw."""
+"""The options for the style, defined once for all commands that draw."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ if TYPE_CHECKING:
 
 MakeStyle = Callable[[], Any]  # -> Style, whose module is heavy
 
-LOOKS, OVER, SIZE = "Colours and style", "Overlays", "Sizes"
+COLOURS, OVERLAYS, SIZES = "Colours and style", "Overlays", "Sizes"
 
 
-def _option(help: str, panel: str = LOOKS) -> Any:
+def _option(help: str, panel: str = COLOURS) -> Any:
     return typer.Option(help=help, rich_help_panel=panel)
 
 
-# Fields of Style, and what may be said of them; what is not given is the style's.
+# Options that set a field of Style; without the option, the style's value stays.
 VALUES: dict[str, Any] = {
     "colormap": Annotated[str | None, _option("Any colormap of matplotlib; cmc.… and cet_… with the extra colormaps.")],
     "norm": Annotated[str | None, _option("Colours over the episode, each frame, all files (global), or rank.")],
-    "range_nats": Annotated[float | None, _option("Scores in nats: how far below the largest the colours go.")],
+    "range_nats": Annotated[
+        float | None, _option("Scores in nats: distance from the largest score to the lower end of the colours.")
+    ],
     "vmin": Annotated[float | None, _option("Score at the lower end of the colours.  [default: from the scores]")],
     "vmax": Annotated[float | None, _option("Score at the upper end of the colours.  [default: from the scores]")],
     "gamma": Annotated[
-        float | None, _option("Power of the colour scale: below 1 shows low scores, above 1 high ones.")
+        float | None, _option("Power of the colour scale: below 1 shows detail in low scores, above 1 in high ones.")
     ],
-    "center": Annotated[float | None, _option("Score in the middle of the colours, for maps such as coolwarm.")],
-    "target_height": Annotated[int | None, _option("Height of videos [px], even.", SIZE)],
-    "dpi": Annotated[int | None, _option("Resolution of png figures: 100 has a video's pixels.", SIZE)],
+    "center": Annotated[
+        float | None, _option("Score at the centre of the colours, for diverging maps such as coolwarm.")
+    ],
+    "target_height": Annotated[int | None, _option("Height of videos [px], even.", SIZES)],
+    "dpi": Annotated[int | None, _option("Resolution of png figures; 100 gives the size of a video.", SIZES)],
 }
-# Overlays that have a switch of their own.
+# Overlays with their own switch.
 SHOW: dict[str, Any] = {
     "prediction": ("show_policy_prediction", "White star: the policy's predicted action."),
     "expert": ("show_expert_action", "Red cross: the expert's action."),
@@ -46,24 +50,27 @@ SHOW: dict[str, Any] = {
 OTHERS: dict[str, Any] = {
     "style": Annotated[str, _option("A bundled style (dlrender styles lists them), or a TOML file.")],
     "overlay": Annotated[
-        list[str] | None, _option("Draw an overlay: name or name:key=value,key=value. May be given again.", OVER)
+        list[str] | None, _option("Draw an overlay: name or name:key=value,key=value. Repeat for several.", OVERLAYS)
     ],
-    "no_overlay": Annotated[list[str] | None, _option("Leave out an overlay, or all. May be given again.", OVER)],
+    "no_overlay": Annotated[list[str] | None, _option("Leave out an overlay, or all. Repeat for several.", OVERLAYS)],
 }
 
 
 def styled(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: the command's parameter `style` becomes the options above, but those `without`, a function that makes it."""
+    """Decorator that replaces the command's parameter `style` by the options above, except those in `without`.
+
+    The command gets a function that makes the style, since importing its module is slow.
+    """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         values = {name: kind for name, kind in VALUES.items() if name not in without}
         kinds = {"style": OTHERS["style"], **values, "overlay": OTHERS["overlay"], "no_overlay": OTHERS["no_overlay"]}
-        kinds |= {option: Annotated[bool | None, _option(help, OVER)] for option, help in SHOW.values()}
+        kinds |= {option: Annotated[bool | None, _option(help, OVERLAYS)] for option, help in SHOW.values()}
 
         @functools.wraps(command)
-        def call(**given: Any) -> None:
-            chosen = {name: given.pop(name) for name in kinds}
-            command(style=lambda: make_style(chosen), **given)
+        def call(**arguments: Any) -> None:
+            chosen = {name: arguments.pop(name) for name in kinds}
+            command(style=lambda: make_style(chosen), **arguments)
 
         own = inspect.signature(command, eval_str=True).parameters.values()
         defaults = {"style": "default"}
@@ -80,8 +87,9 @@ def styled(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]
 
 
 def make_style(chosen: dict[str, Any]) -> Style:
-    """The style that the options ask for."""
-    from dlrender.style.toml import load_style, with_options
+    """The style with the options applied."""
+    from dlrender.style.change import with_options
+    from dlrender.style.toml import load_style
 
     values = {name: chosen.get(name) for name in VALUES}
     show = {overlay: chosen[option] for overlay, (option, _) in SHOW.items()}

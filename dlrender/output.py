@@ -1,4 +1,4 @@
-"""What is asked for besides the looks: which methods and videos, of which kind, and whether they can be made."""
+"""What to draw besides the style: methods, videos, format and folder, and the checks of all that before drawing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dlrender.errors import RenderError
 from dlrender.frames.axes import width_of
 from dlrender.frames.encode import GIF_RATE, KINDS, PIXEL_FORMATS
 from dlrender.style.style import Style
-from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.choices import check_choice
 
-RATES = (0.1, 240.0)  # frames/s; the encoder takes another rate for 0 without a word
-WIDEST = 16_382  # px that the encoders take
+RATES = (0.1, 240.0)  # frames/s; for 0, the encoder would silently choose another rate
+WIDEST = 16_382  # px, the limit of the encoders
 VIDEOS = ("environment", "heatmaps", "combined")
 
 
 @dataclass(frozen=True)
 class Output:
-    """The options of `dlrender render`. methods: () for the file's own choice; fps: None for the episode's."""
+    """The options of `dlrender render`. methods: () to choose from those in the cache; fps: None for that of the episode."""
 
     methods: tuple[str, ...] = ()
     videos: tuple[str, ...] = VIDEOS
@@ -32,69 +32,70 @@ class Output:
     jobs: int = 1
 
 
-def pick_methods(episode: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
-    """The methods to draw: those asked for, else the only one there is, else the likelihood."""
+def pick_methods(cache: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
+    """The methods to draw: those requested, else the only one in the cache, else the likelihood."""
     if len(set(wanted)) != len(wanted):
-        raise RenderError(f"--scoring-method {','.join(wanted)} names one twice; leave it out")
+        raise RenderError(f"--scoring-method {','.join(wanted)} names one twice; name each once")
     if wanted:
         methods = tuple(wanted)
-    elif len(episode.methods) == 1:
-        methods = episode.methods
-    elif "likelihood" in episode.methods:
+    elif len(cache.methods) == 1:
+        methods = cache.methods
+    elif "likelihood" in cache.methods:
         methods = ("likelihood",)
     else:
-        raise RenderError(f"{episode.path} holds {', '.join(episode.methods)}; choose with --scoring-method")
+        raise RenderError(f"{cache.path} holds {', '.join(cache.methods)}; choose with --scoring-method")
     for method in methods:
-        episode.score_attrs(method)  # raises a CacheError that names the methods
+        cache.score_attrs(method)  # raises a CacheError that names the methods
     return methods
 
 
-def pick_fps(episode: EpisodeCache, wanted: float | None) -> float:
-    """Frames per second of the videos: those asked for, else the episode's own."""
-    fps, low, high = float(episode.attrs["fps"]) if wanted is None else wanted, *RATES
+def pick_fps(cache: EpisodeCache, wanted: float | None) -> float:
+    """Frames per second of the videos: the rate requested, else that of the episode."""
+    fps, low, high = float(cache.attrs["fps"]) if wanted is None else wanted, *RATES
     if not low <= fps <= high:
-        named = f"{episode.path} has fps {fps:g}, which" if wanted is None else f"--fps {fps:g}"
+        named = f"{cache.path} has fps {fps:g}, which" if wanted is None else f"--fps {fps:g}"
         raise RenderError(f"{named} is not allowed; choose --fps from {low:g} to {high:g}")
     return fps
 
 
-def video_names(episode: EpisodeCache, methods: Sequence[str], output: Output) -> dict[str, Path]:
-    """The videos of an episode in the order in which they are made: `environment`, each method's name, `combined`."""
-    stem = output.folder / f"episode_{episode.episode}"
+def video_names(cache: EpisodeCache, methods: Sequence[str], output: Output) -> dict[str, Path]:
+    """The videos of an episode by panel, in the order in which they are made: `environment`, each method, `combined`."""
+    stem = output.folder / f"episode_{cache.episode}"
     suffix = "" if output.format == "png" else f".{output.format}"  # png: a folder
     names = {"environment": f"{stem}_environment{suffix}"} if "environment" in output.videos else {}
     if "heatmaps" in output.videos:
         names |= {method: f"{stem}_heatmaps_{method}{suffix}" for method in methods}
     if "combined" in output.videos:
         names["combined"] = f"{stem}_combined_{'+'.join(methods)}{suffix}"
-    return {what: Path(name) for what, name in names.items()}
+    return {panel: Path(name) for panel, name in names.items()}
 
 
-def newer_videos(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> tuple[list[Path], list[Path]]:
-    """The videos that are there and not older than the cache: those that are left as they are, and those that are refused.
+def newer_videos(names: Mapping[str, Path], file: Path, style: Style, output: Output) -> tuple[list[Path], list[Path]]:
+    """The videos that exist and are not older than their cache `file`: those that are kept, and those that are refused.
 
-    A clean environment is the same for all methods: beside other videos it is left. With `output.force` there is none.
+    An environment without overlays is the same for all methods, so it is kept if other videos are made too. With
+    `output.force`, nothing is kept or refused.
     """
-    there = {
-        what: name
-        for what, name in names.items()
-        if not output.force and name.exists() and name.stat().st_mtime >= cache.stat().st_mtime
+    existing = {
+        panel: name
+        for panel, name in names.items()
+        if not output.force and name.exists() and name.stat().st_mtime >= file.stat().st_mtime
     }
     clean = len(names) > 1 and not style.drawn("environment")
-    left = [name for what, name in there.items() if what == "environment" and clean]
-    return left, [name for name in there.values() if name not in left]
+    kept = [name for panel, name in existing.items() if panel == "environment" and clean]
+    return kept, [name for name in existing.values() if name not in kept]
 
 
-def refuse_newer(names: Mapping[str, Path], cache: Path, style: Style, output: Output) -> list[Path]:
-    """Raise RenderError where a video would be drawn over one that is not older than the cache; the videos that are left."""
-    left, refused = newer_videos(names, cache, style, output)
+def refuse_newer(names: Mapping[str, Path], file: Path, style: Style, output: Output) -> list[Path]:
+    """The existing videos that are kept; RenderError if another exists that is not older than its cache `file`."""
+    kept, refused = newer_videos(names, file, style, output)
     if refused:
-        raise RenderError(f"{refused[0]} is there and not older than {cache}; --force draws it again")
-    return left
+        raise RenderError(f"{refused[0]} exists and is not older than {file}; --force draws it again")
+    return kept
 
 
 def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
-    """Raise for whatever is wrong with the files or the options, before anything is written."""
+    """Raise for anything wrong with the files or the options, before anything is written."""
     if output.jobs < 1:
         raise RenderError(f"--jobs {output.jobs} is not allowed; choose 1 or more")
     check_choice("--format", output.format, KINDS, RenderError)
@@ -107,20 +108,20 @@ def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
         )
     drawn: dict[int, Path] = {}
     for file in files:
-        with open_cache(file) as episode:
-            methods, fps = pick_methods(episode, output.methods), pick_fps(episode, output.fps)
+        with open_cache(file) as cache:
+            methods, fps = pick_methods(cache, output.methods), pick_fps(cache, output.fps)
             width = style.target_height + len(methods) * width_of(style, style.target_height)
             if "combined" in output.videos and output.format != "png" and width > WIDEST:
                 raise RenderError(
-                    f"a combined video of {', '.join(methods)} would be {width} px wide, and {WIDEST} is the most; lower "
+                    f"a combined video of {', '.join(methods)} would be {width} px wide, more than {WIDEST}; lower "
                     "--target-height, or name fewer methods"
                 )
-            refuse_newer(video_names(episode, methods, output), file, style, output)
+            refuse_newer(video_names(cache, methods, output), file, style, output)
             if output.format == "gif" and fps > GIF_RATE:
-                raise RenderError(f"gif shows at most {GIF_RATE:g} frames/s; choose --fps, {fps:g} is asked for")
-            other = drawn.setdefault(episode.episode, file)
+                raise RenderError(f"--fps {fps:g} is not allowed with --format gif; choose {GIF_RATE:g} or less")
+            other = drawn.setdefault(cache.episode, file)
         if other is not file:
             raise RenderError(
-                f"{other} and {file} are both of episode {episode.episode}, and their videos would have one name; draw "
-                "them into two --output-dir"
+                f"{other} and {file} are both of episode {cache.episode}, and their videos would have the same names; draw "
+                "them into different folders with --output-dir"
             )

@@ -1,9 +1,191 @@
-"""The two packages stay apart: nothing heavy above the command line's parsing, no torch below the cache."""
+"""The rooms and the walls between them: who may import whom, what must stay light, and how large a piece may be."""
+
+import ast
+import re
+from pathlib import Path
 
 import pytest
 from support import ROOT
 from support.processes import HEAVY, run_without
 from support.synthetic import write_cache
+
+# Room -> the rooms of dlscore that it may import, also inside functions and for type checkers. "" is the package itself,
+# of which only __version__ is allowed.
+ROOMS = {
+    "common": set(),
+    "grid": {"common"},
+    "pusht": {"common"},
+    "policy": {"common"},
+    "cache": {"common", "grid"},
+    "episodes": {"common", "pusht"},
+    "scores": {"common", "grid", "policy"},
+    "certify": {"common", "grid", "policy", "scores"},
+    "compute": {"common", "grid", "pusht", "policy", "cache", "episodes", "scores"},
+    "cli": {"", "common", "cache", "scores", "certify", "compute"},
+}
+# dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
+RENDER_ROOMS = ("errors", "colors", "overlays", "style", "frames", "metadata", "output", "videos", "figures", "jobs",
+                "options", "cli")  # fmt: skip
+OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
+TYPER = ("dlscore/cli/", "dlscore/common/console.py", "dlrender/cli.py", "dlrender/options.py")
+MODULE_LINES, FUNCTION_LINES = 250, 40
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> list[tuple[str, str]]:
+    """(module, name) of every import in a file, wherever it stands; the name is "" for `import module`."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found += [(each.name, "") for each in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found += [(node.module or "", each.name) for each in node.names]
+    return found
+
+
+def target(module: str, name: str) -> str:
+    """The module that an import reaches: `from dlscore.cache import seal` reaches dlscore.cache.seal."""
+    whole = f"{module}.{name}"
+    path = ROOT / Path(*whole.split("."))
+    return whole if path.with_suffix(".py").is_file() or (path / "__init__.py").is_file() else module
+
+
+def room(module: str) -> str:
+    return (module.split(".") + [""])[1]
+
+
+def ours(path: Path) -> list[tuple[str, str]]:
+    return [
+        (target(module, name), name)
+        for module, name in imports(path)
+        if module.split(".")[0] in ("dlscore", "dlrender")
+    ]
+
+
+@pytest.mark.parametrize("path", modules("dlscore"), ids=name_of)
+def test_a_room_of_dlscore_imports_only_the_rooms_below_it(path):
+    here = room(name_of(path))
+    for module, name in ours(path):
+        assert module.split(".")[0] == "dlscore", f"{path} imports dlrender"
+        there = room(module)
+        if not here:  # the package offers names of all rooms, lazily
+            continue
+        assert there == here or there in ROOMS[here], f"{name_of(path)} imports {module}"
+        assert there or name == "__version__", f"{name_of(path)} imports {name} from the package"
+
+
+@pytest.mark.parametrize("path", modules("dlrender"), ids=name_of)
+def test_dlrender_takes_the_face_of_the_cache_the_grid_and_the_common_room_alone(path):
+    for module, name in ours(path):
+        if module.split(".")[0] == "dlscore":
+            assert module in OPEN or module.startswith("dlscore.common."), f"{name_of(path)} imports {module}"
+            assert module != "dlscore" or name == "__version__", f"{name_of(path)} imports {name} from dlscore"
+
+
+@pytest.mark.parametrize("path", modules("dlrender"), ids=name_of)
+def test_a_room_of_dlrender_imports_only_the_rooms_below_it(path):
+    here = room(name_of(path))
+    for module, _ in ours(path):
+        if here and module.split(".")[0] == "dlrender" and room(module) not in ("", here):
+            assert RENDER_ROOMS.index(room(module)) < RENDER_ROOMS.index(here), f"{name_of(path)} imports {module}"
+
+
+def test_every_room_has_its_place_in_the_tables():
+    assert {room(name_of(path)) for path in modules("dlscore")} - {""} == set(ROOMS)
+    assert {room(name_of(path)) for path in modules("dlrender")} - {""} == set(RENDER_ROOMS)
+
+
+def test_no_module_imports_itself_in_a_circle():
+    graph = {
+        name_of(path): {module for module, _ in ours(path)} for path in (*modules("dlscore"), *modules("dlrender"))
+    }
+    # The packages' own names are lazy: they import nothing until they are used.
+    graph |= {"dlscore": set(), "dlrender": set()}
+    state: dict[str, int] = {}
+
+    def visit(module: str, way: tuple[str, ...]) -> None:
+        assert state.get(module) != 1, f"circle: {' -> '.join([*way, module])}"
+        if state.setdefault(module, 0) == 0:
+            state[module] = 1
+            for each in graph.get(module, ()):
+                if each != module and not module.startswith(each + "."):
+                    visit(each, (*way, module))
+            state[module] = 2
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_typer_is_in_the_command_rooms_only():
+    for path in (*modules("dlscore"), *modules("dlrender")):
+        if any(module.split(".")[0] == "typer" for module, _ in imports(path)):
+            assert str(path.relative_to(ROOT)).startswith(TYPER), path
+
+
+def test_no_test_imports_a_test():
+    for path in (ROOT / "tests").rglob("*.py"):
+        for module, name in imports(path):
+            assert not any(part.startswith("test_") for part in (*module.split("."), name)), f"{path} imports {module}"
+
+
+@pytest.mark.parametrize("path", [*modules("dlscore"), *modules("dlrender")], ids=name_of)
+def test_modules_and_functions_are_short(path):
+    source = path.read_text()
+    assert len(source.splitlines()) <= MODULE_LINES, f"{path} has {len(source.splitlines())} lines"
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef):
+            is_command = any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
+            first = node.body[0].lineno if is_command else node.lineno
+            assert node.end_lineno - first + 1 <= FUNCTION_LINES, f"{name_of(path)}.{node.name}"
+
+
+@pytest.mark.parametrize("package", ["dlscore", "dlrender"])
+def test_the_public_names_are_told_to_type_checkers_as_they_are_imported(package):
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    told = {
+        each.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for line in node.body
+        for each in line.names
+    }
+    module = __import__(package)
+    assert told == set(module.__all__) - {"__version__"}
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = module.nonsense
+
+
+# ---- what stays light ------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_packages_imports_nothing_heavy():
+    code = "import sys, dlscore, dlrender; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = run_without(code, forbid=())
+    assert not {*HEAVY, "typer", "rich", "matplotlib", "numpy", "h5py", "PIL", "av"} & set(done.stdout.split())
+
+
+def test_a_cache_is_opened_and_drawn_without_what_scores(tmp_path):
+    cache = write_cache(tmp_path / "episode_000.h5")
+    code = (
+        "import sys, dlscore, dlrender\n"
+        "with dlscore.open_cache(sys.argv[1]) as cache:\n"
+        "    dlrender.plot_step(cache, 2)\n"
+        "    print(cache)\n"
+    )
+    done = run_without(code, str(cache))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("<EpisodeCache: episode 0, 6 steps")
 
 
 @pytest.mark.parametrize("argv", [["--help"], ["compute", "--help"], ["info", "--help"], ["--version"]])
@@ -20,15 +202,8 @@ def test_argument_errors_of_dlscore_import_nothing_heavy(tmp_path):
 
 
 def test_scoring_without_the_extra_says_what_to_install(policy_folder, dataset_folder, tmp_path):
-    argv = [
-        "compute",
-        "--policy-path",
-        str(policy_folder),
-        "--dataset-root",
-        str(dataset_folder),
-        "--output-dir",
-        str(tmp_path),
-    ]
+    argv = ["compute", "--policy-path", str(policy_folder), "--dataset-root", str(dataset_folder), "--output-dir",
+            str(tmp_path)]  # fmt: skip
     done = run_without("from dlscore.cli.commands import main; main()", *argv)
     assert done.returncode == 1
     assert done.stderr.startswith("dlscore: error: scoring needs ")
@@ -44,11 +219,8 @@ def test_the_cache_needs_numpy_and_h5py_only(tmp_path):
 
 
 def test_nothing_in_the_repository_names_a_place_of_its_makers():
-    for file in [
-        *ROOT.glob("*.toml"),
-        ROOT / "Makefile",
-        ROOT / "README.md",
-        *ROOT.glob("dl*/**/*.py"),
-        *ROOT.glob("d*/**/*.md"),
-    ]:
-        assert "/work/" not in file.read_text(), file
+    files = [*ROOT.glob("*.toml"), ROOT / "Makefile", *ROOT.glob("*.md")]
+    for folder in ("dlscore", "dlrender", "data", "tests", ".github"):
+        files += [*(ROOT / folder).rglob("*.py"), *(ROOT / folder).rglob("*.md"), *(ROOT / folder).rglob("*.ipynb")]
+    for file in files:
+        assert not re.search(r"(?<!data)(?<![\w<{])/(?:work|root|home|tmp)/", file.read_text()), file

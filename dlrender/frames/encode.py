@@ -1,7 +1,7 @@
-"""Frames to a file, streamed: H.264 in mp4, animated webp and gif, or a folder of png; named when it is whole.
+"""Frames to files: H.264 in mp4, animated webp and gif, or a folder of png. A file gets its name when it is complete.
 
-A format is one row in FORMATS, but for png, which is no stream. Encoding runs beside drawing, in a thread a video; memory
-is bounded whatever the number of frames.
+A format is one row in FORMATS, except png, which is no stream. Each video has a thread that encodes while the next frames
+are drawn. Memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GIF_RATE = 50.0  # frames/s; browsers slow down what is faster
 
 @dataclass(frozen=True)
 class Format:
-    """How PyAV writes a kind of file."""
+    """How PyAV writes one format."""
 
     codec: str
     pixels: str
@@ -42,7 +42,7 @@ class Format:
 
 
 FORMATS = {
-    # The matrix is named, since players guess another one for high pictures than for low ones.
+    # The colour matrix is explicit, since players guess it from the height.
     "mp4": Format(
         "libx264",
         "yuv420p",
@@ -56,9 +56,9 @@ KINDS = (*FORMATS, "png")
 
 
 class Writer:
-    """Frames of one even size, given as pictures from left to right, to a stream that a thread of its own encodes.
+    """Writes frames of one even size to a stream, which its own thread encodes.
 
-    Errors of the encoder are raised by the next `write` or by `close`.
+    The next `write` or `close` raises errors of the encoder.
     """
 
     def __init__(self, path: Path, kind: str, width: int, height: int, fps: float, metadata: Mapping[str, Any],
@@ -72,25 +72,25 @@ class Writer:
         self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
         self._thread = ThreadPoolExecutor(1)
-        self._frame = av.VideoFrame(width, height, self._kind)  # the last one: the next is what changes in it
+        self._frame = av.VideoFrame(width, height, self._kind)  # reused: only what changes is written into it
         self._waiting: deque[Future[None]] = deque()
         self._count = 0
 
-    def write(self, *pictures: Frame) -> None:
-        """Append one frame. The pictures may be drawn anew as soon as this returns."""
+    def write(self, *frames: Frame) -> None:
+        """Append one frame, composed of the panels' frames from left to right. They may change as soon as this returns."""
         if self._palette is not None:
-            self._submit(self._encode_indexed, hstack(pictures))
+            self._submit(self._encode_indexed, hstack(frames))
             return
         patches, left = [], 0
-        for picture in pictures:
-            patches.append((left, picture.patch(self._kind)))
-            left += picture.pixels.shape[1]
+        for frame in frames:
+            patches.append((left, frame.patch(self._kind)))
+            left += frame.pixels.shape[1]
         self._submit(self._encode_planes, patches)
 
-    def _submit(self, encode: Callable[[Any], None], frame: Any) -> None:
+    def _submit(self, encode: Callable[[Any], None], data: Any) -> None:
         if len(self._waiting) == AHEAD:
             self._waiting.popleft().result()
-        self._waiting.append(self._thread.submit(encode, frame))
+        self._waiting.append(self._thread.submit(encode, data))
 
     def _encode_planes(self, patches: Sequence[tuple[int, Patch | None]]) -> None:
         frame = self._frame
@@ -111,7 +111,7 @@ class Writer:
         assert self._palette is not None
         index = np.asarray(Image.fromarray(pixels).quantize(palette=self._palette, dither=Image.Dither.NONE))
         colours = np.array(self._palette.getpalette(), dtype=np.uint8).reshape(-1, 3)
-        table = np.zeros((256, 4), dtype=np.uint8)  # ARGB; what is left is transparent, for pixels that stay the same
+        table = np.zeros((256, 4), dtype=np.uint8)  # ARGB; unused rows are transparent, for pixels that stay the same
         table[: len(colours), 0], table[: len(colours), 1:] = 255, colours
         frame = av.VideoFrame.from_ndarray((index, table), format="pal8")  # type: ignore[arg-type]
         self._encode(frame)
@@ -125,7 +125,7 @@ class Writer:
         self._thread.shutdown()
 
     def abandon(self) -> None:
-        """Let go of the file, whatever is in it."""
+        """Stop encoding and close the file, which is incomplete."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._container.close()
 
@@ -139,21 +139,21 @@ class PngWriter:
         self._note = PngInfo()
         self._note.add_itxt("Comment", json.dumps(metadata, sort_keys=True))
 
-    def write(self, *pictures: Frame) -> None:
-        """Append one frame, given as pictures from left to right."""
-        frame = Image.fromarray(hstack(pictures))
-        frame.save(self._folder / f"{self._count:04d}.png", pnginfo=self._note, compress_level=4)
+    def write(self, *frames: Frame) -> None:
+        """Append one frame, composed of the panels' frames from left to right."""
+        image = Image.fromarray(hstack(frames))
+        image.save(self._folder / f"{self._count:04d}.png", pnginfo=self._note, compress_level=4)
         self._count += 1
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Nothing to do: each frame is a file."""
 
     def abandon(self) -> None:
-        """Nothing is held."""
+        """Nothing to do: no file is open."""
 
 
 def make_palette(frames: Sequence[Array]) -> Image.Image:
-    """One palette of at most 255 colours for frames (H, W, 3) uint8 that are like those of the video."""
+    """One palette of at most 255 colours from sample frames (H, W, 3) uint8 of a video."""
     return Image.fromarray(np.concatenate(frames)).quantize(255, method=Image.Quantize.MEDIANCUT)
 
 
@@ -168,7 +168,7 @@ def video(
     pixels: str | None = None,
     palette: Image.Image | None = None,
 ) -> Iterator[Writer | PngWriter]:
-    """A writer for `path`, which appears when the block ends without an error; its suffix says of what kind it is.
+    """A writer for `path`, which appears when the block ends without an error. The suffix of `path` is the format.
 
     A path without a suffix becomes a folder of png. gif needs a `palette`.
     """

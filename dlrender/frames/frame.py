@@ -1,7 +1,7 @@
-"""A frame on its way from a panel to the files: RGBA pixels, what of them is new, and that part as planes for an encoder.
+"""A panel's frame on its way to the encoders: RGBA pixels, the box that changed, and that box as planes.
 
-From one frame to the next most of a picture stays: only what changed is converted, once for all videos that show it, by
-the first of their threads.
+Most pixels stay the same from one frame to the next. Only the box that changed is converted, once for all videos that
+show the panel, by the first of their threads.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from dlscore.common.arrays import Array
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom [px]
 
-MARGIN = 4  # px around what is converted, even: more than the scaling of the colour planes reaches
+MARGIN = 4  # px around the box, even: more than the reach of the scaling of the colour planes
 
 
 class Patch:
-    """A part of a picture, whose upper left corner is at (left, top), both even; a copy."""
+    """A copy of a part of a frame. Its upper left corner is at (left, top), both even."""
 
     def __init__(self, pixels: Array, box: Box, kind: str) -> None:
         height, width = pixels.shape[:2]
         self.left, self.top = box[0] - box[0] % 2, box[1] - box[1] % 2
         self.right, self.bottom = box[2] + box[2] % 2, box[3] + box[3] % 2
-        # One margin more is converted and cut off, since the conversion knows nothing beyond the edge of what it is given.
+        # The conversion is inexact at the edges of its input, so a margin is converted too and cut off.
         self._outer = max(0, self.left - MARGIN), max(0, self.top - MARGIN)
         x, y = self._outer
         part = pixels[y : min(height, self.bottom + MARGIN), x : min(width, self.right + MARGIN)]
@@ -54,9 +54,9 @@ class Patch:
 
 @dataclass
 class Frame:
-    """A panel's frame: `pixels` (H, W, 4) uint8 RGBA, of an even size, are the panel's own until it draws again.
+    """A panel's frame: `pixels` (H, W, 4) uint8 RGBA, of an even size. The panel overwrites them when it renders again.
 
-    changed: what differs from the frame before, None for nothing.
+    changed: the box that differs from the frame before, None if nothing differs.
     """
 
     pixels: Array
@@ -65,11 +65,11 @@ class Frame:
 
     @classmethod
     def whole(cls, pixels: Array) -> Frame:
-        """A picture that has no frame before it."""
+        """A frame without one before it: all of it has changed."""
         return cls(pixels, (0, 0, pixels.shape[1], pixels.shape[0]))
 
     def patch(self, kind: str) -> Patch | None:
-        """What changed, as planes of a pixel format of libav (yuv420p or yuv444p); None for nothing."""
+        """The box that changed, as planes of a pixel format of libav (yuv420p or yuv444p); None if nothing changed."""
         if self.changed is None:
             return None
         if kind not in self._patches:
@@ -79,13 +79,13 @@ class Frame:
 
 def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:
     """Views (H, W) of a frame's planes, without the padding of their rows."""
-    found = []
+    views = []
     for plane in frame.planes:
         rows = np.frombuffer(plane, dtype=np.uint8).reshape(-1, plane.line_size)  # type: ignore[arg-type]
-        found.append(rows[: plane.height, : plane.width])
-    return tuple(found)
+        views.append(rows[: plane.height, : plane.width])
+    return tuple(views)
 
 
-def hstack(pictures: Sequence[Frame]) -> Array:
-    """(H, W, 3) uint8 RGB: a copy of pictures side by side."""
-    return np.concatenate([picture.pixels[..., :3] for picture in pictures], axis=1)
+def hstack(frames: Sequence[Frame]) -> Array:
+    """(H, W, 3) uint8 RGB: a copy of frames side by side."""
+    return np.concatenate([frame.pixels[..., :3] for frame in frames], axis=1)

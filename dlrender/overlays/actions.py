@@ -1,4 +1,4 @@
-"""Single actions: the expert's, the policy's, the arrow between them, and the expert's past."""
+"""Single actions: the expert's, the policy's, the arrow between them, and the expert's past actions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from matplotlib.path import Path
 
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, line_handle, mark_handle, place
 from dlrender.overlays.base import Overlay, StepView
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 
-SHADES = 5  # of a trace, from its start to its end
+SHADES = 5  # opacities of a trace, from its start to its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class ExpertTrace(Overlay):
             self._refuse("length", self.length, "1 or more actions")
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        past = view.episode.expert_action[max(0, view.step - self.length) : view.step + 1].astype(float)
+        past = view.cache.expert_action[max(0, view.step - self.length) : view.step + 1].astype(float)
         if len(past) < 2:
             return []
         ends = np.unique(np.linspace(0, len(past) - 1, SHADES + 1).round().astype(int))
@@ -43,15 +43,15 @@ class ExpertTrace(Overlay):
         alphas = np.linspace(0.25, 1, len(pieces))
         return [place(axes, HaloLines(pieces, self.color, self.linewidth, self.edge, alphas))]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("expert's past actions", color=self.color, linewidth=self.linewidth, edge=self.edge)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arrow(Overlay):
-    """An arrow from the policy's prediction to the expert's action; none where they are closer than `shortest` px.
+    """An arrow from the policy's prediction to the expert's action; none if they are closer than `shortest` px.
 
-    It ends `gap` points early, so that the cross at the expert's action does not hide its head.
+    It stops `gap` points before the expert's action, so that the cross there does not hide its head.
     """
 
     color: str = "#ffd60a"
@@ -62,8 +62,8 @@ class Arrow(Overlay):
     gap: float = 6.0
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        episode, step = view.episode, view.step
-        start, end = episode.predicted_action[step].astype(float), episode.expert_action[step].astype(float)
+        cache, step = view.cache, view.step
+        start, end = cache.predicted_action[step].astype(float), cache.expert_action[step].astype(float)
         if np.hypot(*(end - start)) < self.shortest:
             return []
         arrow = HaloArrow(
@@ -71,14 +71,14 @@ class Arrow(Overlay):
         )
         return [place(axes, arrow)]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("policy to expert", color=self.color, linewidth=self.linewidth, edge=self.edge, marker=">",
                             markersize=4)]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Marker(Overlay):
-    """A mark at an action, with a black rim."""
+    """A marker with a black edge at an action."""
 
     marker: str = "o"
     size: float = 10.0
@@ -98,7 +98,7 @@ class Marker(Overlay):
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         return [place(axes, Mark(self.where(view)[None], self.marker, self.size, self.color, self.edge))]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [mark_handle(self.label, self.marker, self.size, self.color, self.edge)]
 
 
@@ -112,7 +112,7 @@ class PolicyPrediction(Marker):
     label: str = "policy's prediction"
 
     def where(self, view: StepView) -> Array:
-        action: Array = view.episode.predicted_action[view.step]
+        action: Array = view.cache.predicted_action[view.step]
         return action
 
 
@@ -126,5 +126,5 @@ class ExpertAction(Marker):
     label: str = "expert's action"
 
     def where(self, view: StepView) -> Array:
-        action: Array = view.episode.expert_action[view.step]
+        action: Array = view.cache.expert_action[view.step]
         return action

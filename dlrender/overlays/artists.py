@@ -1,4 +1,4 @@
-"""Fast matplotlib artists with halos, which serve the frames of a video and the vectors of a figure alike."""
+"""Fast matplotlib artists with halos, for the frames of a video and the vectors of a figure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ SHAFT_AND_HEAD = (Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINET
 
 
 class HaloArrow(Artist):
-    """A straight line with a solid head and a halo: matplotlib's FancyArrowPatch "-|>", in a third of the time.
+    """A straight arrow with a filled head and a halo: matplotlib's FancyArrowPatch "-|>", in a third of the time.
 
-    `size` is the head's and `gap` is left before `end`, both in points.
+    `size` of the head and `gap` before `end` are points.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class HaloArrow(Artist):
         across = np.array([-along[1], along[0]])
         tip = end - along * self.gap * pixels
         base = tip - along * min(head, np.dot(tip - start, along))
-        # One path, whose fill is the head's: that of a line is empty.
+        # One path: filling it fills the head only, since the shaft has no area.
         corners = [start, base, tip, base + across * head / 2, base - across * head / 2, tip]
         path = Path(np.array(corners), SHAFT_AND_HEAD)
         gc = renderer.new_gc()
@@ -59,12 +59,12 @@ class HaloArrow(Artist):
 
 
 def halo(width: float, color: str = "black") -> list[Any]:
-    """Path effects that set a line or text off from any ground: a stroke of `width` points under it."""
+    """Path effects that set a line or text off from any background: a stroke of `width` points under it."""
     return [Stroke(linewidth=width, foreground=color), Normal()]
 
 
 def place(axes: Axes, artist: Artist) -> Artist:
-    """The artist in the coordinates of the axes and clipped to them, without the axes keeping it."""
+    """The artist in the coordinates of the axes and clipped to them, but not added to them."""
     artist.set_figure(axes.get_figure(root=False))  # type: ignore[arg-type]
     artist.axes = axes
     if not artist.is_transform_set():
@@ -74,15 +74,15 @@ def place(axes: Axes, artist: Artist) -> Artist:
 
 
 def strokes(color: Any, linewidth: float, edge: float) -> list[tuple[Any, float]]:
-    """Colour and width [points] of what a line is drawn with: a black stroke that sets it off, if any, then its own."""
+    """Colour and width [points] of each stroke of a line: a black one below if there is an edge, then the line itself."""
     return [*([("black", linewidth + edge)] if edge else []), (color, linewidth)]
 
 
 class HaloLines(Artist):
-    """Open paths as lines in `color` over black ones that are `edge` points wider, which set them off from any ground.
+    """Open paths as lines in `color` over a black halo `edge` points wider.
 
-    All black ones come first: a path effect would lay the halo of each over the end of the one before. matplotlib's
-    collections draw the same in twice the time.
+    All halos are drawn first; with a path effect, each halo would cover the end of the line before. Collections of
+    matplotlib take twice the time.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class HaloLines(Artist):
         super().__init__()
         self.paths, self.linewidth, self.edge = list(paths), linewidth, edge
         self.color, self.alphas = color, np.broadcast_to(alpha, len(self.paths))
-        self.set_snap(False)  # a straight line among bent ones stays where it is
+        self.set_snap(False)  # else straight lines alone would move to whole pixels
 
     def draw(self, renderer: Any) -> None:
         if not self.get_visible():
             return
-        gc, transform = renderer.new_gc(), self.get_transform().frozen()  # which each path would make anew
+        gc, transform = renderer.new_gc(), self.get_transform().frozen()  # frozen once, not for each path
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(self.get_snap())
         gc.set_joinstyle("round")
@@ -110,7 +110,7 @@ class HaloLines(Artist):
 
 
 class Mark(Artist):
-    """One of matplotlib's markers, `size` points wide with a black rim of `edge` points, at each of (K, 2) points."""
+    """A marker of matplotlib, `size` points wide with a black edge of `edge` points, at each of (K, 2) points."""
 
     def __init__(self, points: Array, marker: str, size: float, color: str, edge: float) -> None:
         super().__init__()
@@ -134,16 +134,16 @@ class Mark(Artist):
 
 @lru_cache
 def marker_style(marker: str) -> MarkerStyle:
-    """matplotlib's marker of that name."""
+    """The marker of that name; cached."""
     return MarkerStyle(marker)
 
 
 def mark_handle(label: str, marker: str, size: float, color: str, edge: float) -> Artist:
-    """A legend's handle for what `Mark` draws."""
+    """A legend handle for a `Mark`."""
     return Line2D([], [], linestyle="none", marker=marker, markersize=size, markerfacecolor=color,
                   markeredgecolor="black", markeredgewidth=edge, label=label)  # fmt: skip
 
 
 def line_handle(label: str, *, color: str, linewidth: float, edge: float, **looks: Any) -> Artist:
-    """A legend's handle for what `Outlined` draws."""
+    """A legend handle for `HaloLines` or `HaloArrow`."""
     return Line2D([], [], color=color, linewidth=linewidth, path_effects=halo(linewidth + edge), label=label, **looks)

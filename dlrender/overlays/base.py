@@ -1,6 +1,6 @@
-"""What every overlay is: looks that are checked, artists for one view, handles for the legend.
+"""The base of all overlays: fields that are checked, artists for one step, handles for the legend.
 
-Artists are in px of the environment, y down, and serve every output: the frames of a video and the vectors of a figure.
+Artists use px of the environment, y down. The same artists serve the frames of a video and the vectors of a figure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pyparsing import ParseBaseException
 
 from dlrender.colors import Norm
 from dlrender.errors import RenderError
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
 
@@ -27,9 +27,9 @@ PANELS = ("heatmap", "environment", "both")
 
 @dataclass(frozen=True)
 class StepView:
-    """One step of one method: its scores (N, N), and the norm and colormap that they are shown with."""
+    """One step of one method: its open cache, its scores (N, N), and the norm and colormap that show them."""
 
-    episode: EpisodeCache
+    cache: EpisodeCache
     step: int
     method: str
     scores: Array
@@ -39,17 +39,18 @@ class StepView:
     @property
     def is_density(self) -> bool:
         """Whether the scores are log densities."""
-        return bool(self.episode.score_attrs(self.method)["kind"] == "log_density")
+        return self.cache.is_density(self.method)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlay:
-    """Base of all overlays. `panel` says over which picture it is drawn: heatmap, environment or both.
+    """Base of all overlays. A subclass is a frozen dataclass whose fields have defaults; it implements `draw`.
 
-    Lengths are points of a panel 480 px high unless a field says px. RenderError for looks that cannot be drawn.
+    `panel` says where the overlay is drawn: "heatmap", "environment" or "both". Lengths are points of a panel 480 px
+    high unless a field says px. Values that cannot be drawn raise RenderError.
     """
 
-    # Lengths in points, which shrink where the panels of a sheet are small.
+    # Fields in points, which shrink with the panels of a sheet.
     LENGTHS: ClassVar[tuple[str, ...]] = ("linewidth", "edge", "size", "gap", "fontsize")
 
     panel: str = "heatmap"
@@ -73,16 +74,16 @@ class Overlay:
         raise RenderError(f"{name} {value} is not allowed; choose {allowed}")
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        """The artists of one view, in the coordinates of `axes`, which does not keep them."""
+        """The artists of one step, in the coordinates of `axes`. Create them only: the caller adds or draws them."""
         raise NotImplementedError
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
-        """The handles that explain it; none where the picture does."""
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
+        """The legend's handles; empty for an overlay that explains itself."""
         return ()
 
 
 def is_text(text: str) -> bool:
-    """Whether matplotlib can draw a text: what stands between two $ must be mathtext."""
+    """Whether matplotlib can draw a text: anything between two $ must be mathtext."""
     try:
         MathTextParser("agg").parse(text) if is_math_text(text) else None
     except (ValueError, ParseBaseException):

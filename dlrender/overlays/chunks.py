@@ -1,4 +1,4 @@
-"""The chunks that were drawn from the policy: where they begin, where they lead, and the one that is the prediction."""
+"""The chunks sampled from the policy: their current actions, the whole chunks, and the predicted chunk."""
 
 from __future__ import annotations
 
@@ -9,24 +9,16 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.path import Path
 
-from dlrender.errors import RenderError
 from dlrender.overlays.artists import HaloLines, Mark, line_handle, mark_handle, place
 from dlrender.overlays.base import Overlay, StepView
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 
 
-def from_now(episode: EpisodeCache, step: int) -> Array:
+def chunks_from_now(cache: EpisodeCache, step: int) -> Array:
     """(M, H', 2) px of a step's M sampled chunks, from the current action to the end of the horizon."""
-    chunks = episode.predicted_chunks[step].astype(float)
-    now = episode.attrs.get("current_action_index")
-    if type(now) is not int or not 0 <= now < chunks.shape[1]:
-        raise RenderError(
-            f"{episode.path} does not say which action of a chunk is the current one (current_action_index {now}); leave "
-            "out --overlay cloud, worms and chunk, or compute it again"
-        )
-    left: Array = chunks[:, now:]
-    return left
+    chunks: Array = cache.predicted_chunks[step, :, cache.current :].astype(float)
+    return chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +30,9 @@ class Cloud(Overlay):
     edge: float = 0.7
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        return [place(axes, Mark(from_now(view.episode, view.step)[:, 0], "o", self.size, self.color, self.edge))]
+        return [place(axes, Mark(chunks_from_now(view.cache, view.step)[:, 0], "o", self.size, self.color, self.edge))]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [mark_handle("sampled actions", "o", self.size, self.color, self.edge)]
 
 
@@ -54,17 +46,17 @@ class Worms(Overlay):
     alpha: float = 0.7
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        chunks = from_now(view.episode, view.step)
+        chunks = chunks_from_now(view.cache, view.step)
         paths = [Path(chunk) for chunk in chunks]
         return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge, self.alpha))]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("sampled chunks", color=self.color, linewidth=self.linewidth, edge=self.edge)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chunk(Overlay):
-    """The predicted chunk, of which the predicted action is the first: a line with a dot at each action."""
+    """The predicted chunk, from the predicted action on: a line with a dot at each action."""
 
     linewidth: float = 1.4
     size: float = 3.2
@@ -72,11 +64,11 @@ class Chunk(Overlay):
     edge: float = 1.2
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        chunk = from_now(view.episode, view.step)[0]
+        chunk = chunks_from_now(view.cache, view.step)[0]
         line = HaloLines([Path(chunk)], self.color, self.linewidth, self.edge)
         dots = Mark(chunk, "o", self.size, self.color, self.edge / 2)
         return [place(axes, line), place(axes, dots)]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("predicted chunk", color=self.color, linewidth=self.linewidth, edge=self.edge, marker="o",
                             markersize=self.size)]  # fmt: skip

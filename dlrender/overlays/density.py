@@ -1,4 +1,4 @@
-"""The scores themselves: contours of highest-density regions, and the landscape laid over the environment."""
+"""The scores: contours of highest-density regions, and the landscape over the environment."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from matplotlib.path import Path
 from dlrender.colors import color_indices, color_table
 from dlrender.overlays.artists import HaloLines, line_handle, place
 from dlrender.overlays.base import Overlay, StepView
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contours(Overlay):
-    """Highest-density regions of a density: the smallest sets that hold `masses` of the probability.
+    """Highest-density regions: the smallest sets that contain `masses` of the probability.
 
-    For a score that is no density: the cells whose score is among the top `top` of the grid, and the legend says so.
+    For a score that is no density: the best cells, a fraction `top` of the grid. The legend says which.
     """
 
     masses: tuple[float, ...] = (0.5, 0.8, 0.95)
@@ -36,16 +36,16 @@ class Contours(Overlay):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.masses or not all(0 < mass < 1 for mass in self.masses):
-            self._refuse("masses", self.masses, "some between 0 and 1")
+            self._refuse("masses", self.masses, "numbers between 0 and 1")
         if not 0 < self.top < 1:
-            self._refuse("top", self.top, "a share of the cells between 0 and 1")
+            self._refuse("top", self.top, "a fraction of the cells between 0 and 1")
 
     def levels(self, scores: Array, is_density: bool) -> Array:
-        """Ascending levels of the scores (N, N) at which to draw; none where the grid does not cross one."""
+        """Ascending contour levels of scores (N, N), without those that the grid does not cross."""
         if is_density:
             highest = np.sort(scores, axis=None)[::-1].astype(np.float64)
-            held = np.cumsum(np.exp(highest - highest[0]))
-            levels = highest[np.searchsorted(held, np.multiply(self.masses, held[-1])).clip(max=len(held) - 1)]
+            mass = np.cumsum(np.exp(highest - highest[0]))
+            levels = highest[np.searchsorted(mass, np.multiply(self.masses, mass[-1])).clip(max=len(mass) - 1)]
         else:
             levels = np.array([np.quantile(scores, 1 - self.top)])
         levels = np.unique(levels)
@@ -53,18 +53,18 @@ class Contours(Overlay):
         return crossed
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        # matplotlib's own contour lines, without the colour mapping and the bookkeeping of Axes.contour.
-        x, y = np.moveaxis(view.episode.grid.actions, -1, 0)
-        found = contour_generator(x, y, view.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
+        # The generator behind Axes.contour, without its colour mapping and artists.
+        x, y = np.moveaxis(view.cache.grid.actions, -1, 0)
+        generator = contour_generator(x, y, view.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
         paths = []
         for level in self.levels(view.scores, view.is_density):
-            points, codes = found.lines(level)  # type: ignore[misc]  # of the one chunk there is
+            points, codes = generator.lines(level)  # type: ignore[misc]  # of its one chunk
             if points[0] is not None:
                 paths.append(Path(points[0], codes[0]))
         return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge))] if paths else []
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
-        if episode.score_attrs(method)["kind"] == "log_density":
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
+        if cache.is_density(method):
             label = "/".join(f"{100 * mass:g}" for mass in self.masses) + " % of the mass"
         else:
             label = f"top {100 * self.top:g} % of the cells"
@@ -73,18 +73,18 @@ class Contours(Overlay):
 
 @dataclass(frozen=True, kw_only=True)
 class Landscape(Overlay):
-    """The scores in their colours, laid over the environment: the lower a score, the clearer, up to `strength`."""
+    """The coloured scores over the environment. Opacity grows with the score, up to `strength`."""
 
     panel: str = "environment"
     strength: float = 0.75
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         side = int(WORLD_SIZE)
-        where = color_indices(view.scores, view.norm, side, side)
+        indices = color_indices(view.scores, view.norm, side, side)
         table = color_table(view.colormap)
-        picture = np.empty((side, side, 4), dtype=np.uint8)
-        picture[..., :3] = table[where]
-        picture[..., 3] = (255 * self.strength / (len(table) - 1) * where).astype(np.uint8)
+        rgba = np.empty((side, side, 4), dtype=np.uint8)
+        rgba[..., :3] = table[indices]
+        rgba[..., 3] = (255 * self.strength / (len(table) - 1) * indices).astype(np.uint8)
         image = AxesImage(axes, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper")
-        image.set_data(picture)
+        image.set_data(rgba)
         return [place(axes, image)]

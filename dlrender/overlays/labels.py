@@ -1,4 +1,4 @@
-"""Words in a corner: which step it is, what the expert's action scores, and that a replay has left its record."""
+"""Text in a corner: the step, the score of the expert's action, and a warning where the replay has drifted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from dlrender.overlays.artists import place
 from dlrender.overlays.base import Overlay, StepView
 from dlrender.overlays.text_artist import CORNERS, Label
-from dlscore.cache.drift import over_limit
+from dlscore.cache import drift_label
 from dlscore.common.arrays import Array
 from dlscore.grid import Grid
 
@@ -32,7 +32,7 @@ class TextOverlay(Overlay):
             self._refuse("corner", self.corner, f"from {', '.join(CORNERS)}")
 
     def text(self, view: StepView) -> str:
-        """What is said at a view; "" for nothing."""
+        """The text of one step; "" draws nothing."""
         raise NotImplementedError
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
@@ -42,33 +42,32 @@ class TextOverlay(Overlay):
 
 @dataclass(frozen=True, kw_only=True)
 class Counter(TextOverlay):
-    """Which step it is; with `score`, also the score of the cell that the expert's action is in."""
+    """The step; with `score`, also the score of the cell that contains the expert's action."""
 
     score: bool = True
 
     def text(self, view: StepView) -> str:
-        shown = f"step {view.step}/{view.episode.steps - 1}"
+        shown = f"step {view.step}/{view.cache.steps - 1}"
         if self.score:
-            value = score_at(view.episode.grid, view.scores, view.episode.expert_action[view.step])
+            value = score_at(view.cache.grid, view.scores, view.cache.expert_action[view.step])
             shown += f" · expert {value:.1f}".replace("-", "−")
         return shown
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drift(TextOverlay):
-    """A warning at each step where the replay is further from its record than it may be (`dlscore.drift`)."""
+    """A warning at each step where the drift of the replay is over its limit."""
 
     corner: str = "lower left"
     color: str = "#ffb454"
     alpha: float = 0.75
 
     def text(self, view: StepView) -> str:
-        episode = view.episode
-        beyond = over_limit(dict(zip(episode.drift_parts, map(float, episode.drift[view.step]), strict=True)))
-        return f"the replay is {beyond} off the record" if beyond else ""
+        parts, drift = view.cache.drift_parts, map(float, view.cache.drift[view.step])
+        return drift_label(dict(zip(parts, drift, strict=True)))
 
 
 def score_at(grid: Grid, scores: Array, action: Array) -> float:
-    """The score of the cell that an action [px] is in; of the nearest cell for one on or beyond the edge."""
+    """The score of the cell that contains an action [px], or of the nearest cell if the action is outside the grid."""
     column, row = np.clip(np.floor(action / grid.cell), 0, grid.resolution - 1).astype(int)
     return float(scores[row, column])

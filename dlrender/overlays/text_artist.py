@@ -20,15 +20,15 @@ from dlscore.common.arrays import Array
 
 CORNERS = ("upper right", "upper left", "lower right", "lower left")
 MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
-ABOVE, BELOW = 0.85, 0.25  # of the font's size, from the baseline to the text's upper and lower end
-PHASES = 4  # places within a pixel at which a piece of text is kept
-PIECES = re.compile(r"\d|\D+")  # of a text: what changes from frame to frame, and what stays
+ABOVE, BELOW = 0.85, 0.25  # extent of the text above and below the baseline, in font sizes
+PHASES = 4  # positions within a pixel at which a piece of text is cached
+PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
 
 
 class Label(Artist):
-    """A line of text on a dark box, in a corner of the axes: in Agg an image, in pdf and svg a box and editable text.
+    """A line of text on a dark box in a corner of the axes: an image in Agg, a box and editable text in pdf and svg.
 
-    matplotlib lays out every new text and renders each of its characters, which would be half the time of a frame.
+    matplotlib's own Text lays out and renders each new string, which would take half the time of a frame.
     """
 
     def __init__(self, text: str, corner: str, fontsize: float, color: str, alpha: float) -> None:
@@ -77,7 +77,7 @@ class Label(Artist):
             quarter = round(x * PHASES)
             drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES)
             top, left = baseline - up, quarter // PHASES - back
-            drawn = drawn[max(0, -top) :, max(0, -left) :]  # what would be outside the box is empty
+            drawn = drawn[max(0, -top) :, max(0, -left) :]  # crop to the box
             part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
             part += drawn[: part.shape[0], : part.shape[1]]
             x += step
@@ -88,7 +88,7 @@ class Label(Artist):
 
 @lru_cache(maxsize=64)
 def inked(color: str, alpha: float) -> Array:
-    """(256,) uint32 RGBA of a black ground of opacity `alpha` that ink of `color` covers by 0 to 1."""
+    """(256,) uint32 RGBA of a black background of opacity `alpha` under `color`, at coverages from 0 to 1."""
     cover = np.linspace(0, 1, 256)[:, None]
     opaque = cover + alpha * (1 - cover)
     colour = np.array(to_rgb(color)) * cover / np.maximum(opaque, 1e-6)
@@ -97,7 +97,7 @@ def inked(color: str, alpha: float) -> Array:
 
 @lru_cache(maxsize=1024)
 def advance(text: str, font: str, size: float, dpi: float) -> float:
-    """How far a text in a font file moves the pen [px], without kerning."""
+    """The advance width [px] of a text in a font file, without kerning."""
     face = get_font(font)
     face.set_size(size, dpi)
     return sum(face.load_char(ord(char), flags=LoadFlags.NO_HINTING).linearHoriAdvance / 65536 for char in text)
@@ -105,9 +105,9 @@ def advance(text: str, font: str, size: float, dpi: float) -> float:
 
 @lru_cache(maxsize=1024)
 def coverage(text: str, font: str, size: float, dpi: float, quarter: int) -> tuple[Array, int, int]:
-    """The coverage (H, W) [0, 1] of a text `quarter` / PHASES px right of a pixel's edge, as Agg renders it.
+    """The coverage (H, W) [0, 1] of a text that starts `quarter` / PHASES px right of a pixel's edge, rendered by Agg.
 
-    And how many rows of it are above the baseline, and how many columns left of that edge.
+    Also the number of its rows above the baseline and of its columns left of that edge.
     """
     up, down, back = (int(np.ceil(share * size * dpi / 72)) for share in (1.2, 0.4, 0.3))
     renderer: Any = RendererAgg(int(np.ceil(advance(text, font, size, dpi))) + 2 * back, up + down, dpi)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The environment's bodies as outlines, so that a landscape is seen with what it is about."""
+"""Outlines of the block and the agent, to relate the scores to the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.path import Path
 
 from dlrender.overlays.artists import HaloLines, line_handle, place
 from dlrender.overlays.base import Overlay, StepView
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.world import AGENT_RADIUS, BLOCK_OUTLINE
 
@@ -32,11 +32,11 @@ class Outline(Overlay):
         raise NotImplementedError
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        corners = self.corners(view.episode.state[view.step])
+        corners = self.corners(view.cache.state[view.step])
         path = Path(np.vstack([corners, corners[:1]]), closed=True)
         return [place(axes, HaloLines([path], self.color, self.linewidth, self.edge, self.alpha))]
 
-    def legend(self, episode: EpisodeCache, method: str) -> Sequence[Artist]:
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle(self.label, color=self.color, linewidth=self.linewidth, edge=self.edge)]
 
 

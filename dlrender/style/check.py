@@ -1,4 +1,4 @@
-"""What a style may say: everything that cannot be drawn is refused before anything is."""
+"""Checks of a style, before anything is drawn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from matplotlib.font_manager import FontProperties, findfont
 
 from dlrender.colors import NORMS, get_colormap, make_norm
 from dlrender.errors import RenderError
-from dlrender.overlays import OVERLAYS
 from dlrender.overlays.base import is_text
 from dlrender.style.style import Style
 from dlscore.common.choices import check_choice, check_known
@@ -22,9 +21,9 @@ DPIS = (50, 1200)
 
 
 def check_style(style: Style) -> None:
-    """Raise RenderError for what cannot be drawn, before anything is."""
+    """Raise RenderError if anything in the style cannot be drawn."""
     for name in style.overlays:
-        check_known("overlay", name, OVERLAYS, RenderError)
+        check_known("overlay", name, style.order, RenderError)
     check_choice("--norm", style.norm, NORMS, RenderError)
     get_colormap(style.colormap)
     make_norm(style.norm, [], "", style.range_nats, limits=style.limits)
@@ -76,7 +75,7 @@ def _check_layout(style: Style) -> None:
             raise ValueError("mathtext")
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RenderError(
-            f"style: layout.title {layout.title!r} is not allowed; {{method}} and {{episode}} may be in it, "
+            f"style: layout.title {layout.title!r} is not allowed; it may contain {{method}}, {{episode}}, "
             "and mathtext between two $"
         ) from error
     for each in fields(fonts):
@@ -87,7 +86,7 @@ def _check_layout(style: Style) -> None:
 
 
 def check_height(height: int) -> None:
-    """Raise RenderError unless frames can be `height` px high."""
+    """Raise RenderError unless `height` px is possible for frames."""
     low, high = HEIGHTS
     if not low <= height <= high or height % 2:
         raise RenderError(f"--target-height {height} is not allowed; choose an even number from {low} to {high} px")

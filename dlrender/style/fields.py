@@ -1,6 +1,6 @@
-"""What users choose by name and value: an unknown name is answered with the nearest one, a value is checked by its type.
+"""Setting fields of frozen dataclasses from style files, options and keyword arguments.
 
-A style file and `--overlay name:key=value` set fields of frozen dataclasses; `replaced` is the one way to do so.
+An unknown name is an error that suggests the nearest one; a value is checked against the type of its field.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
+
 from dlrender.errors import RenderError
 from dlscore.common.choices import check_known
 
 
 def replaced[T](instance: T, values: Mapping[str, Any], where: str) -> T:
-    """A copy of a dataclass with fields set from a TOML table or from texts; RenderError names key, value and what is allowed.
+    """A copy of a dataclass with some fields set; RenderError names the key, the value and what is allowed.
 
-    where: what the user calls the instance, such as "overlay contours".
+    where: names the instance in messages, such as "overlay contours".
     """
     kinds = typing.get_type_hints(type(instance))
     names = [field.name for field in fields(instance)]  # type: ignore[arg-type]
@@ -34,23 +36,27 @@ def replaced[T](instance: T, values: Mapping[str, Any], where: str) -> T:
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:
-    """A value of TOML, or a text, as `kind`: bool, int, float, str, a tuple of one of them, or one of these or None.
+    """A value of Python or TOML, or its text, as `kind`: bool, int, float, str, a tuple of one of these, or one of these or None.
 
-    A text of a tuple has slashes, such as 0.5/0.8. RenderError for what is something else, or not finite.
+    The text of a tuple has slashes, such as 0.5/0.8. RenderError for other types and for numbers that are not finite.
     """
-    if isinstance(kind, types.UnionType):  # float | None: a value that is given is no None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(kind, types.UnionType):  # float | None
+        if value is None:
+            return None
         (kind,) = (each for each in typing.get_args(kind) if each is not type(None))
     if typing.get_origin(kind) is tuple:
         parts = value.split("/") if isinstance(value, str) else value
-        if not isinstance(parts, list):
+        if not isinstance(parts, list | tuple):
             raise RenderError(f"{where} {value!r} is not allowed; give a list, such as {_EXAMPLES[kind]}")
         return tuple(convert(part, typing.get_args(kind)[0], where) for part in parts)
-    found = _parse(value, kind) if isinstance(value, str) and kind is not str else value
-    if kind is float and type(found) is int:
-        found = float(found)
-    if type(found) is not kind or (kind is float and not math.isfinite(found)):
+    parsed = _parse(value, kind) if isinstance(value, str) and kind is not str else value
+    if kind is float and type(parsed) is int:
+        parsed = float(parsed)
+    if type(parsed) is not kind or (kind is float and not math.isfinite(parsed)):
         raise RenderError(f"{where} {value!r} is not allowed; give {_EXAMPLES[kind]}")
-    return found
+    return parsed
 
 
 _EXAMPLES: dict[Any, str] = {
@@ -64,7 +70,7 @@ _EXAMPLES: dict[Any, str] = {
 
 
 def _parse(text: str, kind: Any) -> Any:
-    # The value that a text stands for, or the text itself where it stands for none.
+    # The value of a text, or the text itself if it has none of this kind.
     if kind is bool:
         return {"true": True, "false": False}.get(text, text)
     try:

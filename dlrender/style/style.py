@@ -1,4 +1,4 @@
-"""A style: what a picture looks like, over matplotlib's own style sheets. `Style()` is the bundled style `default`."""
+"""A style: how everything is drawn, on top of matplotlib's style sheets. `Style()` is the bundled style `default`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import matplotlib
 import matplotlib.style
 
 from dlrender.colors import Limits, Norm, make_norm
-from dlrender.overlays import OVERLAYS, Arrow, Overlay
-from dlscore.cache.reader import EpisodeCache
+from dlrender.errors import RenderError
+from dlrender.overlays import Arrow, Overlay, check_name, known_overlays
+from dlscore.cache import EpisodeCache
 
-# Hinted glyphs are garbled in small videos, and wider than their share: at 120 px the legend would not fit.
+# Hinted glyphs are garbled in small videos, and too wide: at 120 px the legend would not fit.
 FIRST: dict[str, Any] = {"text.hinting": "no_hinting"}
 LAST: dict[str, Any] = {"savefig.bbox": "standard"}  # a figure has the size that the style gives
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are in a heatmap panel [px], of which 480 px are the height."""
+    """Positions and sizes in a heatmap panel [px], which is 480 px high."""
 
     width: float = 640.0
     left: float = 62.0  # of the axes
@@ -39,7 +40,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Fonts:
-    """Sizes of the text [points], in a panel 480 px high. The family is matplotlib's own `font.family`, under [rc]."""
+    """Font sizes [points] in a panel 480 px high. The family is matplotlib's `font.family`, under [rc]."""
 
     title: float = 10.5
     labels: float = 8.5
@@ -49,7 +50,7 @@ class Fonts:
 
 @dataclass(frozen=True)
 class Style:
-    """What a picture looks like. `overlays` names those that are drawn, `overlay` holds the looks of all."""
+    """How everything is drawn. `overlays` names the overlays that are drawn, `overlay` holds the parameters of all."""
 
     colormap: str = "viridis"
     norm: str = "episode"
@@ -64,34 +65,51 @@ class Style:
     overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert", "counter", "drift")
     layout: Layout = field(default_factory=Layout)
     fonts: Fonts = field(default_factory=Fonts)
-    overlay: Mapping[str, Overlay] = field(default_factory=lambda: {name: kind() for name, kind in OVERLAYS.items()})
+    overlay: Mapping[str, Overlay] = field(
+        default_factory=lambda: {name: kind() for name, kind in known_overlays().items()}
+    )
     rc: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def limits(self) -> Limits:
-        """What the style says of the ends and the middle of the colour scale."""
+        """The ends and the centre of the colour scale, as far as the style sets them."""
         return Limits(self.vmin, self.vmax, self.gamma, self.center)
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """All overlay names in drawing order: built-in, from entry points, then added by `with_overlays`."""
+        return tuple(dict.fromkeys((*known_overlays(), *self.overlay)))
+
+    def with_overlays(self, name: str, overlay: Overlay) -> Style:
+        """A copy that also draws `overlay`, after the built-in ones, under a name of your choice."""
+        check_name(name)
+        if name in known_overlays():
+            raise RenderError(f"overlay name {name!r} is taken; choose another, such as my_{name}")
+        if not isinstance(overlay, Overlay):
+            raise RenderError(f"overlay {name} is {overlay!r}; give an instance of a subclass of dlrender.Overlay")
+        chosen = tuple(dict.fromkeys((*self.overlays, name)))
+        return replace(self, overlay={**self.overlay, name: overlay}, overlays=chosen)
+
     def drawn(self, panel: str | None = None, scale: float = 1.0) -> list[Overlay]:
-        """The overlays over a panel, or all, in the order in which they are drawn, with points `scale` times their own."""
-        chosen = [self.overlay[name] for name in OVERLAYS if name in self.overlays]
-        if "expert" not in self.overlays:  # no cross to hide the arrow's head: it goes all the way
+        """The overlays of a panel, or of all panels, in drawing order; lengths in points are multiplied by `scale`."""
+        chosen = [self.overlay[name] for name in self.order if name in self.overlays]
+        if "expert" not in self.overlays:  # without the cross, the arrow needs no gap before it
             chosen = [replace(each, gap=0.0) if isinstance(each, Arrow) else each for each in chosen]
         return [_scaled(each, scale) for each in chosen if panel is None or each.panel in (panel, "both")]
 
-    def make_norm(self, episodes: Sequence[EpisodeCache], method: str, step: int | None = None) -> Norm:
-        """The norm over all steps of some episodes, or with "frame" over one step."""
+    def make_norm(self, caches: Sequence[EpisodeCache], method: str, step: int | None = None) -> Norm:
+        """The norm over all steps of some caches; over one step if the norm is "frame"."""
         step = step if self.norm == "frame" else None
-        return make_norm(self.norm, episodes, method, self.range_nats, step, self.limits)
+        return make_norm(self.norm, caches, method, self.range_nats, step, self.limits)
 
     @property
-    def alone(self) -> bool:
-        """Whether each frame has a scale of its own, which the scores of that frame give."""
+    def per_frame(self) -> bool:
+        """Whether each frame has its own colour scale, from the scores of that frame."""
         return self.norm == "frame" and (self.vmin is None or self.vmax is None)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """matplotlib as the style wants it: its defaults (not those of this machine's user), the sheets, then [rc]."""
+        """Apply matplotlib's defaults (not the user's matplotlibrc), then the sheets, then [rc]; restore rcParams after."""
         with matplotlib.rc_context():
             matplotlib.style.use(["default", *self.sheets])
             matplotlib.rcParams.update(FIRST | dict(self.rc) | LAST)  # type: ignore[arg-type]

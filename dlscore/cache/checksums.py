@@ -1,7 +1,7 @@
-"""Checksums of what is in a finished cache: every array, and every attribute of what dlscore wrote.
+"""Checksums in a finished cache: of every array, and of every attribute that dlscore wrote.
 
-They find what the seal cannot: a file that another program changed, on purpose or not, has no seal. What it added, dlscore
-knows nothing of and leaves alone.
+They find what the seal cannot: a file that another program has changed has no seal. Data that it added are ignored; data
+that it altered are reported by name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 ARRAY = "sha256"  # an attribute of every array
 ATTRIBUTES = "attribute_checksums"  # of the file: {object: {attribute: CRC-32}}
-OF_HDF5 = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # its own, with addresses in the file
+OF_HDF5 = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # of HDF5 itself, with addresses in the file
 
 
 def record(file: h5py.File) -> None:
-    """Take the checksums of all that dlscore wrote: everything, or what had some before and the scores added since."""
+    """Store the checksums of everything that dlscore wrote. In an extended file: of what had them, and of the new scores."""
     before, sums = _recorded(file), {}
     for name, item in _objects(file).items():
         if before and name not in before and not name.startswith(("scores", "checks")):
@@ -40,7 +40,7 @@ def count(file: h5py.File) -> tuple[int, int]:
 
 
 def differences(file: h5py.File) -> list[str]:
-    """What is not as it was when the checksums were taken, named; nothing is said of what has none."""
+    """The names of arrays and attributes that do not match their checksums. What has none is not checked."""
     objects, recorded, found = _objects(file), _recorded(file), []
     for name, sums in recorded.items():
         if name not in objects:
@@ -51,17 +51,19 @@ def differences(file: h5py.File) -> list[str]:
             if key not in attrs:
                 found.append(f"the attribute {key}{of} is gone")
             elif attribute_checksum(attrs[key]) != value:
-                found.append(f"the attribute {key}{of} has not its checksum")
+                found.append(f"the attribute {key}{of} does not match its checksum")
     for name, item in objects.items():
-        if recorded and name not in recorded:  # somebody's own, which may be a copy with the attributes of what it was
+        if (
+            recorded and name not in recorded
+        ):  # not written by dlscore; it may be a copy that carries a checksum attribute
             continue
         if _is_numbers(item) and ARRAY in item.attrs and checksum(item) != item.attrs[ARRAY]:
-            found.append(f"'{name}' has not its checksum")
+            found.append(f"'{name}' does not match its checksum")
     return found
 
 
 def number_arrays(file: h5py.File) -> list[h5py.Dataset]:
-    """Every array of numbers in the file, whether the schema knows it or not."""
+    """Every numeric array in the file, in the schema or not."""
     return [item for item in _objects(file).values() if _is_numbers(item)]
 
 
@@ -83,7 +85,7 @@ def attribute_checksum(value: Any) -> str:
 def _is_numbers(item: h5py.Group | h5py.Dataset) -> bool:
     try:
         return bool(isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf" and item.shape)
-    except TypeError:  # a type that numpy has not
+    except TypeError:  # a type that numpy does not have
         return False
 
 
@@ -97,5 +99,5 @@ def _objects(file: h5py.File) -> dict[str, h5py.Group | h5py.Dataset]:
 def _recorded(file: h5py.File) -> dict[str, dict[str, str]]:
     found = json.loads(file.attrs.get(ATTRIBUTES, "{}"))
     if not isinstance(found, dict) or not all(isinstance(sums, dict) for sums in found.values()):
-        raise ValueError(f"the attribute {ATTRIBUTES} is no table")
+        raise ValueError(f"the attribute {ATTRIBUTES} is not a table")
     return found

@@ -1,7 +1,6 @@
-"""The drift of a replay from its record: its parts and units, its limits, and how users are told.
+"""The drift of a replay from its record: its parts and units, its limits, and the messages about it.
 
-`episodes.replay` measures it, the cache stores one column for each part that the record has, and everything that
-is said about it is said here.
+`episodes.replay` measures it; the cache stores one column for each part that the record has.
 """
 
 from __future__ import annotations

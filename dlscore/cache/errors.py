@@ -10,7 +10,7 @@ class CacheError(UserError):
 
 
 class ForeignError(CacheError):
-    """An HDF5 file that is no cache, or one of a newer schema: somebody's own, which only --force replaces."""
+    """An HDF5 file that is not a cache, or a cache of another major schema; only --force replaces it."""
 
 
 class StaleError(CacheError):
@@ -22,4 +22,4 @@ class BusyError(CacheError):
 
 
 class FolderError(CacheError):
-    """The folder of a cache is full, read-only or gone: the other episodes would fail there too."""
+    """The folder of a cache is full, read-only or missing, which affects every episode."""

@@ -1,4 +1,4 @@
-"""Is an HDF5 file a cache? Names, types, shapes, storage and attributes, before anything in it is trusted."""
+"""Checks that an HDF5 file is a cache: names, types, shapes, storage and attributes, before any data are read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dlscore.grid import RESOLUTIONS, Grid
 
 
 def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
-    """The length of each dimension. Raises CacheError for a damaged cache, ForeignError for what is none of this schema."""
+    """The length of each dimension. Raises CacheError for a damaged cache, ForeignError for a file of another kind."""
     version = _check_schema(file, path)
     if not isinstance(file.get("scores"), h5py.Group):
         raise _damaged(path, "no group 'scores'")
@@ -56,7 +56,7 @@ def _check_schema(file: h5py.File, path: Path) -> str:
     schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
     if schema != SCHEMA:
         raise ForeignError(
-            f"{path} is an HDF5 file, but no dlscore cache (schema {schema!r}); give one that dlscore wrote"
+            f"{path} is an HDF5 file, but not a dlscore cache (schema {schema!r}); give one that dlscore wrote"
         )
     if parse_version(version)[:1] != parse_version(VERSION)[:1]:
         raise ForeignError(
@@ -98,9 +98,9 @@ def _damaged(path: Path, what: str) -> CacheError:
 
 
 def required_checks(file: h5py.File, method: str) -> dict[str, Field]:
-    # All where the scores' own attributes promise them, so that one which is gone is damage; else none.
+    """The fields of the checks that a method's attributes promise, by name; one that is missing is damage."""
     promised = json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
-    return check_fields(method) if promised else {}
+    return {name: field for name, field in check_fields(method).items() if name in list(promised)}
 
 
 def _check_attrs(

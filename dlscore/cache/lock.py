@@ -1,8 +1,8 @@
-"""One run writes a cache at a time, also on network folders whose file locks do nothing.
+"""One run writes a cache at a time, also on network file systems without file locks.
 
-The lock is a file beside the cache, made with O_EXCL, which NFS has kept atomic since its third version. It says who holds
-it. A run that was killed leaves its lock behind: on the same machine its process is gone, and on another one its lock is
-no longer touched. Either is taken over. Should two runs write after all, each replaces whole files only.
+The lock is a file beside the cache, created with O_EXCL, which is atomic on NFS since version 3. It names its holder. A
+run that was killed leaves its lock behind: on the same machine its process is gone; on another one the lock is no longer
+touched. In both cases the next run takes it over. Should two runs write after all, each replaces complete files only.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 from dlscore.cache.errors import BusyError, FolderError
 from dlscore.common.text import reason_of
 
-TOUCHED = 15.0  # s between two signs of life
-SILENT = 120.0  # s without one after which a run on another machine counts as dead
+TOUCHED = 15.0  # s between two updates of the lock's modification time
+SILENT = 120.0  # s without an update after which a run on another machine counts as dead
 
-_held: set[str] = set()  # tokens of this process; a lock of ours that is none of them could not be given back
+_held: set[str] = set()  # tokens of the locks that this process holds
 
 
 class Lock:
@@ -37,15 +37,15 @@ class Lock:
         threading.Thread(target=self._keep_alive, daemon=True).start()
 
     def check(self) -> None:
-        """Raise BusyError where another run has taken the lock over, or FolderError where its folder has gone."""
+        """Raise BusyError if another run has taken over the lock, or FolderError if its folder is gone."""
         found = _read(self.path)
         if found is None:
             raise FolderError(f"{self.path} has gone, and with it what keeps other runs away; start the command again")
         if found.get("token") != self._token:
-            raise BusyError(f"{self.path} was taken over by another run, since this one gave no sign of life")
+            raise BusyError(f"{self.path} was taken over by another run, because this one did not update it in time")
 
     def release(self) -> None:
-        """Give the lock back, if it is still ours."""
+        """Release the lock, if it is still ours."""
         self._ended.set()
         _held.discard(self._token)
         if (_read(self.path) or {}).get("token") == self._token:
@@ -60,9 +60,9 @@ class Lock:
 
 @contextmanager
 def exclusive(path: Path, wait: float = 0.0) -> Iterator[Lock]:
-    """Hold the lock of the cache `path`; FolderError where none can be made.
+    """Hold the lock of the cache `path`.
 
-    BusyError where another run holds it, and still does after `wait` [s].
+    Raises FolderError if no lock file can be created, BusyError if another run still holds it after `wait` seconds.
     """
     lock = path.with_name(path.name + ".lock")
     mark: dict[str, Any] = {
@@ -98,14 +98,14 @@ def _make(path: Path, mark: dict[str, Any]) -> bool:
     except FileExistsError:
         return False
     except OSError:
-        with suppress(OSError):  # a full disk: an empty lock would say nothing
+        with suppress(OSError):  # on a full disk: an empty lock would not name its holder
             path.unlink()
         raise
     return True
 
 
 def _take_over(lock: Path, mark: dict[str, Any]) -> None:
-    # The claim lets one run at a time judge the lock and replace it; it also tells the time by the folder's own clock.
+    # The claim lets one run at a time judge and replace the lock. Its time stamp is by the file server's clock.
     claim = lock.with_name(lock.name + ".claim")
     if not _make(claim, mark):
         raise BusyError(f"{lock} is being taken over by another run; wait for it (if there is none, remove {claim})")
@@ -142,7 +142,7 @@ def _alive(found: dict[str, Any], lock: Path, claim: Path) -> bool:
             pass
         if started := _started(found["pid"]):
             return bool(started == found["started"])
-        # The system does not tell (it may hide the processes of others): then only the clock does.
+        # Unknown, since systems may hide the processes of other users: then only the clock decides.
     with suppress(FileNotFoundError):
         return claim.stat().st_mtime - lock.stat().st_mtime < SILENT
     return False
@@ -154,14 +154,14 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
-        return {}  # half written, so of another place as far as anyone knows
+        return {}  # half written: its holder is unknown
     known = {"place": str, "pid": int, "started": str, "token": str}
     whole = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in known.items())
     return found if whole else {}
 
 
 def _place() -> str:
-    # A machine since its last start, and the processes that see each other there (containers do not).
+    # A machine since its last boot, and its process namespace, which differs between containers.
     boot, processes = "", ""
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -170,7 +170,7 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str:
-    # When a process began, so that another one with its number is not taken for it; "" where the system does not tell.
+    # When a process started, which tells it from a later one with the same number; "" if unknown.
     with suppress(OSError):
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return "ended" if state in "ZX" else fields[18]

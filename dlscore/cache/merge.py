@@ -17,14 +17,14 @@ from dlscore.cache.schema import part_path
 from dlscore.cache.writer import CacheWriter
 
 COPY_STEPS = 100  # steps that are copied together
-# What the files of one run have in common to the last bit, whatever their methods.
+# Identical in all files of one run, whatever their methods.
 SHARED = ("predicted_chunks", "predicted_action", "expert_action", "state", "time")
 
 
 def merge(into: Path, others: Sequence[Path]) -> list[str]:
-    """Give the finished cache `into` the methods that the `others`, of the same run, have more; their names.
+    """Add the methods that the `others` have, from the same run, to the finished cache `into`; the names that were added.
 
-    CacheError, before anything is written, where a file is of other settings, or scored a method otherwise.
+    Raises CacheError, before anything is written, for a file of other settings or with other settings of a method.
     """
     with open_cache(into):
         pass
@@ -40,7 +40,9 @@ def merge(into: Path, others: Sequence[Path]) -> list[str]:
                     attrs = cache.score_attrs(method)
                     known = target.score_attrs(method) if method in target.methods else described.get(method, attrs)
                     if difference := provenance.difference(known["parameters"], attrs["parameters"]):
-                        raise CacheError(f"{cache.path} scored {method} otherwise ({difference}); keep the files apart")
+                        raise CacheError(
+                            f"{cache.path} scored {method} with other settings ({difference}); keep the files apart"
+                        )
                     if method not in target.methods and method not in described:
                         described[method], origin[method] = attrs, cache
         if described:
@@ -49,7 +51,7 @@ def merge(into: Path, others: Sequence[Path]) -> list[str]:
                 for start in range(0, writer.steps, COPY_STEPS):
                     writer.write(slice(start, start + COPY_STEPS), _scores(origin, start))
                 writer.finish()
-            except BaseException:  # nothing in it took long
+            except BaseException:  # cheap to do again
                 part_path(into).unlink(missing_ok=True)
                 raise
     return list(described)

@@ -14,7 +14,7 @@ PACKAGES = ("dlscore", "torch", "lerobot", "diffusers", "gym-pusht", "pymunk", "
 
 
 def versions() -> dict[str, str]:
-    """Installed versions of what a score depends on."""
+    """Installed versions of the packages that scores depend on."""
     found = {}
     for package in PACKAGES:
         try:
@@ -25,9 +25,9 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str:
-    """Revision of the source tree that this runs from, `-dirty` if changed, or "" where it runs from none."""
+    """Git revision of the source tree that runs, with `-dirty` if changed, or "" for an installed package."""
     root = Path(__file__).parents[2]
-    if not (root / ".git").exists():  # installed: a repository further up would be somebody else's
+    if not (root / ".git").exists():  # installed: a repository further up is another project's
         return ""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     try:

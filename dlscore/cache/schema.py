@@ -15,9 +15,9 @@ import numpy as np
 from dlscore.common.world import WORLD_SIZE
 
 SCHEMA, VERSION = "dlscore-cache", "1.4"
-MAX_STEPS = 1_000_000  # more than this in a file's header is damage, not an episode
-MAX_BYTES = 1 << 28  # the same for what is read at once
-MAX_POSITION = 1e6  # px; and for a position
+MAX_STEPS = 1_000_000  # a header with more is damaged
+MAX_BYTES = 1 << 28  # bytes read at once; more is damage
+MAX_POSITION = 1e6  # px; a larger one is damage
 FILE_BYTES, STEP_BYTES = 60e3, 4.5e3  # of a cache without scores and chunks; a step's frame packs to about 4 kB
 PACKED = 0.95  # share of the scores' bytes that gzip leaves
 
@@ -68,17 +68,17 @@ FIELDS = (
     Field(FRAMES, ("step", "row", "column"), "u1", "1", "environment frame as indices into the palette", 4,
           made_by=f"{MADE}:frames"),
     Field("frames/palette", ("colour", "rgb"), "u1", "1", "colours of the frames"),
-    Field("done", ("step",), "u1", "1", "1 where a step is whole"),
+    Field("done", ("step",), "u1", "1", "1 where a step is complete"),
 )  # fmt: skip
 SCORE = Field("scores/{method}", ("step", "y", "x"), "f4", "1", "score of each action, higher = preferred", 1)
-# What a method says of its own error at each step; a method may have none, and files of schema 1.0 have none.
+# A method's own estimates of its error at each step. Methods may have none; files of schema 1.0 have none.
 CHECKS = (
     Field(
         "checks/{method}/sampling_error", ("step",), "f4", "1", "standard error of the density, as a total variation"
     ),
     Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
 )
-# What readers rely on, and of which type; the file has more, which are ignored or shown as they are.
+# Attributes that readers rely on, with their types. Others are ignored or shown as they are.
 SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
 ROOT_ATTRS = {"episode": int, "fps": float}
 MORE_ATTRS = {
@@ -87,7 +87,7 @@ MORE_ATTRS = {
     **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
     **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
 }  # fmt: skip
-LEVEL_LIMIT = 0.05  # a level difference above this is told: modes there are narrower than the coarse noise level
+LEVEL_LIMIT = 0.05  # above it modes are narrower than the coarse noise level, and `compute` reports it
 BY_NAME = {field.name: field for field in FIELDS}
 
 
@@ -126,4 +126,6 @@ def json_or_text(value: Any) -> Any:
         except ValueError:
             return value
     value = value.item() if isinstance(value, np.generic) else value
-    return value if isinstance(value, str | int | float) else str(value)  # arrays and bytes are no attributes of ours
+    return (
+        value if isinstance(value, str | int | float) else str(value)
+    )  # dlscore writes neither arrays nor bytes as attributes

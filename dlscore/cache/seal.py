@@ -1,7 +1,7 @@
-"""The last line of a cache file: its length and CRC-32, so that damage is found before HDF5 reads a byte of it.
+"""The last line of a cache file: its length and CRC-32, so that damage is found before HDF5 reads it.
 
-HDF5 ignores what comes after its own data, and cuts it off when a program changes the file. So a file that was copied
-badly or rotted has a seal that is wrong, and one that somebody changed on purpose has none.
+HDF5 ignores what follows its own data, and truncates it when a program changes the file. So a file that was damaged on
+disk or in transfer has a wrong seal, and one that another program has changed has none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LENGTH = len(b"\ndlscore seal: 00000000 of 000000000000000 bytes\n")
 
 
 def add(path: Path) -> None:
-    """Seal a file that has no seal, and bring it to the disk."""
+    """Seal a file that has no seal, and flush it to disk."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         crc = _crc(file, size)
@@ -28,7 +28,7 @@ def add(path: Path) -> None:
 
 
 def strip(path: Path) -> None:
-    """Cut the seal off, where there is one."""
+    """Remove the seal, if there is one."""
     with path.open("r+b") as file:
         if seal := _read(file):
             file.truncate(seal[1])

@@ -47,23 +47,24 @@ def _is_density(cache: EpisodeCache, method: str) -> bool:
 
 
 def _mass(cache: EpisodeCache, method: str) -> list[float]:
-    # Least and greatest over the steps of the probability that lies inside the grid: 1 where the policy stays inside.
+    # Least and greatest probability inside the grid over the steps; 1 if the policy stays inside.
     masses = [np.exp(cache.score(method, int(k)).astype(np.float64)).sum() for k in np.flatnonzero(cache.done)]
     return [float(min(masses) * cache.grid.cell_area), float(max(masses) * cache.grid.cell_area)]
 
 
 def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
-    """Median and largest over the steps of each check of a method, and at how many steps the levels differ."""
+    """Median and largest over the steps of each check of a method, and at how many steps the noise levels differ."""
     checks = {name: values[cache.done] for name, values in cache.checks(method).items()}
-    described: dict[str, Any] = {
+    summary: dict[str, Any] = {
         name: {"median": float(np.median(values)), "largest": float(values.max())} for name, values in checks.items()
     }
-    described["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
-    return described
+    if "level_difference" in checks:
+        summary["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
+    return summary
 
 
 def read_checks(path: Path) -> dict[str, Any]:
-    """`describe_checks` of each method of a cache that has them."""
+    """`summarize_checks` of each method of a cache that has checks."""
     with open_cache(path) as cache:
         return {method: summarize_checks(cache, method) for method in cache.methods if cache.checks(method)}
 
@@ -74,16 +75,16 @@ CACHE_NAME = re.compile(r"episode_(\d+)\.h5(\.part)?")
 def read_status(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """A row for each cache and each part beside it: folder, episode, state, steps done, steps, methods, bytes, note.
 
-    States: "finished"; "partial", with `locked` where a run has it in hand or died over it; "damaged", with the reason.
-    CacheError for what is no folder.
+    States: "finished"; "partial", with `locked` if a run is writing it or was killed; "damaged", with the reason. Raises
+    CacheError for a path that is not a folder.
     """
     rows = []
     for folder in folders:
         if not folder.is_dir():
-            raise CacheError(f"{folder} is no folder; give one of caches, which dlscore compute makes")
+            raise CacheError(f"{folder} is not a folder; give a folder of caches, as dlscore compute makes them")
         for path in sorted(folder.iterdir()):
             if match := CACHE_NAME.fullmatch(path.name):
-                with suppress(FileNotFoundError):  # a part that was finished since the folder was read
+                with suppress(FileNotFoundError):  # a part that was finished in the meantime
                     rows.append({"folder": str(folder), "episode": int(match[1]), **_status_of(path)})
     return rows
 

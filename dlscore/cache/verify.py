@@ -1,4 +1,4 @@
-"""Care of finished caches: is every number still the one that was written, and the methods of several files in one."""
+"""Verification: is every number in a cache still the one that was written?"""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from dlscore.common.text import reason_of
 def verify(path: Path) -> dict[str, Any]:
     """Read every number of a cache: its schema, shapes, seal, checksums, finite values and done mask.
 
-    Raises CacheError with what is wrong. `checksums` counts the arrays and the attributes that have one: a file of schema
-    1.2 has neither these nor a seal, and one of 1.3 none for its attributes.
+    Raises CacheError that says what is wrong. `checksums` counts the arrays and attributes that have one. A file of schema
+    1.2 has neither checksums nor a seal; one of 1.3 has none for its attributes.
     """
     with open_cache(path, partial=True) as cache:
         done = int(cache.done.sum())
@@ -39,7 +39,7 @@ def verify(path: Path) -> dict[str, Any]:
 
 
 def verify_all(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
-    """`verify` of each file that is whole, and what is wrong with each other one."""
+    """(`verify` of each intact file, what is wrong with each of the others)."""
     found, damaged = [], []
     for path in paths:
         try:
@@ -50,7 +50,7 @@ def verify_all(paths: Sequence[Path]) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _check_sums(path: Path) -> dict[str, int]:
-    # How many arrays and attributes have the checksum that was taken when the file was finished.
+    # How many arrays and attributes match the checksums of the finished file.
     try:
         with h5py.File(path, "r", locking=False) as file:
             arrays, attributes = checksums.count(file)

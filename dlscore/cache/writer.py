@@ -1,4 +1,4 @@
-"""Writing the cache: create or go on with `*.h5.part`, block by block, and give it its own name when it is whole."""
+"""Writing the cache: create or continue `*.h5.part`, block by block, and rename it when it is complete."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from dlscore.cache.schema import (
     score_field,
 )
 from dlscore.common.arrays import Array
+from dlscore.common.choices import check_known
 from dlscore.common.text import reason_of
 from dlscore.grid import Grid
 
@@ -65,16 +66,16 @@ class CacheWriter:
     def __init__(self, path: Path, check_lock: Callable[[], None] = lambda: None) -> None:
         self.path, self._part, self._check_lock = path, part_path(path), check_lock
         check_lock()
-        for draft in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # of runs that were killed
+        for draft in path.parent.glob(f"{glob.escape(path.name)}.*.draft"):  # left by killed runs
             draft.unlink(missing_ok=True)
         with self._reading() as file:
-            self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,), which steps are whole
+            self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,) which steps are complete
             self.steps = len(self.done)
             self.drift_parts = stored_parts(file)  # names of the columns of `drift`; an earlier schema has fewer
             self.extending: list[str] = json.loads(
                 file.attrs.get("extending", "[]")
             )  # methods added to a finished file
-            # Seconds and network evaluations of the blocks that are in the file, by whichever run.
+            # Seconds and network evaluations of all blocks in the file.
             self.spent = {name: float(file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
             # What an earlier schema did not have yet is not in a file that it began.
             self._lacking = {field.name for field in FIELDS if field.name not in file}
@@ -83,7 +84,7 @@ class CacheWriter:
 
     @classmethod
     def create(cls, path: Path, header: Header, check_lock: Callable[[], None] = lambda: None) -> Self:
-        """Start `path` anew."""
+        """Start a new cache at `path`."""
         cells, centres = header.grid.resolution, header.grid.centres
         sizes = {"step": len(header.time), "x": cells, "y": cells, "sample": header.chunks, "horizon": header.horizon,
                  "drift_part": len(header.drift_parts)}  # fmt: skip
@@ -124,8 +125,8 @@ class CacheWriter:
         for name, values in arrays.items():
             if not np.isfinite(values).all():
                 raise CacheError(
-                    f"{name} of steps {steps.start} to {steps.stop - 1} holds values that are not finite; nothing of these "
-                    "steps was written: check the policy's weights and statistics"
+                    f"{name} of steps {steps.start} to {steps.stop - 1} holds non-finite values; none of these steps was "
+                    "written: check the policy's weights and statistics"
                 )
         palette = dict(self._palette)
         stored = {name: _index_frames(values, palette) if name == FRAMES else values for name, values in arrays.items()}
@@ -135,14 +136,14 @@ class CacheWriter:
                     file["frames/palette"][k] = colour
             file["frames/palette"].attrs["colours"] = len(palette)
             for name, values in stored.items():
-                file[name][steps] = values
+                _store(file[name], steps, values)
             file["done"][steps] = 1
             _set_attrs(file, attrs or {})
         self._palette = palette
         self.done[steps] = True
 
     def finish(self, attrs: Mapping[str, Any] | None = None) -> None:
-        """Set the last attributes and the checksums, and give the file its own name. Every step must be done."""
+        """Write the last attributes and the checksums, and rename the file. Every step must be done."""
         if not self.done.all():
             raise CacheError(f"{self.path}: {int((~self.done).sum())} steps are missing; it stays partial")
         with _draft(self.path, self._part, self._check_lock) as file:
@@ -167,7 +168,7 @@ class CacheWriter:
 
 
 def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
-    """(K, 512, 512) uint8 places of the frames' colours in the palette, which gains those that it lacks."""
+    """(K, 512, 512) uint8 indices of the frames' colours in the palette, to which new colours are added."""
     indexed = []
     for frame in frames:
         packed = frame.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
@@ -183,8 +184,8 @@ def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
 
 @contextmanager
 def _draft(path: Path, origin: Path | None, check_lock: Callable[[], None]) -> Iterator[h5py.File]:
-    # The next part file of `path`, begun as a copy of `origin`: it gets its name when it is whole and on the disk. Its own
-    # name is no other run's: one that was suspended, and has lost the lock meanwhile, must not touch what is not its own.
+    # The next part file of `path`, a copy of `origin` at first. It is renamed when it is complete and flushed to disk. Its
+    # temporary name is unique, so that a run that was suspended and lost the lock cannot touch another run's file.
     draft = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:
         if origin is None:
@@ -194,14 +195,14 @@ def _draft(path: Path, origin: Path | None, check_lock: Callable[[], None]) -> I
             seal.strip(draft)
         with h5py.File(draft, "w" if origin is None else "r+", locking=False) as file:
             yield file
-        check_lock()  # whoever has it now has removed the draft
+        check_lock()  # if another run holds it now, it has removed the draft
         seal.add(draft)
         check_lock()
         os.replace(draft, part_path(path))
     except BaseException as error:
         with suppress(OSError):
             draft.unlink()
-        # A full disk fails again, as another type, when HDF5 closes the file: the first error says more.
+        # On a full disk HDF5 raises another error when it closes the file; the first one says more.
         first = error.__context__ if isinstance(error.__context__, OSError) else error
         if isinstance(first, OSError):
             raise FolderError(f"cannot write {draft} ({reason_of(first)})") from error
@@ -238,9 +239,19 @@ def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dat
     return dataset
 
 
+def _store(dataset: h5py.Dataset, steps: slice, values: Array) -> None:
+    expected = (len(range(*steps.indices(len(dataset)))), *dataset.shape[1:])
+    if np.shape(values) != expected:  # HDF5 would broadcast it
+        raise CacheError(
+            f"{dataset.name[1:]} has shape {np.shape(values)} for {expected[0]} steps; its shape is {expected}"
+        )
+    dataset[steps] = values
+
+
 def _create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
     _set_attrs(_create(file, score_field(method), sizes), attrs)
     for check in attrs.get("checks", ()):
+        check_known("check", check, check_fields(method), CacheError, f"method {method}")
         _create(file, check_fields(method)[check], sizes)
 
 

@@ -1,4 +1,9 @@
-"""A LeRobot policy whose U-Net is replaced by the exact noise prediction of a known density."""
+"""A LeRobot policy whose U-Net is replaced by the exact noise prediction of a known density.
+
+Noisy chunks of a Gaussian mixture are Gaussian mixtures too, and a perfect network predicts the noise
+ε(x_t, t) = -σ_t ∇ log p_t(x_t) (Song et al. 2021, eq. 3 with Ho et al. 2020, eq. 4). Everything else is LeRobot's own:
+encoder, processors, scheduler, sampler.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +88,6 @@ def make_policy(mixture: Mixture, **changes: Any) -> Policy:
 
 
 def encode_observation(policy: Policy) -> Tensor:
-    """(1, D) conditioning of an observation, encoded as any other; an analytic policy does not depend on it."""
+    """(1, D) conditioning of an observation, encoded like any other; an analytic policy does not depend on it."""
     windows = {name: np.full((1, NOW + 1, *shape), 256, dtype=np.float32) for name, shape in policy.inputs.items()}
     return policy.encode(windows)

@@ -1,7 +1,7 @@
-"""Scores against the truth: every scorer on policies whose density is known.
+"""Scores compared with the truth: every scorer on policies whose density is known.
 
-Each scorer goes the whole way from an observation to the grid, and the result is compared with the true masses of the
-cells. A method that is no density is taken for exp(score), normalised over the grid.
+Each scorer is run from an observation to the grid, and the result is compared with the true probabilities of the cells.
+For a method that is not a density, exp(score) normalised over the grid is compared.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Comparison:
 
 
 def evaluate(method: str, scorer: Scorer, mixture: Mixture, seed: int, grid: Grid) -> tuple[Comparison, Array, Array]:
-    """(what came out, (N, N) masses of the estimate, (N, N) true masses) of one scorer on one policy."""
+    """(comparison, (N, N) estimated masses, (N, N) true masses) of one scorer on one policy."""
     policy = make_policy(mixture)
     conditioning = encode_observation(policy)
     drawn = policy.sample(conditioning, [[1000 * (seed + 1) + k for k in range(CHUNKS)]])
-    chunks = policy.to_px(drawn.double().numpy())  # every run draws them, so they do not count
+    chunks = policy.to_px(drawn.double().numpy())  # drawn by every run, so their evaluations are not counted
     policy.evaluations = 0
     scores = scorer.score(policy, conditioning, chunks, grid, seed)
     log_estimate, log_truth = log_masses(scorer, scores.values[0], grid), mixture.log_masses(policy, grid)
@@ -101,7 +101,7 @@ def certify(
 
 
 def summarise(results: Sequence[Comparison], scorers: Mapping[str, Scorer]) -> list[dict[str, Any]]:
-    """A row a scorer: means over policies and seeds; `tv_std` over seeds of the mean; `tv_max` over policies."""
+    """One row per scorer: means over policies and seeds, the deviation `tv_std` over seeds, and the worst policy `tv_max`."""
     rows = []
     for method, scorer in scorers.items():
         mine = [result for result in results if result.method == method]
@@ -135,7 +135,7 @@ def summarise(results: Sequence[Comparison], scorers: Mapping[str, Scorer]) -> l
 
 
 def choose_mixtures(names: str | None) -> tuple[Mixture, ...]:
-    """The mixtures that a comma-separated list names, all for None; CertifyError for a name that is not there."""
+    """The mixtures named in a comma-separated list, or all for None. Raises CertifyError for an unknown name."""
     if names is None:
         return MIXTURES
     known = {mixture.name: mixture for mixture in MIXTURES}

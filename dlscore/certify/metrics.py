@@ -15,13 +15,13 @@ from dlscore.scores.base import Scorer
 
 
 def total_variation(p: Array, q: Array) -> float:
-    """½ Σ |p - q| over cells, and over the rest of the plane, where the masses are less than 1."""
+    """½ Σ |p - q| over the cells and, as one more cell, the plane outside the grid."""
     outside = abs(float(p.sum()) - float(q.sum()))
     return 0.5 * (float(np.abs(p - q).sum()) + outside)
 
 
 def highest_density(masses: Array, share: float) -> Array:
-    """(N, N) how much of each cell belongs to the smallest region that holds `share` of the mass: 1, 0, one between."""
+    """(N, N) the part of each cell, 0 to 1, that belongs to the smallest region with `share` of the mass."""
     order = np.argsort(masses, axis=None)[::-1]
     held = np.cumsum(masses.ravel()[order])
     before = np.concatenate([[0.0], held[:-1]])
@@ -50,6 +50,6 @@ def log_masses(scorer: Scorer, scores: Array, grid: Grid) -> Array:
 
 
 def kl_divergence(log_p: Array, log_q: Array) -> float:
-    # Of what is inside the grid, either side normalised: no score that is no density has a mass outside.
-    log_p, log_q = (each - logsumexp(each) for each in (log_p, log_q))
+    """KL(p ‖ q) [nats] of log masses (N, N), both normalised inside the grid."""
+    log_p, log_q = (each - logsumexp(each) for each in (log_p, log_q))  # a score that is not a density has no outside
     return float((np.exp(log_p) * (log_p - log_q)).sum())

@@ -1,9 +1,7 @@
-"""Policies whose density is known: a Gaussian mixture over whole chunks in the place of a real policy's U-Net.
+"""Known densities of action chunks, as Gaussian mixtures over whole chunks.
 
-Chunks x_0 ~ Σ w_k N(μ_k, R ⊗ S_k), with R a smooth correlation over the chunk and S_k a covariance in the plane. Noisy
-chunks are then Gaussian mixtures too, and the noise that a perfect network predicts is ε(x_t, t) = -σ_t ∇ log p_t(x_t)
-(Song et al. 2021, eq. 3 with Ho et al. 2020, eq. 4). All else of the policy is LeRobot's own: encoder, processors,
-scheduler, sampler. Positions are in the policy's normalised units, [-1, 1] for the range of its actions.
+Chunks x_0 ~ Σ w_k N(μ_k, R ⊗ S_k), with R a smooth correlation over the chunk and S_k a covariance in the plane. Positions
+are in the policy's normalised units, [-1, 1] for the range of its actions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The certification for people: a table, and a figure of the true density beside each estimate."""
+"""The certification as a table, and as a figure of the true density beside each estimate."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def save_figure(path: Path, scorers: Mapping[str, Scorer], mixtures: Sequence[Mixture], resolution: int = 50) -> None:
-    """A row a policy: the true density, and each estimate of it on the same colours, with its total variation."""
+    """Save a figure with a row per policy: the true density and each estimate on the same colour scale, with its error."""
     from matplotlib.figure import Figure
 
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):

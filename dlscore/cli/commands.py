@@ -107,7 +107,8 @@ def _plan(request: Request, options: Options, as_json: bool) -> None:
     from dlscore.compute.prepare import load_run, open_request
 
     dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
-    rows = plan_episodes(load_run(request, dataset, settings), indices, request.output_dir, options.force)
+    run = load_run(request, dataset, settings, report.note)
+    rows = plan_episodes(run, indices, request.output_dir, options.force)
     typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
     raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
 
@@ -123,7 +124,7 @@ def _compute(request: Request, options: Options, as_json: bool, ray: tuple[int, 
 
         results = ray_engine.run_ray(request, indices, options, ray_engine.Workers(*ray), report.note)
     else:
-        run = load_run(request, dataset, settings)
+        run = load_run(request, dataset, settings, report.note)
         results = batch.run_local(run, indices, request.output_dir, options, watch=progress.steps, notice=report.note)
     report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
 
@@ -208,4 +209,4 @@ def certify(
 
 def main() -> None:
     """Console entry point: every UserError is one line on stderr and its exit code."""
-    sys.exit(console.run(app, "dlscore", "interrupted; the same command goes on with what is missing"))
+    sys.exit(console.run(app, "dlscore", "interrupted; the same command resumes with what is missing"))

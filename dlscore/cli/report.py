@@ -20,23 +20,27 @@ def format_verified(found: dict[str, Any]) -> str:
     """`verify` as a line."""
     steps = f"{found['steps_done']} of {found['steps']} steps of {', '.join(found['methods'])}"
     if found["state"] == "partial":
-        return f"{found['path']}: whole as far as it goes, {steps}"
+        return f"{found['path']}: intact so far, {steps}"
     arrays, attributes = found["checksums"]["arrays"], found["checksums"]["attributes"]
     sums = (
-        f"{arrays} arrays and {attributes} attributes have their checksums" if arrays else "no checksums (schema 1.2)"
+        f"{arrays} arrays and {attributes} attributes match their checksums" if arrays else "no checksums (schema 1.2)"
     )
-    sealed = "sealed" if found["sealed"] else "no seal: of schema 1.2, or another program added to it"
-    return f"{found['path']}: whole, {steps}; {sums}; {sealed}"
+    sealed = "sealed" if found["sealed"] else "no seal: it is of schema 1.2, or another program has changed it"
+    return f"{found['path']}: intact, {steps}; {sums}; {sealed}"
+
+
+CHECK_WORDS = {"sampling_error": "standard error", "level_difference": "noise levels differ by"}
 
 
 def format_checks(checks: dict[str, Any], steps: int) -> str:
     """`summarize_checks` as a line."""
-    error, levels = checks["sampling_error"], checks["level_difference"]
-    return (
-        f"standard error {error['median']:.3f}, largest {error['largest']:.3f}; noise levels differ by {levels['median']:.3f}, "
-        f"largest {levels['largest']:.3f}, above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps "
-        "(total variation)"
-    )
+    parts = []
+    for name, words in CHECK_WORDS.items():
+        if name in checks:
+            parts.append(f"{words} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}")
+    if "steps_above_level_limit" in checks:
+        parts[-1] += f", above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps"
+    return f"{'; '.join(parts)} (total variation)"
 
 
 def format_cache(described: dict[str, Any]) -> str:
@@ -50,7 +54,7 @@ def format_cache(described: dict[str, Any]) -> str:
     for name, attrs in described["methods"].items():
         settings = ", ".join(f"{key} {value}" for key, value in attrs["parameters"].items())
         lines.append(
-            f"  {name} [{attrs['units']}]: {attrs['definition']}; {attrs['evaluations_per_step']} evaluations a step"
+            f"  {name} [{attrs['units']}]: {attrs['definition']}; {attrs['evaluations_per_step']} evaluations per step"
             + (f" ({settings})" if settings else "")
         )
         if name in described["mass_in_grid"]:
@@ -67,7 +71,7 @@ def format_cache(described: dict[str, Any]) -> str:
 
 
 def note(text: str) -> None:
-    """What a user should know while the run goes on."""
+    """Print a notice on stderr while the run goes on."""
     typer.echo(f"dlscore: {text}", err=True)
 
 
@@ -87,7 +91,7 @@ def tell_trouble(result: EpisodeResult) -> None:
 
 
 def format_result(result: EpisodeResult) -> str:
-    """What became of an episode that did not fail."""
+    """The line of an episode that did not fail."""
     outcome = result.outcome
     assert outcome is not None
     line = (
@@ -106,12 +110,12 @@ def as_row(result: EpisodeResult) -> dict[str, Any]:
     row = {**vars(outcome), "path": str(result.path), "warning": outcome.warning}
     try:
         return {**row, "checks": read_checks(result.path)}
-    except CacheError as error:  # it was taken away since it was finished
+    except CacheError as error:  # it was removed in the meantime
         return {**row, "checks": {}, "unread": str(error)}
 
 
 def end(summary: Summary, as_json: bool) -> None:
-    """The summary on stdout, and what the command ends with."""
+    """Print the summary on stdout; raise BatchError if episodes failed."""
     if as_json:
         typer.echo(
             json.dumps({"episodes": [as_row(result) for result in summary.results], "summary": summary.as_dict()})
@@ -122,12 +126,12 @@ def end(summary: Summary, as_json: bool) -> None:
 
 
 def format_plan(rows: Sequence[Mapping[str, Any]]) -> str:
-    """`plan_episodes` as a line an episode, and how many there are of each state."""
+    """`plan_episodes` as one line per episode, and a count of each state."""
     lines = []
     for row in rows:
         line = f"{row['path']}: {row['state']}"
         if row["state"] != "failed":
-            line += f", {row['steps']} steps, {row['evaluations_per_step']} evaluations a step"
+            line += f", {row['steps']} steps, {row['evaluations_per_step']} evaluations per step"
         if row["state"] == "partial":
             line += f", {row['steps_done']} steps are done"
         lines.append(line + (f" ({row['reason']})" if row["reason"] else ""))
@@ -138,7 +142,7 @@ def format_plan(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def format_status(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a table, and how many there are of each state."""
+    """The rows as a table, and a count of each state."""
     header = ("folder", "episode", "state", "steps", "methods", "MB")
     lines = [
         (row["folder"], str(row["episode"]), row["state"] + (" (locked)" if row["locked"] else ""),

@@ -1,4 +1,4 @@
-"""What both commands share on the command line: spelling of options, and errors as one line and an exit code."""
+"""What both command lines share: the spelling of options, and errors as one line and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 
 from dlscore.common.errors import UserError, debugging
 
-# Options of LeRobot's commands that have another name here.
+# Options of LeRobot's commands that have a different name here.
 ALIASES = {"policy-device": "device"}
 
 # Packages of the extra `score`, which a render-only install does not have.
@@ -31,7 +31,7 @@ def normalize(name: str) -> str:
 
 
 def make_app(name: str, version: str, help: str) -> typer.Typer:
-    """A command line of this project: its spelling of options, `-h` and `--version`, and no traceback of typer's own."""
+    """A command line of this project: options spelled as LeRobot's users do, `-h`, `--version`, no tracebacks of typer."""
     app = typer.Typer(
         name=name,
         help=help,
@@ -54,7 +54,7 @@ def make_app(name: str, version: str, help: str) -> typer.Typer:
 
     root.__annotations__["show_version"] = Annotated[
         bool, option
-    ]  # a closure's name cannot stand in a postponed annotation
+    ]  # a postponed annotation cannot name a closure's variable
     app.callback()(root)
     return app
 
@@ -62,14 +62,12 @@ def make_app(name: str, version: str, help: str) -> typer.Typer:
 def run(app: typer.Typer, name: str, interrupted: str) -> int:
     """Run the command line; the exit code: 0 done, 1 failure, 2 usage, 130 interrupted. Never a traceback.
 
-    interrupted: what is told of a run that Ctrl-C ended.
-
-    DLSCORE_DEBUG=1 lets the exceptions through, for whoever mends the program itself.
+    interrupted: the message after Ctrl-C. DLSCORE_DEBUG=1 lets exceptions through, for debugging.
     """
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
-        if result == INTERRUPTED:  # what typer makes of Ctrl-C, without a word
+        if result == INTERRUPTED:  # typer's silent exit code for Ctrl-C
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except UserError as error:
@@ -77,14 +75,14 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _fail(name, interrupted, INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing more to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of a pipe has gone
         return 1
     except Exception as error:
         if isinstance(error, ClickException):
             message: str = error.format_message()  # type: ignore[attr-defined]
             return (
                 _fail(name, f"{message} (see {name} --help)", 2) if message.strip() else 2
-            )  # no message: help was shown
+            )  # without a message, the help was shown
         if debugging():
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:
@@ -97,17 +95,17 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
 
 
 def fail_if(problems: Sequence[str], of: int) -> None:
-    """End with what is wrong with some of `of` files: each on stderr, and the exit code 1."""
+    """Raise UserError if there are problems with some of `of` files; print each on stderr if there are several."""
     if len(problems) > 1:
         for problem in problems:
             typer.echo(f"  {problem}", err=True)
-        raise UserError(f"{len(problems)} of {of} files are not whole, as told above")
+        raise UserError(f"{len(problems)} of {of} files are damaged; see above")
     if problems:
         raise UserError(problems[0])
 
 
 def _terminate(number: int, frame: object) -> None:
-    raise KeyboardInterrupt  # SIGTERM as Ctrl-C: locks are given back and drafts removed
+    raise KeyboardInterrupt  # like Ctrl-C, so that locks are released and drafts removed
 
 
 def _fail(name: str, message: str, code: int) -> int:

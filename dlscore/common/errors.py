@@ -1,4 +1,4 @@
-"""The base class of every error that a user can cause or mend."""
+"""The base class of every error that a user can cause or fix."""
 
 import os
 

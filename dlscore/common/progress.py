@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar on a terminal, a plain line now and then in a log file."""
+"""Progress on stderr: a bar on a terminal, a plain line every few seconds in a log file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def silent(label: str) -> AbstractContextManager[Report]:
 
 @contextmanager
 def steps(label: str, unit: str = "steps") -> Iterator[Report]:
-    """Yield `report(done, total)`; its first call says where the work starts, so a resumed run's rate is its own."""
+    """Yield `report(done, total)`. Its first call sets where the work starts, so that a resumed run shows its own pace."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

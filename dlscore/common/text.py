@@ -19,6 +19,6 @@ def format_seconds(seconds: float) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """An exception's own words in one line: the system's message where it has a number."""
+    """An exception's message in one line: the system's own for an errno."""
     text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return " ".join(text.split()) or type(error).__name__

@@ -35,7 +35,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class BatchError(UserError):
-    """A run that did not do all. exit_code: 1 where no episode succeeded, 3 where some did, 130 interrupted."""
+    """A run that did not finish everything. exit_code: 1 if no episode succeeded, 3 if some did, 130 if interrupted."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class EpisodeResult:
     """What happened to one episode: an outcome, or the reason why it failed.
 
     fatal: the cause affects every episode. local: it concerns this episode only (a cache of other settings at its path, or
-    one that another run is writing).
+    one that another run is writing). notes: of the policy, where it was loaded in another process.
     """
 
     episode: int
@@ -56,10 +56,11 @@ class EpisodeResult:
     reason: str = ""
     fatal: bool = False
     local: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
-        """The reason without what differs from episode to episode: paths, numbers."""
+        """The reason without paths and numbers, which differ between episodes."""
         return re.sub(r"\S*/\S*|\S+\.h5\S*|[\d.,]+", "#", self.reason)
 
 
@@ -80,11 +81,11 @@ class Summary:
 
     @property
     def not_tried(self) -> list[int]:
-        """Episodes that the run did not come to the end of, in order."""
+        """Episodes that the run did not finish, in order."""
         return sorted(set(self.wanted) - {result.episode for result in self.results})
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: how many were done, skipped (they were current) and failed, which and why, and what was not tried."""
+        """For JSON: counts of done, skipped (current) and failed episodes, the reasons, and the episodes that were not tried."""
         states = Counter(result.outcome.state for result in self.results if result.outcome)
         return {
             "wanted": len(self.wanted),
@@ -116,7 +117,7 @@ class Summary:
             f"; {self.stopped}" if self.stopped else ""
         )
         some = len(self.results) > len(self.failed)
-        raise BatchError(f"{text}; the same command tries again what is missing", 3 if some else 1)
+        raise BatchError(f"{text}; the same command tries the missing ones again", 3 if some else 1)
 
 
 def collect(results: Iterable[EpisodeResult], wanted: Sequence[int], show: Callable[[EpisodeResult], None]) -> Summary:
@@ -138,10 +139,10 @@ def collect(results: Iterable[EpisodeResult], wanted: Sequence[int], show: Calla
             raise
         summary.stopped = f"stopped early: {error}"
     except KeyboardInterrupt as error:
-        summary.interrupted = str(error) or "interrupted; the same command goes on with what is missing"
+        summary.interrupted = str(error) or "interrupted; the same command resumes with what is missing"
     finally:
         if isinstance(results, Iterator) and hasattr(results, "close"):
-            results.close()  # an engine's workers end with it
+            results.close()  # ends the engine's workers
     summary.seconds = time.monotonic() - began
     return summary
 
@@ -203,12 +204,12 @@ def attempt(
 def describe_remains(path: Path, force: bool = False) -> str:
     """What a failed or interrupted run leaves of `path`: a resumable part, the finished file as it was, or nothing."""
     untouched = f"untouched: {path} is as it was" if path.exists() else f"untouched: no {path.name} was made"
-    if force and path.exists():  # without --force it is what there is, and with --force all is started over
+    if force and path.exists():  # with --force a part is never resumed
         return untouched
     try:
         with open_cache(part_path(path), partial=True) as cache:
             kept = f"{cache.path} keeps {int(cache.done.sum())} of {cache.steps} steps"
-            return f"resumable: {kept}, and the same command {'without --force ' if force else ''}goes on there"
+            return f"resumable: {kept}, and the same command {'without --force ' if force else ''}resumes there"
     except CacheError:
         return untouched
 

@@ -29,7 +29,7 @@ from dlscore.episodes.episode import Episode
 from dlscore.episodes.replay import measured_parts, replay
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.out_of_memory import within_memory
-from dlscore.scores.base import Scorer
+from dlscore.scores.base import Scorer, ScorerError
 
 __all__ = ["Outcome", "compute_episode", "windows"]
 
@@ -176,6 +176,12 @@ def _score(work: _Work, rows: slice) -> tuple[dict[str, Array], Array, int]:
     found = {}
     for name, scorer in work.scorers.items():
         scores = scorer.score(policy, conditioning, chunks.astype(np.float64), run.grid, run.settings.seed)
+        expected = (len(conditioning), run.grid.resolution, run.grid.resolution)
+        if np.shape(scores.values) != expected or set(scores.checks) != set(scorer.checks):
+            raise ScorerError(
+                f"method {name} returned scores of shape {np.shape(scores.values)} and checks {sorted(scores.checks)}; it must "
+                f"return {expected} and {sorted(scorer.checks)}"
+            )
         found[f"scores/{name}"] = scores.values
         found |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}
     return found, chunks, policy.evaluations - before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlscore.cache.schema import cache_bytes
 from dlscore.common.files import check_writable
-from dlscore.common.progress import Watch, silent
+from dlscore.common.progress import Notice, Watch, no_notice, silent
 from dlscore.compute.resources import check_disk, check_memory
 from dlscore.compute.settings import Request, RequestError, Settings, episode_path
 from dlscore.episodes.dataset import Dataset, open_dataset
@@ -90,14 +90,16 @@ def _check_room(
     check_disk(folder, sizes[False], sizes[True] if rewrite else [])
 
 
-def load_run(request: Request, dataset: Dataset, settings: Settings) -> Run:
-    """The run, with the policy loaded; InputError if it takes what the data set lacks."""
+def load_run(request: Request, dataset: Dataset, settings: Settings, notice: Notice = no_notice) -> Run:
+    """The run, with the policy loaded and its notes told; InputError if it takes what the data set lacks."""
     from dlscore.compute.run import Run
     from dlscore.policy.load import load_policy
 
     policy = load_policy(
         request.policy_path, device=request.device, revision=request.policy_revision, batch_size=request.batch_size
     )
+    for note in policy.notes:
+        notice(note)
     return Run(policy, dataset, settings)
 
 

@@ -1,7 +1,7 @@
-"""The engine of many machines: Ray actors, each with the policy loaded once, that are handed episode after episode.
+"""The engine for many machines: Ray actors that load the policy once and take one episode after another.
 
-The machines share the file system. An actor that dies, by a kill or with its machine, is replaced, and its episode goes
-on from its part file. Scores are those of the local engine to the last bit where an actor has as many threads.
+The machines share the file system. An actor that dies is replaced, and its episode resumes from its part file. Scores
+equal those of the local engine to the last bit if an actor has as many threads.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from dlscore.common.progress import Notice
 from dlscore.compute.batch import EpisodeResult
 from dlscore.compute.settings import Options, Request, episode_path
 
-TRIES = 3  # workers that may die over one episode
+TRIES = 3  # workers that may die on one episode
 
 
 class EngineError(UserError):
-    """Ray that is not installed or cannot start, or workers that cannot be had."""
+    """Ray is not installed or cannot start, or the workers are not available."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many actors there are, and what each takes of a machine."""
+    """How many actors there are, and the resources of each."""
 
     count: int = 2
     gpus: float = 0.0
@@ -52,14 +52,15 @@ class _Worker:
     def compute(self, index: int) -> EpisodeResult:
         from dlscore.compute.batch import attempt
 
-        return attempt(self._run, index, self._folder, self._options)
+        result = attempt(self._run, index, self._folder, self._options)
+        return replace(result, notes=self._run.policy.notes)
 
 
 def run_ray(
     request: Request, indices: Sequence[int], options: Options, workers: Workers, notice: Notice
 ) -> Iterator[EpisodeResult]:
-    """Results of the episodes as they are done. RAY_ADDRESS names a cluster; without it Ray starts on this machine."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it asks a server, and waits where there is none
+    """Results of the episodes, as they finish. RAY_ADDRESS names a cluster; without it Ray starts on this machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would contact a server, and wait if there is none
     terminated = signal.getsignal(signal.SIGTERM)
     try:
         import ray
@@ -73,21 +74,32 @@ def run_ray(
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"Ray cannot start ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, terminated)  # which Ray has replaced by one that ends without a word
+        signal.signal(signal.SIGTERM, terminated)  # Ray replaces it by a handler that exits silently
     try:
         have = ray.cluster_resources().get("GPU", 0.0)
         if workers.gpus > have:
             raise EngineError(f"--gpus-per-worker {workers.gpus:g} is more than Ray has here, {have:g}; choose less")
-        yield from _hand_out(ray, request, list(indices), options, workers, notice)
+        yield from _tell_notes(_hand_out(ray, request, list(indices), options, workers, notice), notice)
     finally:
-        ray.shutdown()  # ends the actors; what they were at stays resumable
+        ray.shutdown()  # ends the actors; their episodes stay resumable
+
+
+def _tell_notes(results: Iterator[EpisodeResult], notice: Notice) -> Iterator[EpisodeResult]:
+    # Each worker loads the policy; its user is told once.
+    told: set[str] = set()
+    for result in results:
+        for note in result.notes:
+            if note not in told:
+                notice(note)
+        told.update(result.notes)
+        yield result
 
 
 def _hand_out(
     ray: Any, request: Request, waiting: list[int], options: Options, workers: Workers, notice: Notice
 ) -> Iterator[EpisodeResult]:
     actor = ray.remote(num_cpus=workers.cpus, num_gpus=workers.gpus, max_restarts=0)(_Worker)
-    # A worker that died on another machine leaves a lock, which is void after a while.
+    # A worker that died on another machine leaves a lock, which expires after a while.
     patient = replace(options, wait=max(options.wait, SILENT + 30))
 
     def start() -> Any:
@@ -114,7 +126,7 @@ def _hand_out(
             tries[index] = tries.get(index, 0) + 1
             idle.append(start())
             if tries[index] < TRIES:
-                notice(f"the worker of episode {index} died; another one goes on with it")
+                notice(f"the worker of episode {index} died; another one continues it")
                 waiting.insert(0, index)
                 continue
             reason = f"its worker died {TRIES} times (killed, or out of memory?)"

@@ -1,4 +1,4 @@
-"""What a run will need of the disk and of memory, asked before it starts and told when its pace is known."""
+"""Disk, memory and time of a run: checked before it starts, estimated after the first block."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PYTHON_AND_TORCH = 600e6  # bytes of a process before it has loaded a policy
 
 
 class ResourceError(UserError):
-    """A disk or a memory that is too small for what was asked."""
+    """Too little disk space or memory for the run."""
 
 
 def check_disk(folder: Path, sizes: Sequence[float], rewritten: Sequence[float] = ()) -> None:
-    """ResourceError unless caches of these sizes fit, and the largest once more, which is copied while it grows.
+    """Raise ResourceError unless caches of these sizes [bytes] fit, plus a copy of the largest, made while it grows.
 
-    rewritten: sizes of those that take the place of another file, which is there until they are whole.
+    rewritten: sizes of caches that replace another file, which stays until they are complete.
     """
     needed = sum(sizes) + max(max(sizes, default=0.0), 2 * max(rewritten, default=0.0))
     free = shutil.disk_usage(nearest_folder(folder)).free
@@ -40,8 +40,8 @@ def check_disk(folder: Path, sizes: Sequence[float], rewritten: Sequence[float] 
 
 
 def check_memory(weights: float, resolution: int, methods: int) -> None:
-    """ResourceError unless a policy with weights of so many bytes can be loaded and a block of steps be scored."""
-    # While a policy is loaded its weights are there twice, and a block's scores as float64 and as they are written.
+    """Raise ResourceError unless a policy with so many bytes of weights can be loaded and a block of steps scored."""
+    # While a policy loads, its weights are in memory twice; a block's scores are, as float64 and as written.
     needed = PYTHON_AND_TORCH + 2 * weights + 12.0 * BLOCK_STEPS * methods * resolution**2
     free = available_memory()
     if free is not None and needed > free:
@@ -52,7 +52,7 @@ def check_memory(weights: float, resolution: int, methods: int) -> None:
 
 
 def available_memory() -> float | None:
-    """Bytes that this process may still take, by the system and its control group; None where neither tells."""
+    """Bytes that this process may still allocate, by the system and its control groups; None if unknown."""
     found = []
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -61,13 +61,15 @@ def available_memory() -> float | None:
         with suppress(OSError, ValueError):  # "max" is no number
             limit, used = (float((group / f"memory.{name}").read_text()) for name in ("max", "current"))
             stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-            files = float(stat.get("active_file", 0)) + float(stat.get("inactive_file", 0))  # they go first
+            files = float(stat.get("active_file", 0)) + float(
+                stat.get("inactive_file", 0)
+            )  # caches of files, which the system frees first
             found.append(limit - used + files)
     return min(found, default=None)
 
 
 def _control_groups() -> list[Path]:
-    # This process's and those around it, each of which may have a limit (version 2; a scheduler's job has one of its own).
+    # This process's group and its parents, each of which may have a limit (version 2).
     root, own = Path("/sys/fs/cgroup"), ""
     with suppress(OSError):
         lines = Path("/proc/self/cgroup").read_text().splitlines()
@@ -77,24 +79,24 @@ def _control_groups() -> list[Path]:
 
 
 class CostEstimate:
-    """Tells once, when the first block of a run is done, how long the rest takes and how large it becomes."""
+    """Estimates time and size of the whole run, once, after its first block."""
 
     def __init__(self, steps: int, episodes: int, notice: Callable[[str], None]) -> None:
         self._steps, self._episodes, self._notice = steps, episodes, notice
         self._began, self._first, self._told = 0.0, -1, False
 
     def report(self, path: Path, done: int) -> None:
-        """Hear that `done` steps of `path` are done."""
+        """Record that `done` steps of `path` are done."""
         if self._told:
             return
         if self._first < 0 or done < self._first:
             self._began, self._first = time.monotonic(), done
         elif done > self._first:
             self._told = True
-            if done - self._first >= self._steps:  # that was all
+            if done - self._first >= self._steps:  # nothing is left to estimate
                 return
             pace = (time.monotonic() - self._began) / (done - self._first)
-            with suppress(OSError):  # finished already: then there is no need to tell
+            with suppress(OSError):  # finished already
                 per_step, fixed = _measure(part_path(path))
                 size = self._steps * per_step + self._episodes * fixed
                 self._notice(
@@ -104,7 +106,7 @@ class CostEstimate:
 
 
 def _measure(part: Path) -> tuple[float, float]:
-    # Bytes a step of what is packed, and of the rest of the file, which is there from the start.
+    # (bytes per step of compressed arrays, bytes of everything else).
     with h5py.File(part, "r", locking=False) as file:
         packed = sum(array.id.get_storage_size() for array in number_arrays(file) if array.chunks)
         return packed / int(file["done"][:].sum()), part.stat().st_size - packed

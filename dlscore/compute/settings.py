@@ -11,7 +11,7 @@ from dlscore.common.choices import check_choice, require
 from dlscore.common.errors import UserError
 from dlscore.episodes.replay import MODES
 from dlscore.grid import Grid
-from dlscore.scores.base import Scorer
+from dlscore.scores.base import Scorer, check_scorer
 from dlscore.scores.likelihood import Likelihood
 
 __all__ = ["BLOCK_STEPS", "OBSERVATIONS", "Options", "Request", "RequestError", "Settings", "episode_path"]
@@ -43,6 +43,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         Grid(self.resolution)
+        for scorer in self.scorers:
+            check_scorer(scorer)
         names = [scorer.name for scorer in self.scorers]
         require(
             "the scoring methods",

@@ -1,7 +1,7 @@
-"""Where the block is, in a data set that says so, and in one that does not: state, keypoints, companion data set, picture.
+"""The block's pose, from the first of four sources: full state, keypoints, companion data set, picture.
 
-Each finder gives the block's poses (T, 3), or (1, 3) where only the start is wanted, and says in words from what; or
-raises PoseUnknown with the reason, upon which `locate` goes on to the next. What was passed over is told with the answer.
+Each finder returns poses (T, 3), or (1, 3) if only the start is needed, and a description of their source. A finder that
+cannot raises PoseUnknown; then `locate` tries the next one. Skipped finders are reported.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ LIMIT, LIMIT_VIDEO, LIMIT_VIDEO_MOVING = 0.3, 1.2, 2.5
 
 
 class PoseUnknown(UserError):
-    """A way to the block's pose that this data set or episode does not offer."""
+    """A source of the block's pose that this data set or episode does not have."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What an episode's data set gives: arrays (T, ...) by name, under which names its videos are, and its companion."""
+    """What is known of an episode: arrays (T, …) by feature, which features are videos, and the companion data set."""
 
     index: int
     arrays: dict[str, Array]
@@ -66,10 +66,10 @@ def from_keypoints(record: Record) -> tuple[Array, str]:
 
 
 def _poses_of(keypoints: Array) -> Array:
-    # Any points have a pose that is nearest; those of a block are where that pose has them.
+    # Any points have a nearest pose; a block's keypoints match it.
     points = keypoints.reshape(-1, 8, 2)
     if not np.isfinite(points).all():
-        raise PoseUnknown(f"{ENVIRONMENT} holds values that are not finite")
+        raise PoseUnknown(f"{ENVIRONMENT} holds non-finite values")
     poses = np.array([pose_from_keypoints(each) for each in points])
     if (apart := float(np.abs(keypoints_of_pose(poses) - points).max())) > RIGID:
         raise PoseUnknown(
@@ -149,9 +149,9 @@ CHOICES = ("auto", *FINDERS)
 
 
 def locate(record: Record, wanted: str, name: str) -> tuple[Array, str, str]:
-    """(poses, from what, why not from its companion) by the one finder that is `wanted`, or with "auto" by the first that can.
+    """(poses, their source, why the companion was skipped) by the finder that is `wanted`, or by the first that works.
 
-    Raises DatasetError with the reason of each.
+    Raises DatasetError with each finder's reason if none does.
     """
     reasons = []
     for kind in FINDERS if wanted == "auto" else (wanted,):
@@ -173,5 +173,5 @@ def state_feature(features: dict[str, tuple[int, ...]]) -> str | None:
 
 
 def keypoint_feature(features: dict[str, tuple[int, ...]]) -> str | None:
-    """The feature that holds the 8 keypoints (16,), if any; a data set may call another thing environment state."""
+    """The feature that holds the 8 keypoints (16,), if any; an environment state of another shape is something else."""
     return ENVIRONMENT if tuple(features.get(ENVIRONMENT, ())) == (16,) else None

@@ -1,8 +1,7 @@
 """Expert episodes from a LeRobotDataset v3.0 (folder or hub id) or a Diffusion Policy zarr (folder or .zip).
 
-`open_dataset` answers everything that can be wrong with the data before any work starts; `Dataset.load` then reads one
-episode. A reader is one class with `name`, `revision`, `fps`, `features`, `compressed`, `__len__`, `lengths` and
-`read`.
+`open_dataset` checks the data set before any work starts; `Dataset.load` then reads one episode. `reader.Reader` is what
+a format must offer.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from dlscore.episodes.zarr_reader import ZarrReader
 from dlscore.pusht.env import make_env, picture_difference, set_state
 
 OLD_NAMES = {"sister": "companion"}  # of --block-pose
-POSITION_LIMIT = 10_000.0  # px from which a position is none of this world
+POSITION_LIMIT = 10_000.0  # px; positions beyond it are in other units
 PICTURE_LIMIT = 6.0  # mean difference [1/255] above which a camera does not show the world as gym-pusht draws it
 
 
@@ -59,7 +58,7 @@ class Dataset:
 
     @cached_property
     def _companion(self) -> Reader | UserError:
-        # Asked for on the network only where it is known to be the companion, or where the user says so.
+        # Looked for on the network only if it is known to be the companion, or on request.
         try:
             companion = LeRobotReader(
                 COMPANION, None, None, ask=self._block_pose == "companion" or self.name in HAVE_COMPANION
@@ -70,7 +69,7 @@ class Dataset:
         return companion
 
     def companion(self) -> Reader:
-        """The companion data set; PoseUnknown with the reason if it cannot be had."""
+        """The companion data set. Raises PoseUnknown with the reason if it is not available."""
         if isinstance(self._companion, UserError):
             raise PoseUnknown(str(self._companion))
         return self._companion
@@ -81,7 +80,7 @@ class Dataset:
         return sorted(name for name, shape in self.features.items() if is_image(shape))
 
     def load(self, index: int, observations: Iterable[str] = ()) -> Episode:
-        """One episode with the named observations; DatasetError if it is not there, not whole or not finite."""
+        """One episode with the named observations; DatasetError if it is missing, incomplete or not finite."""
         if not 0 <= index < len(self):
             raise DatasetError(f"episode {index} is not in data set {self.name}; it has episodes 0 to {len(self) - 1}")
         observations = list(observations)
@@ -99,7 +98,7 @@ class Dataset:
         compressed = tuple(name for name in self.cameras if self._theirs[name] in self._reader.compressed)
         record = Record(index, arrays, compressed, self.companion, self._every_step, self._watch)
         block, pose_source, pose_note = locate(record, self._block_pose, self.name)
-        agent = arrays[state_feature(self.features) or STATE][:, :2]  # the full state is the more exact record
+        agent = arrays[state_feature(self.features) or STATE][:, :2]  # the full state is the more exact one
         found = {name: arrays[name].astype(np.float32, copy=False) for name in observations}
         pictures = self._pictures(arrays, np.concatenate([agent[0], block[0]]))
         episode = Episode(
@@ -108,23 +107,23 @@ class Dataset:
         return check_episode(episode, self.name)
 
     def _check(self, index: int, arrays: Mapping[str, Array]) -> None:
-        # Before anything is drawn or fitted: shapes as promised, positions finite and in the neighbourhood of the world.
+        # Before anything is drawn or fitted: shapes as declared, positions finite and near the world.
         for name, values in arrays.items():
             if values.shape[1:] != self.features[name]:
                 raise DatasetError(
-                    f"'{name}' of episode {index} of {self.name} has shape {values.shape[1:]}; the data set promises "
+                    f"'{name}' of episode {index} of {self.name} has shape {values.shape[1:]}; the data set declares "
                     f"{self.features[name]}"
                 )
             bound = 1.0 if is_image(values.shape[1:]) else POSITION_LIMIT
             needed = is_image(values.shape[1:]) or name in (STATE, ACTION) or name == state_feature(self.features)
             if needed and not (np.isfinite(values).all() and np.abs(values).max() <= bound):
                 raise DatasetError(
-                    f"'{name}' of episode {index} of {self.name} holds values that are not finite, or beyond {bound:g}; it is "
+                    f"'{name}' of episode {index} of {self.name} holds non-finite values, or values beyond {bound:g}; it is "
                     "damaged, or in other units than px (positions) and 0 to 1 (pictures)"
                 )
 
     def _pictures(self, arrays: Mapping[str, Array], start: Array) -> Array | None:
-        # Of the camera whose first picture is most like the world at the start, if any is like it at all.
+        # Of the camera whose first picture is closest to the rendered world at the start, if any is close.
         if not self.cameras:
             return None
         env = make_env()
@@ -147,12 +146,12 @@ def open_dataset(
 ) -> Dataset:
     """The data set at the folder `root`, or else the hub's `repo_id`.
 
-    `rename` gives features of the data set the names that the policy uses, as LeRobot's rename_map does;
-    `optional_rename` does so for those that are there. `block_pose` says where the block's pose is to come from, and
-    `every_step` that it is needed at every step, not at the start only.
+    rename: names of the data set's features -> the policy's, as LeRobot's rename_map. optional_rename: the same, for
+    features that may be absent. block_pose: the source of the block's pose, one of `block_pose.CHOICES`. every_step:
+    whether the pose is needed at every step, for Settings(replay="states"). watch: shows the progress of long fits.
 
-    Raises DatasetError, before any download where that is possible, if there is none, if it is of a version that
-    LeRobot 0.6 does not read, or if it lacks actions, the agent's position or any source of the block's pose.
+    Raises DatasetError, before any download if possible, if there is no such data set, if LeRobot cannot read its version,
+    or if it lacks actions, the agent's position or any source of the block's pose.
     """
     block_pose = OLD_NAMES.get(block_pose, block_pose)
     check_choice("--block-pose", block_pose, CHOICES, DatasetError)
@@ -220,7 +219,7 @@ def _check_features(
 
 
 def _check_pose(source: Dataset, wanted: str) -> None:
-    # What can be said of the block's pose without reading an episode.
+    # The sources of the block's pose, as far as known without reading an episode.
     there = {"state": state_feature(source.features) is not None, "image": bool(source.cameras),
              "keypoints": keypoint_feature(source.features) is not None}  # fmt: skip
     if any(there.values()) if wanted == "auto" else there.get(wanted, False):
@@ -234,7 +233,7 @@ def _check_pose(source: Dataset, wanted: str) -> None:
         else:
             return
     elif wanted != "auto":
-        reason = f"--block-pose {wanted} asks for what it lacks; it has {', '.join(sorted(source.features))}"
+        reason = f"--block-pose {wanted} needs a feature that it lacks; it has {', '.join(sorted(source.features))}"
     raise DatasetError(
         f"data set {source.name} does not say where the block is, and a replay cannot start: {reason}; use "
         f"{COMPANION} or the Diffusion Policy zarr"

@@ -27,9 +27,9 @@ class Episode:
     """One expert episode of T steps.
 
     action, agent: (T, 2) px as recorded. block: (T, 3) x, y, angle, or (1, 3) where only the start is known;
-    `pose_source` says from what. observations: feature name -> (T, ...) as the data set gives it, before normalisation.
-    pictures: (T, 3, H, W) of the camera that shows the world as gym-pusht draws it, or None. pose_note: why the pose is not
-    from a source that would have been better.
+    `pose_source` says from which source. observations: feature name -> (T, ...) as the data set gives it, before normalisation.
+    pictures: (T, 3, H, W) of the camera that shows the world as gym-pusht draws it, or None. pose_note: why a better source
+    of the pose was skipped.
     """
 
     index: int
@@ -51,7 +51,7 @@ class Episode:
         return np.concatenate([self.agent[: len(self.block)], self.block], axis=1)
 
     def fingerprint(self) -> str:
-        """SHA-256 of everything that scores depend on, so that changed data are never taken for the same."""
+        """SHA-256 of everything that scores depend on, so that changed data are never mistaken for the same."""
         digest = hashlib.sha256()
         arrays = {"action": self.action, "state": self.state, **self.observations}
         if len(self.block) < len(self):
@@ -68,7 +68,7 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 
 def check_episode(episode: Episode, name: str) -> Episode:
-    """The episode itself, or DatasetError if its arrays are ragged, empty, not finite, or no pictures in [0, 1]."""
+    """The episode itself. Raises DatasetError for ragged, empty or non-finite arrays, and for pictures outside [0, 1]."""
     n = len(episode.action)
     if n == 0 or episode.agent.shape != (n, 2) or episode.block.shape not in ((n, 3), (1, 3)):
         raise DatasetError(
@@ -79,9 +79,9 @@ def check_episode(episode: Episode, name: str) -> Episode:
         if len(values) not in (n, len(episode.block)):
             raise DatasetError(f"'{key}' of episode {episode.index} of {name} has {len(values)} steps, its actions {n}")
         if not np.isfinite(values).all():
-            raise DatasetError(f"'{key}' of episode {episode.index} of {name} holds values that are not finite")
+            raise DatasetError(f"'{key}' of episode {episode.index} of {name} holds non-finite values")
         if is_image(values.shape[1:]) and not 0 <= values.min() <= values.max() <= 1:
-            # 0 to 255 would be taken for an overexposed picture by the policy, silently.
+            # The policy would silently take 0 to 255 for an overexposed picture.
             raise DatasetError(
                 f"'{key}' of episode {episode.index} of {name} has values from {values.min():g} to {values.max():g}; pictures "
                 "are 0 to 1"

@@ -16,7 +16,7 @@ from dlscore.common.files import check_writable
 from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
 
-DATASET_TAG = "v3.0"  # LeRobot tags the revision of a data set that is of this format, and fetches that one
+DATASET_TAG = "v3.0"  # LeRobot fetches the revision with this tag
 
 
 def resolve_dataset(repo_id: str, revision: str | None = None, *, ask: bool = True) -> tuple[Path, str]:
@@ -27,7 +27,7 @@ def resolve_dataset(repo_id: str, revision: str | None = None, *, ask: bool = Tr
     if revision is None and (local / "meta" / "info.json").is_file():
         return local, "local"
     if not is_hub_id(repo_id):
-        raise HubError(f"data set {repo_id} is no hub id such as lerobot/pusht; for a folder use --dataset-root")
+        raise HubError(f"data set {repo_id} is not a hub id such as lerobot/pusht; for a folder use --dataset-root")
     revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
     needed = ["meta/info.json", "data"]
     found = find_snapshot(Repository(repo_id, "dataset", revisions, None, needed, Path(HF_LEROBOT_HUB_CACHE)), ask=ask)
@@ -46,8 +46,6 @@ class LeRobotReader:
     """Numbers as they are stored (float64), images and videos as LeRobot decodes them (float32 CHW in [0, 1])."""
 
     def __init__(self, repo_id: str, root: Path | None, revision: str | None, *, ask: bool = True) -> None:
-        pass
-
         folder, self.revision = (root, "local") if root is not None else resolve_dataset(repo_id, revision, ask=ask)
         self.name, self._root = repo_id, folder
         try:
@@ -67,11 +65,11 @@ class LeRobotReader:
             newer = number is not None and int(number[1]) > 3
             remedy = CONVERTERS.get(version, "update dlscore" if newer else CONVERTERS["older"])
             raise DatasetError(f"data set {repo_id} is of LeRobot's format {version}; v3.0 is read here: {remedy}")
-        for needed in ("meta/tasks.parquet", "meta/episodes", "data"):  # LeRobot would look for them on the hub
+        for needed in ("meta/tasks.parquet", "meta/episodes", "data"):  # otherwise LeRobot asks the hub for them
             if not (folder / needed).exists() or (
                 (folder / needed).is_dir() and not any((folder / needed).rglob("*.parquet"))
             ):
-                raise DatasetError(f"data set {repo_id} at {folder} is not whole: it has no {needed}; fetch it again")
+                raise DatasetError(f"data set {repo_id} at {folder} is incomplete: it has no {needed}; fetch it again")
         self.compressed = tuple(name for name, kind in self._kinds.items() if kind == "video")
 
     def __len__(self) -> int:
@@ -79,7 +77,7 @@ class LeRobotReader:
 
     @cached_property
     def lengths(self) -> list[int]:
-        """Steps of each episode, by the data set's own table."""
+        """Steps of each episode, from meta/episodes."""
         from lerobot.datasets import LeRobotDatasetMetadata
 
         _check_cache()
@@ -103,8 +101,8 @@ class LeRobotReader:
             files = [meta.get_data_file_path(index)]
             files += [meta.get_video_file_path(index, name) for name in self.compressed]
             gone = [str(file) for file in files if not (self._root / file).is_file()]
-            if gone:  # LeRobot would look for them on the hub
-                raise DatasetError(f"episode {index} of data set {self.name} is not whole: it lacks {', '.join(gone)}")
+            if gone:  # otherwise LeRobot asks the hub for them
+                raise DatasetError(f"episode {index} of data set {self.name} is incomplete: it lacks {', '.join(gone)}")
             dataset = LeRobotDataset(self.name, root=self._root, episodes=[index], video_backend="pyav")
             columns = dataset.hf_dataset.with_format(None)  # as stored; the numpy format rounds to float32
             found = {name: np.asarray(columns[name], dtype=np.float64) for name in names if name not in visual}

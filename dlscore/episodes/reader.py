@@ -1,4 +1,4 @@
-"""What a data set in a format of its own offers: the protocol of all readers."""
+"""The protocol of data set readers: what each format must offer."""
 
 from __future__ import annotations
 

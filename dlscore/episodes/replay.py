@@ -31,7 +31,7 @@ MODES = ("actions", "states")
 
 
 class ReplayError(UserError):
-    """A replay that was asked for wrongly."""
+    """A replay that cannot be done as requested."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ReplayStep:
 
 
 def measured_parts(episode: Episode) -> tuple[str, ...]:
-    """What the record has to compare with: agent [px] always; block [px], [rad] and picture [1/255] where known."""
+    """The parts of the drift that the record allows: agent [px] always; block [px], [rad] and picture [1/255] if known."""
     block = ("block_px", "block_rad") if len(episode.block) == len(episode) else ()
     return ("agent_px", *block, *(("picture",) if episode.pictures is not None else ()))
 
@@ -82,7 +82,7 @@ def worlds(episode: Episode, mode: str = "actions", stop: int | None = None) -> 
 
 
 def replayed_observations(episode: Episode, inputs: Mapping[str, tuple[int, ...]], mode: str, steps: int) -> Episode:
-    """The episode with observations (steps, ...) of the replay in the place of the recorded ones."""
+    """The episode with observations (steps, …) rendered from the replay instead of the recorded ones."""
     found: dict[str, list[Array]] = {name: [] for name in inputs}
     for _, env in worlds(episode, mode, steps):
         for name, shape in inputs.items():
@@ -91,7 +91,7 @@ def replayed_observations(episode: Episode, inputs: Mapping[str, tuple[int, ...]
 
 
 def make_observation(env: PushTEnv, name: str, shape: tuple[int, ...]) -> Array:
-    """What gym-pusht shows under LeRobot's name for it: float32, a picture in [0, 1] CHW; ReplayError if it shows none."""
+    """gym-pusht's observation under LeRobot's name: float32, pictures CHW in [0, 1]. ReplayError if it has none of that name."""
     if name == STATE and shape in ((2,), (5,)):
         return get_state(env)[: shape[0]].astype(np.float32)
     if name == ENVIRONMENT and shape == (16,):

@@ -13,7 +13,7 @@ from dlscore.pusht.geometry import keypoints_of_pose
 
 
 class ZarrReader:
-    """Its full state gives the agent's position and the keypoints under LeRobot's names."""
+    """Reads the zarr; agent position and keypoints are derived from its full state, under LeRobot's names."""
 
     fps = 10.0
     compressed: tuple[str, ...] = ()  # its images are lossless
@@ -27,7 +27,7 @@ class ZarrReader:
             ) from error
         try:
             store = zarr.ZipStore(str(path), mode="r") if path.suffix == ".zip" else zarr.DirectoryStore(str(path))
-            # A zip may hold the folder itself: the shortest name of a group's marker says where the root is.
+            # A zip may contain the folder itself: the shortest path of a .zgroup is the root.
             root = min((key for key in store if key.endswith(".zgroup")), key=len, default=".zgroup")
             group = zarr.open_group(store, mode="r", path=root.removesuffix(".zgroup").strip("/"))
             self._state, self._action = group["data/state"], group["data/action"]
@@ -38,7 +38,7 @@ class ZarrReader:
             raise
         except Exception as error:  # zarr raises many types for a damaged store
             raise DatasetError(
-                f"{path} is no Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
+                f"{path} is not a Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
                 "data/action and meta/episode_ends"
             ) from error
         self.name, self.revision = path.name, "local"
@@ -67,7 +67,7 @@ class ZarrReader:
                 f"meta/episode_ends of {path} has shape {self._ends.shape}; a PushT zarr's is (episodes,)"
             )
         if not len(self._ends) or self._ends[-1] > n or (np.diff(self._ends, prepend=0) <= 0).any():
-            raise DatasetError(f"meta/episode_ends of {path} do not ascend from above 0 to at most {n}; it is damaged")
+            raise DatasetError(f"meta/episode_ends of {path} must ascend from above 0 to at most {n}; it is damaged")
 
     def __len__(self) -> int:
         return len(self._ends)

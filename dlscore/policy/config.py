@@ -1,4 +1,4 @@
-"""config.json of a checkpoint, checked without torch: its policy type, its era, and that it leaves nothing to defaults."""
+"""config.json of a checkpoint, checked without torch: policy type, format, and that no field is left to a default."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.folder import ADAPTER
+from dlscore.policy.schema_2024 import translate
 
 # Fields that shape the network or the sampler: one that is missing would silently become the default of the installed
 # LeRobot, which is of another era than the weights (horizon 64 instead of 16, one encoder a camera instead of one).
@@ -20,30 +22,38 @@ REQUIRED_FOR_IMAGES = (
     "use_separate_rgb_encoder_per_camera",
 )  # fmt: skip
 
-# What only the 2024 configs of other policies have.
-OTHERS_OF_2024 = {
-    "chunk_size": "act",
-    "n_vqvae_training_steps": "vqbet",
-    "n_pi_samples": "tdmpc",
-    "horizon_steps": "tdmpc",
-}
-
-
 STEPS = ("rename_observations_processor", "to_batch_processor", "device_processor", "normalizer_processor",
          "unnormalizer_processor")  # fmt: skip
 
 
 def read_config(folder: Path, name: str) -> dict[str, Any]:
-    """config.json of policy `name` in `folder` as LeRobot 0.6 writes it; PolicyError if that would take a guess."""
+    """config.json of policy `name` in `folder` as LeRobot writes it since 2025; PolicyError if that would need a guess."""
     try:
         written = json.loads((folder / "config.json").read_text())
         kind, of_2024 = written.get("type"), "type" not in written and "input_shapes" in written
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise PolicyError(f"{folder}/config.json cannot be read ({type(error).__name__}: {error})") from error
     if of_2024:
-        written = _translate(written, name)
+        written = translate(written, name)
     elif kind != "diffusion":
         raise PolicyError(f"policy {name} is of type {kind!r}; dlscore scores LeRobot policies of type 'diffusion'")
+    if written.get("use_peft") or (folder / ADAPTER).exists():
+        sign = ADAPTER if (folder / ADAPTER).exists() else "use_peft in its config.json"
+        raise PolicyError(
+            f"policy {name} is a PEFT adapter ({sign}), and the base without it is another policy; merge the adapter into "
+            "the base (merge_and_unload), set use_peft to false, and save the policy again"
+        )
+    _check_whole(written, name)
+    outputs = written["output_features"]
+    action = outputs.get("action") if isinstance(outputs, dict) else None
+    shape = action.get("shape") if isinstance(action, dict) else None
+    if shape != [2]:
+        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
+    _check_counts(written, name)
+    return dict(written)
+
+
+def _check_whole(written: dict[str, Any], name: str) -> None:
     required = list(REQUIRED)
     if _images(written):
         required += REQUIRED_FOR_IMAGES
@@ -56,17 +66,10 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
             f"config.json of policy {name} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
             "network silently; add the values it was trained with"
         )
-    outputs = written["output_features"]
-    action = outputs.get("action") if isinstance(outputs, dict) else None
-    shape = action.get("shape") if isinstance(action, dict) else None
-    if shape != [2]:
-        raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
-    _check_counts(written, name)
-    return dict(written)
 
 
 def _check_counts(written: dict[str, Any], name: str) -> None:
-    # LeRobot takes any number, and fails, or samples nonsense, much later.
+    # LeRobot accepts any number, and fails or samples nonsense much later.
     horizon, steps = written["horizon"], written["num_train_timesteps"]
     limits = {
         "horizon": 10_000,
@@ -91,7 +94,7 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
             )
     for field, most in limits.items():
         value = written.get(field)
-        if field == "num_inference_steps" and value is None:  # as many as there are
+        if field == "num_inference_steps" and value is None:  # all timesteps
             continue
         if type(value) is not int or not 1 <= value <= most:
             raise PolicyError(
@@ -100,14 +103,14 @@ def _check_counts(written: dict[str, Any], name: str) -> None:
 
 
 def _number(value: Any) -> float:
-    # nan, which no comparison holds for, where it is none.
+    # nan, for which every comparison fails, if it is not a number.
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
 
 
 def read_steps(file: Path) -> list[dict[str, Any]]:
-    """The steps of a processor file, which may be those alone that LeRobot writes for this policy.
+    """The steps of a processor file; only those that LeRobot writes for this policy are allowed.
 
-    LeRobot would import and call whatever class a step names; a checkpoint is data, and does not get to do that.
+    LeRobot would import and call whatever class a step names. A checkpoint is data, so it must not name one.
     """
     try:
         steps = json.loads(file.read_text())["steps"]
@@ -127,13 +130,13 @@ def read_steps(file: Path) -> list[dict[str, Any]]:
 
 
 def read_rename_map(folder: Path) -> dict[str, str]:
-    """The data set's names -> the policy's, as the checkpoint's own preprocessor renames them; {} if it does not."""
+    """The data set's names -> the policy's, as renamed by the checkpoint's own preprocessor; {} if it renames none."""
     file = folder / "policy_preprocessor.json"
     if not file.is_file():
         return {}
     maps = [(step.get("config") or {}).get("rename_map") or {} for step in read_steps(file)]
     if not all(isinstance(each, dict) for each in maps):
-        raise PolicyError(f"{file} has a rename_map that is no object of names; save the policy again with LeRobot")
+        raise PolicyError(f"{file} has a rename_map that is not an object of names; save the policy again with LeRobot")
     return {str(old): str(new) for each in maps for old, new in each.items()}
 
 
@@ -141,56 +144,3 @@ def _images(written: dict[str, Any]) -> list[str]:
     features = written.get("input_features")
     features = features if isinstance(features, dict) else {}
     return [name for name, feature in features.items() if isinstance(feature, dict) and feature.get("type") == "VISUAL"]
-
-
-def _translate(old: dict[str, Any], name: str) -> dict[str, Any]:
-    """The schema of 2024 (`input_shapes`, a normalisation mode a feature) in that of today.
-
-    Unambiguous where every feature is one of PushT's and all features of a type are normalised alike.
-    """
-    if "num_train_timesteps" not in old:
-        other = next((kind for field, kind in OTHERS_OF_2024.items() if field in old), "unknown")
-        raise PolicyError(f"policy {name} is of type {other!r}; dlscore scores LeRobot policies of type 'diffusion'")
-    try:
-        shapes = {**old["input_shapes"], **old["output_shapes"]}
-        modes = {**old["input_normalization_modes"], **old["output_normalization_modes"]}
-        kinds = {feature: _kind(feature) for feature in shapes}
-        mapping: dict[str, str] = {}
-        for feature, kind in kinds.items():
-            if kind is None:
-                raise PolicyError(
-                    f"config.json of policy {name} is of 2024 and does not say what '{feature}' is; save the policy again "
-                    "with LeRobot 0.3 to 0.6"
-                )
-            mode = str(modes[feature]).upper()
-            if mode not in ("MEAN_STD", "MIN_MAX") or mapping.setdefault(kind, mode) != mode:
-                raise PolicyError(
-                    f"config.json of policy {name} is of 2024 and normalises '{feature}' by {modes[feature]!r}, other "
-                    f"{kind} features by {mapping.get(kind)!r}; today's LeRobot knows one of MEAN_STD, MIN_MAX for all of a type"
-                )
-        if not all(isinstance(shape, list) for shape in shapes.values()):
-            raise TypeError(f"shapes {shapes}")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise PolicyError(
-            f"config.json of policy {name} is of 2024 (input_shapes) but not whole ({type(error).__name__}: {error}); it "
-            "needs input_shapes, output_shapes and a normalisation mode for each of their features"
-        ) from error
-    dropped = ("input_shapes", "output_shapes", "input_normalization_modes", "output_normalization_modes")
-    new = {key: value for key, value in old.items() if key not in dropped}
-    new |= {
-        "type": "diffusion",
-        "normalization_mapping": mapping,
-        "input_features": {feature: {"type": kinds[feature], "shape": list(shape)}
-                           for feature, shape in old["input_shapes"].items()},
-        "output_features": {feature: {"type": kinds[feature], "shape": list(shape)}
-                            for feature, shape in old["output_shapes"].items()},
-    }  # fmt: skip
-    # One encoder for all cameras was the only way then; a checkpoint with more does not load strictly.
-    new.setdefault("use_separate_rgb_encoder_per_camera", False)
-    return new
-
-
-def _kind(feature: str) -> str | None:
-    if feature.startswith("observation.image"):
-        return "VISUAL"
-    return {"observation.state": "STATE", "observation.environment_state": "ENV", "action": "ACTION"}.get(feature)

@@ -19,15 +19,16 @@ from dlscore.policy.errors import PolicyError
 
 
 class Policy:
-    """A loaded policy: LeRobot's own as `policy`, `preprocess`, `postprocess`, and what scoring needs of them.
+    """A loaded policy: LeRobot's `policy`, `preprocess` and `postprocess`, and what scoring needs of them.
 
-    `evaluations` counts chunks through the network since it was last set to 0."""
+    `evaluations` counts chunks through the network since it was last set to 0; `notes` are what its user should know of
+    how it was loaded."""
 
     def __init__(self, policy: Any, preprocess: Any, postprocess: Any, *, name: str, revision: str, fingerprint: str,
-                 device: torch.device, batch_size: int = 256) -> None:  # fmt: skip
+                 device: torch.device, batch_size: int = 256, notes: tuple[str, ...] = ()) -> None:  # fmt: skip
         self.policy, self.preprocess, self.postprocess = policy, preprocess, postprocess
         self.name, self.revision, self.fingerprint = name, revision, fingerprint
-        self.device, self.batch_size = device, batch_size
+        self.device, self.batch_size, self.notes = device, batch_size, notes
         self.config = policy.config
         self.horizon, self.current = int(self.config.horizon), int(self.config.n_obs_steps) - 1
         self.evaluations = 0
@@ -62,8 +63,8 @@ class Policy:
     def epsilon(self, x: Tensor, t: int, conditioning: Tensor) -> Tensor:
         """ε(x_t, t), the predicted noise (S, M, H, 2) of M noisy chunks under each of S conditionings (S, D).
 
-        The embeddings of t and of a conditioning are made once a batch, not once a chunk, where the batch is of one
-        step; several steps share a batch where one alone does not fill it.
+        In a batch of one step, the embeddings of t and of the conditioning are computed once, not once per chunk. Several
+        steps share a batch if one alone does not fill it.
         """
         self._accelerate()
         alpha, sigma = self.noise_level(t)
@@ -84,9 +85,9 @@ class Policy:
         return torch.cat(rows)
 
     def scale_timestep(self, t: int) -> int:
-        """The timestep of this policy's schedule at the place of t in one of 100."""
+        """The timestep of this policy's schedule that corresponds to t in a schedule of 100."""
         count = len(self.alphas_cumprod)
-        return max(0, round((t + 1) * count / 100) - 1)  # timestep t is the end of its part of the schedule
+        return max(0, round((t + 1) * count / 100) - 1)  # timestep t ends its part of the schedule
 
     def noise_level(self, t: int) -> tuple[float, float]:
         """(α_t, σ_t)."""
@@ -101,7 +102,7 @@ class Policy:
     def sample(self, conditioning: Tensor, seeds: list[list[int]]) -> Tensor:
         """Chunks (B, M, H, 2) from the policy's own sampler, M for each conditioning (B, D).
 
-        Every chunk has a random stream of its own, seeds[b][m], so a chunk does not depend on its company.
+        Every chunk has its own random stream, seeds[b][m], so it does not depend on the rest of its batch.
         """
         self._accelerate()
         flat = [seed for row in seeds for seed in row]
@@ -149,7 +150,7 @@ class Policy:
             or (scale <= 0).any()
         ):
             raise PolicyError(
-                f"policy {self.name} has action statistics that are no scale and offset: {values.tolist()}"
+                f"policy {self.name} has action statistics that are not a scale and an offset: {values.tolist()}"
             )
         if np.all(scale == 1) and np.all(offset == 0):
             raise PolicyError(

@@ -1,4 +1,4 @@
-"""Where a policy lies: a folder, the folder of a training run, or a hub id."""
+"""Finding a policy: a folder, the folder of a training run, or a hub id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 
+ADAPTER = "adapter_config.json"  # what PEFT writes beside its adapter
+CONFIG_FILES = ["config.json", ADAPTER]
 POLICY_FILES = ["model.safetensors", "policy_preprocessor*", "policy_postprocessor*"]
 
 
@@ -22,18 +24,18 @@ def resolve_policy(
         there = folder.exists()
         found, below = _in_training_run(folder) if there else (folder, "")
     except (OSError, RuntimeError) as error:  # no permission, a name too long, links in a circle
-        raise HubError(f"policy {path_or_id} cannot be looked into ({type(error).__name__}: {error})") from error
+        raise HubError(f"policy {path_or_id} cannot be read ({type(error).__name__}: {error})") from error
     if there:
         if revision is not None:
             raise HubError(
-                f"--policy-revision {revision} is of the hub; policy {path_or_id} is a folder here: leave it out"
+                f"--policy-revision {revision} is a hub revision, but policy {path_or_id} is a local folder: leave it out"
             )
         check(found)
         return found, f"local {below}".strip()
     if not is_hub_id(path_or_id):
         raise HubError(f"policy {path_or_id} is neither a folder nor a hub id such as lerobot/diffusion_pusht")
-    check(find_snapshot(Repository(path_or_id, "model", [revision], ["config.json"], ["config.json"])))
-    files = ["config.json", *POLICY_FILES]
+    check(find_snapshot(Repository(path_or_id, "model", [revision], CONFIG_FILES, ["config.json"])))
+    files = [*CONFIG_FILES, *POLICY_FILES]
     found = find_snapshot(Repository(path_or_id, "model", [revision], files, ["model.safetensors"]))
     return found, found.name
 
@@ -50,7 +52,9 @@ def _in_training_run(folder: Path) -> tuple[Path, str]:
     numbered = sorted(steps, key=lambda path: int(path.name))
     for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
         model = candidate / "pretrained_model"
-        if all((model / name).is_file() for name in ("config.json", "model.safetensors")):  # saving it was not cut off
+        # Completely saved. An adapter, which is refused when it is read, has other weights.
+        files = {name for name in ("config.json", "model.safetensors", ADAPTER) if (model / name).is_file()}
+        if "config.json" in files and len(files) > 1:
             return model, str(model.relative_to(base) if model.is_relative_to(base) else model.name)
     raise HubError(
         f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "

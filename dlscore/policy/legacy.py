@@ -1,4 +1,4 @@
-"""Weights of other eras: statistics inside them (LeRobot up to 0.3), and names that torch.compile gave them."""
+"""Weights in older formats: with statistics inside (LeRobot up to 0.3), and with names from torch.compile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Statistics = dict[str, dict[str, Tensor]]
 
 
 def plain_names(weights: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Weights under the names that they have in a model that is not compiled."""
+    """Weights under their names in a model that is not compiled."""
     plain = {key.replace(COMPILED, ""): values for key, values in weights.items()}
     if len(plain) < len(weights):
         raise PolicyError(
@@ -37,29 +37,43 @@ def split_statistics(
     network = {key: values for key, values in weights.items() if not key.startswith(tuple(f"{m}." for m in MODULES))}
     kept = {key: values for key, values in weights.items() if key not in network}
     statistics: Statistics = {}
-    used = set()
+    used: set[str] = set()
     for feature, mode in modes.items():
-        for module in MODULES:
-            for statistic in NEEDED.get(mode, ("min", "max")):
-                key = f"{module}.buffer_{feature.replace('.', '_')}.{statistic}"
-                if key not in kept:
-                    continue
-                used.add(key)
-                values = kept[key].float()
-                if not torch.isfinite(values).all():
-                    raise PolicyError(
-                        f"policy {name} has a {statistic} of '{feature}' that is not finite ({key}): it was saved before it "
-                        "saw a data set; train it, or save it with the statistics of its data set"
-                    )
-                before = statistics.setdefault(feature, {}).setdefault(statistic, values)
-                if not torch.equal(before, values):
-                    raise PolicyError(f"policy {name} has two different values of the {statistic} of '{feature}'")
+        for statistic in _needed(mode):
+            keys = [f"{module}.buffer_{feature.replace('.', '_')}.{statistic}" for module in MODULES]
+            found = {key: kept[key].float() for key in keys if key in kept}
+            used |= found.keys()
+            if found:
+                statistics.setdefault(feature, {})[statistic] = _agreed(found, statistic, feature, name)
     if extra := sorted(set(kept) - used):
         raise PolicyError(f"policy {name} has statistics of features that its config does not have: {_first(extra)}")
+    _check_complete(statistics, modes, name)
+    return network, statistics
+
+
+def _needed(mode: str) -> tuple[str, ...]:
+    return NEEDED.get(mode, ("min", "max"))
+
+
+def _agreed(found: Mapping[str, Tensor], statistic: str, feature: str, name: str) -> Tensor:
+    # The one value of a statistic that several modules keep.
+    for key, values in found.items():
+        if not torch.isfinite(values).all():
+            raise PolicyError(
+                f"policy {name} has a {statistic} of '{feature}' that is not finite ({key}): it was saved before it "
+                "saw a data set; train it, or save it with the statistics of its data set"
+            )
+    first, *others = found.values()
+    if not all(torch.equal(first, values) for values in others):
+        raise PolicyError(f"policy {name} has two different values of the {statistic} of '{feature}'")
+    return first
+
+
+def _check_complete(statistics: Statistics, modes: Mapping[str, str], name: str) -> None:
     lacking = [
         f"{statistic} of '{feature}'"
         for feature, mode in modes.items()
-        for statistic in NEEDED.get(mode, ("min", "max"))
+        for statistic in _needed(mode)
         if statistic not in statistics.get(feature, {})
     ]
     if lacking:
@@ -68,7 +82,6 @@ def split_statistics(
             "A checkpoint has them in its processor files (LeRobot 0.4 and later) or inside model.safetensors (earlier): "
             "save it again with the statistics of its data set"
         )
-    return network, statistics
 
 
 def _first(names: Iterable[str]) -> str:

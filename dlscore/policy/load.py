@@ -1,11 +1,12 @@
 """A checkpoint on disk to a Policy: strictly, exactly, and without writing anything.
 
-LeRobot 0.6 keeps a policy's normalisation in processor files; up to 0.3 it was inside the weights, and in 2024 config.json
-had another schema. All are read; what would need a guess is a PolicyError that says what and what to do.
+LeRobot 0.4 and later keep a policy's normalisation in processor files; up to 0.3 it was inside the weights, and in 2024
+config.json had another schema. All are read. Whatever would need a guess is a PolicyError with the remedy.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from pathlib import Path
@@ -17,6 +18,7 @@ from dlscore.policy import legacy
 from dlscore.policy.config import read_config, read_steps
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.fields import known_fields
 from dlscore.policy.folder import resolve_policy
 
 BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
@@ -29,9 +31,8 @@ def load_policy(
 ) -> Policy:
     """Load a LeRobot DiffusionPolicy from a folder, the folder of a training run, or a hub id.
 
-    `batch_size` is by default what one step fills on a CPU, and what several steps share on a GPU.
-
-    Raises PolicyError or HubError, in one line, for whatever would make it another network than the one saved.
+    batch_size: chunks through the network at once; by default 256 on a CPU, which one step fills, and 2048 on a GPU,
+    which several steps share. Raises PolicyError or HubError for whatever would make it another network than the saved one.
     """
     folder, resolved = resolve_policy(path, revision)
     where = torch.device(pick_device(device))
@@ -40,7 +41,7 @@ def load_policy(
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
     from safetensors.torch import load_file
 
-    config = _config(written, path, str(where))
+    config, notes = _config(written, path, str(where))
     weights_file = folder / "model.safetensors"
     if not weights_file.is_file():
         raise PolicyError(f"policy {path} has no model.safetensors; its folder {folder} has {_listing(folder)}")
@@ -51,7 +52,7 @@ def load_policy(
         policy.load_state_dict(weights, strict=True)
         policy.to(where).eval()
         loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=_fingerprint(folder),
-                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048))  # fmt: skip
+                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048), notes=notes)  # fmt: skip
         _check_statistics(loaded, path)
         _check_normalised(loaded, path)
     except PolicyError:
@@ -60,7 +61,7 @@ def load_policy(
         text = " ".join(str(error).split())
         raise PolicyError(f"policy {path} cannot be loaded exactly ({type(error).__name__}: {text[:400]})") from error
     if not all(torch.isfinite(p).all() for p in policy.state_dict().values() if p.is_floating_point()):
-        raise PolicyError(f"policy {path} has weights that are not finite; train or download it again")
+        raise PolicyError(f"policy {path} has non-finite weights; train or download it again")
     return loaded
 
 
@@ -81,7 +82,9 @@ def _processors(
 
     lacking = [name for name in PROCESSORS if not (folder / name).is_file()]
     if lacking and len(lacking) < len(PROCESSORS):
-        raise PolicyError(f"policy {path} has no {lacking[0]}; a LeRobot 0.6 checkpoint has {' and '.join(PROCESSORS)}")
+        raise PolicyError(
+            f"policy {path} has no {lacking[0]}; LeRobot 0.4 and later write {' and '.join(PROCESSORS)}: save the policy again"
+        )
     if not lacking:
         steps = [read_steps(folder / name) for name in PROCESSORS]
         # The device is ours to choose, and the data are renamed where they are read.
@@ -157,7 +160,7 @@ def _probe(policy: Policy, name: str, values: torch.Tensor) -> dict[str, torch.T
 
 
 def pick_device(device: str) -> str:
-    """`auto` is cuda, else mps, else cpu; anything else must be there."""
+    """`auto` is cuda, else mps, else cpu; any other device must exist."""
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")
@@ -172,11 +175,15 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _config(written: dict[str, Any], path: str, device: str) -> Any:
+def _config(written: dict[str, Any], path: str, device: str) -> tuple[Any, tuple[str, ...]]:
+    # (LeRobot's config, notes on what was left out of it).
     import draccus
+    from lerobot.__version__ import __version__
     from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 
+    known = [field.name for field in dataclasses.fields(DiffusionConfig)]
     fields = {key: value for key, value in written.items() if key != "type"} | {"device": "cpu"}
+    fields, notes = known_fields(fields, known, __version__, path)
     try:
         config = draccus.decode(DiffusionConfig, fields)  # as LeRobot does with the file
         config.device = device
@@ -190,7 +197,7 @@ def _config(written: dict[str, Any], path: str, device: str) -> Any:
         ) from error
     if config.robot_state_feature is None:
         raise PolicyError(f"policy {path} does not take observation.state, which LeRobot's DiffusionPolicy needs")
-    return config
+    return config, notes
 
 
 def _listing(folder: Path) -> str:

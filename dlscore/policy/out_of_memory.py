@@ -1,4 +1,4 @@
-"""A device that runs out of memory: half the batch, and the same work again."""
+"""Running out of device memory: the same work again with half the batch."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from dlscore.common.errors import UserError
 from dlscore.policy.diffusion import Policy
 
-# What torch says where it has no type of its own for it: on the CPU and on Apple's GPUs.
+# Messages of torch where it has no exception type for it: on the CPU and on Apple's GPUs.
 WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 class OutOfMemory(UserError):
-    """A device that cannot hold a single chunk."""
+    """A device without memory for a single chunk."""
 
 
 def within_memory[T](policy: Policy, work: Callable[[], T], notice: Callable[[str], None]) -> T:
-    """What `work` returns, with the policy's batch size halved until it fits; scores agree to rounding."""
+    """What `work` returns, with the policy's batch size halved until it fits. Scores then agree to rounding."""
     while True:
         try:
             return work()
@@ -34,4 +34,4 @@ def within_memory[T](policy: Policy, work: Callable[[], T], notice: Callable[[st
         policy.batch_size //= 2
         if policy.device.type == "cuda":
             torch.cuda.empty_cache()
-        notice(f"{policy.device} is out of memory; going on with --batch-size {policy.batch_size}")
+        notice(f"{policy.device} is out of memory; continuing with --batch-size {policy.batch_size}")

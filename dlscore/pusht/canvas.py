@@ -1,8 +1,8 @@
 """PushT's picture for any pose, stroke by stroke as gym-pusht draws it, without a physics world.
 
 Two fills of a polygon exist. The installed pygame rounds both ends of a row outwards; the pygame of 2023, which drew the
-public PushT data sets, truncated them. A picture is compared with both, since a row's end is worth a quarter of a px in
-the pose that fits.
+public PushT data sets, truncated them. A picture is compared with both, because the difference shifts the
+fitted pose by a quarter of a px.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Canvas:
         for corners in _corners(GOAL_POSE):
             self._fill(self._screen, GOAL_COLOUR, corners)
         self._background = self._screen.copy()
-        # The walls go over block and agent: kept apart, on a ground that is not copied.
+        # The walls are drawn over block and agent, so they are kept apart, on a transparent ground.
         self._screen.fill(WHITE_COLOUR)
         ends = [(5, 5), (506, 5), (506, 506), (5, 506)]
         for one, two in ((3, 0), (0, 1), (1, 2), (3, 2)):
@@ -96,7 +96,7 @@ def fill_truncating(screen: Any, colour: Colour, corners: Sequence[Point]) -> No
         if y1 > y2:
             x1, y1, x2, y2 = x2, y2, x1, y1
         part = slice(max(y1 - top, 0), max(y2 - top + 1, 0))
-        # An edge that lies flat counts with both its ends.
+        # A horizontal edge counts with both its ends.
         ends = (x1, x2) if y1 == y2 else (x1 + np.trunc((rows[part] - y1) * (x2 - x1) / (y2 - y1)).astype(int),)
         for x in ends:
             low[part], high[part] = np.minimum(low[part], x), np.maximum(high[part], x)

@@ -35,7 +35,7 @@ def set_state(env: PushTEnv, state: Array) -> None:
     x, y, block_x, block_y, angle = (float(value) for value in state)
     env._setup()
     env.agent.position = (x, y)
-    env.block.angle = angle  # first: turning about the centre of gravity moves the position
+    env.block.angle = angle  # before the position, because rotation about the centre of gravity moves it
     env.block.position = (block_x, block_y)
     for body in (env.agent, env.block):
         env.space.reindex_shapes_for_body(body)
@@ -54,7 +54,7 @@ def get_keypoints(env: PushTEnv) -> Array:
 def render_canvas(env: PushTEnv) -> Array:
     """The native canvas (512, 512, 3) uint8 RGB: walls, goal, block and agent; no action marker, no contact points.
 
-    What `PushTEnv._draw` draws, less pymunk's red dots where agent and block touch.
+    What `PushTEnv._draw` draws, without pymunk's red dots where agent and block touch.
     """
     import pygame
     from gym_pusht.envs.pymunk_override import DrawOptions

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Without pygame's warning about pkg_resources, which a user can do nothing about."""
+    """Silence pygame's warning about pkg_resources, about which a user can do nothing."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pkg_resources is deprecated.*")
         yield
@@ -40,7 +40,7 @@ def pose_from_keypoints(points: Array) -> Array:
 
 
 def keypoints_of_pose(pose: Array) -> Array:
-    """The inverse of `block_pose`: keypoints (..., 8, 2) [px] of poses (..., 3)."""
+    """The inverse of `pose_from_keypoints`: keypoints (…, 8, 2) [px] of poses (…, 3)."""
     pose = np.asarray(pose, dtype=np.float64)
     body = np.asarray(_vertices_at_origin())
     c, s = np.cos(pose[..., 2, None]), np.sin(pose[..., 2, None])

@@ -1,8 +1,8 @@
 """The block's pose from one picture of PushT, by render-and-compare: gym-pusht's own strokes, moved until they fit.
 
-The picture is small (96 × 96 in the public data sets) and sampled from a 512 × 512 canvas without smoothing, and the
-canvas is drawn at whole px; so a whole region of poses gives the same picture. The answer is the mean of that region,
-each pose weighted by how well it fits, not the first pose of it that a search meets.
+The picture is small (96 × 96 in the public data sets), sampled from a 512 × 512 canvas without smoothing, and the canvas is
+drawn at integer px. So a region of poses gives the same picture. The result is the mean over that region, weighted by
+how well each pose fits, instead of the first pose that a search finds.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from dlscore.pusht.canvas import (
 )
 from dlscore.pusht.geometry import block_centroid, keypoints_of_pose
 
-SMALLEST = 24  # px of a picture's side; below it a pose is off by more than it is worth
+SMALLEST = 24  # px of a picture's side; below it poses are too inexact
 AREA = 5000  # px² of the block that must be seen; it has 6,300 and its outline, of which the agent may hide 700
 OUTSIDE = 20.0  # px by which a corner may leave the canvas: walls hold a block inside, in human data to 7 px
-ANGLES = 24  # starts where nothing is known of the angle
-SEARCHED = 3  # the best of them, that are searched from
+ANGLES = 24  # starting angles if none is known
+SEARCHED = 3  # so many of the best are refined
 UNIT = np.array([1.0, 1.0, 1 / 75])  # px, px, rad: what moves the block's edge by about a px
 WIDTHS = (4.0, 2.0, 1.0, 0.7, 0.5)  # deviations of the poses drawn about the best one, round by round, in units
 DRAWS = 64  # poses a round
-TEMPERATURE = 0.5  # a pose that fits worse than the best by this many wholly wrong channels of a pixel counts 1/e of it
+TEMPERATURE = 0.5  # in fully wrong pixel channels: a pose that fits worse by so many has weight 1/e
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ def _taps(size: int) -> tuple[Array, Array]:
 
 
 def fit(image: Array, agent: Array, start: Array | None = None) -> ImagePose | None:
-    """Pose of the block in a picture (H, W, 3) [0..255] whose agent is at (2,) px; None where no whole block is to be seen.
+    """Pose of the block in a picture (H, W, 3) [0..255] whose agent is at (2,) px; None if no complete block is visible.
 
-    `start` (3,) is a pose near it, such as that of the picture before; without one, every angle is tried.
+    `start` (3,) is a nearby pose, such as that of the previous picture; without one, every angle is tried.
     """
     if min(np.shape(image)[:2]) < SMALLEST:
         return None
-    # Which pygame drew the picture shows in the goal and the walls.
+    # Goal and walls show which pygame drew the picture.
     compare = min((Comparer(image, agent, fill) for fill in FILLS), key=lambda each: each.empty)
     if start is None:
         found = [_descend(compare, pose) for pose in _starts(compare)]
@@ -116,7 +116,7 @@ def fit(image: Array, agent: Array, start: Array | None = None) -> ImagePose | N
 
 
 def _descend(compare: Comparer, pose: Array) -> tuple[Array, float]:
-    # Nelder and Mead's simplex: the cost is a staircase, which has no gradient.
+    # Nelder-Mead, because the cost is a staircase without a gradient.
     from scipy.optimize import minimize
 
     for size in (6.0, 1.5):
@@ -130,7 +130,7 @@ def _descend(compare: Comparer, pose: Array) -> tuple[Array, float]:
 
 
 def _starts(compare: Comparer) -> list[Array]:
-    # The block's own gray says where its centre is; every angle about it is tried, the best few are kept.
+    # The block's gray pixels give its centre; every angle about it is tried, and the best few are kept.
     palette = np.array(
         [BLOCK_COLOUR, BLOCK_EDGE_COLOUR, WHITE_COLOUR, GOAL_COLOUR, WALL_COLOUR, AGENT_COLOUR, AGENT_EDGE_COLOUR]
     )

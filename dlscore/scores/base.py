@@ -1,16 +1,18 @@
-"""The scorers. Each turns one step's conditioning into (N, N) scores [y, x] of the current action, higher = preferred.
+"""What a scorer is: it turns a step's conditioning into (N, N) scores [y, x] of the current action, higher = preferred.
 
-A scorer is a frozen dataclass of its settings, and one line in SCORERS. The policy models a chunk of H actions and the
-grid asks about one of them; each scorer's docstring says how the two meet. Every scorer is deterministic for its seed.
+A scorer is a frozen dataclass of its settings. The policy models a chunk of H actions, and the grid asks about one of
+them; each scorer's docstring says how the two are related. Every scorer is deterministic for its seed, whatever the batch.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from dlscore.common.arrays import Array
+from dlscore.common.choices import check_choice
 from dlscore.common.errors import UserError
 from dlscore.grid import Grid
 
@@ -20,22 +22,26 @@ if TYPE_CHECKING:
     from dlscore.policy.diffusion import Policy
 
 
+KINDS = ("log_density", "score")
+NAME = re.compile(r"[a-z][a-z0-9_]*")  # it becomes a part of paths
+
+
 class ScorerError(UserError):
-    """A scoring method that does not exist or settings that it cannot work with."""
+    """An unknown scoring method, or settings that are not allowed."""
 
 
 class Scorer(Protocol):
-    """`kind` is "log_density" where exp(score) · cell area is probability, else "score"."""
+    """A scoring method. `kind` is "log_density" if exp(score) · cell area is probability, else "score"."""
 
     name: ClassVar[str]
     kind: ClassVar[str]
     units: ClassVar[str]
     definition: ClassVar[str]
-    checks: ClassVar[tuple[str, ...]]  # names in cache.CHECKS
-    version: ClassVar[int]  # rises when the same settings give other numbers
+    checks: ClassVar[tuple[str, ...]]  # names in cache.schema.CHECKS
+    version: ClassVar[int]  # increased when the same settings give other numbers
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
-        """Network evaluations a step."""
+        """Network evaluations per step."""
         ...
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
@@ -45,10 +51,25 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class Scores:
-    """What a scorer makes of S steps: `values` (S, N, N) float64 [step, y, x], and checks by name, each (S,)."""
+    """Scores of S steps: `values` (S, N, N) float64 [step, y, x], and the method's checks by name, each (S,)."""
 
     values: Array
     checks: Mapping[str, Array] = field(default_factory=dict)
+
+
+def check_scorer(scorer: Any) -> None:
+    """Raise ScorerError unless a scorer, or a class of scorers, says of itself what the cache keeps."""
+    whose = f"scorer {getattr(scorer, '__qualname__', type(scorer).__qualname__)}"
+    names = [*Scorer.__annotations__, "evaluations", "score"]
+    if missing := [name for name in names if not hasattr(scorer, name)]:
+        raise ScorerError(f"{whose} lacks {', '.join(missing)}; a scorer has {', '.join(names)}")
+    if "__dataclass_fields__" not in dir(scorer):
+        raise ScorerError(
+            f"{whose} is not a dataclass, whose fields are its settings; decorate it with @dataclass(frozen=True)"
+        )
+    if not NAME.fullmatch(scorer.name):
+        raise ScorerError(f"{whose} has name {scorer.name!r}; use lower-case letters, digits and _, such as my_score")
+    check_choice(f"kind of {whose}", scorer.kind, KINDS, ScorerError)
 
 
 def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:

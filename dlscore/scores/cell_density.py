@@ -15,9 +15,9 @@ from dlscore.grid import Grid
 def log_cell_density(mean: Array, covariance: Array, grid: Grid) -> Array:
     """(N, N) log of the mixture's mean density over each cell [nats / px²]; mean (M, 2) px, covariance (M, 2, 2) px².
 
-    Cells are integrated by Gauss-Legendre points, as many as keep neighbouring ones well within a deviation of the
-    narrowest component: a mode narrower than a cell is neither missed nor counted twice. Where the integral would
-    underflow, far from every component, the log density at the cell's centre stands for it.
+    Cells are integrated by Gauss-Legendre quadrature, with points closer than a standard deviation of the narrowest
+    component, so that a mode narrower than a cell is neither missed nor counted twice. Far from every component, where
+    the integral would underflow, the log density at the cell's centre is used.
     """
     narrowest = float(np.sqrt(np.linalg.eigvalsh(covariance).min()))
     order = int(np.clip(1 + np.ceil(1.25 * grid.cell / narrowest), 2, max(24, 400 // grid.resolution)))
@@ -27,7 +27,7 @@ def log_cell_density(mean: Array, covariance: Array, grid: Grid) -> Array:
     coefficients = _coefficients(mean, covariance)
     rows = []
     for centre, y in zip(grid.centres, axis.reshape(n, order), strict=True):  # a row of cells at a time bounds memory
-        # e^-700 is the last power that is no denormal number; those are 20 times slower and would add nothing.
+        # Below e^-700 numbers are denormal, which is 20 times slower and adds nothing.
         points = (_monomials(axis, y) @ coefficients).clamp_(min=-700).exp_().sum(dim=-1)
         density = torch.einsum("yxk,y,k->x", points.reshape(order, n, order), weight, weight)
         log_density, far = density.log(), density < 1e-250

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distance:
-    """-‖a - predicted action‖ [px], with the action that the policy's own sampler predicts, drawn once a step."""
+    """-‖a - predicted action‖ [px], with the action that the policy's own sampler predicts, drawn once per step."""
 
     name: ClassVar[str] = "distance"
     kind: ClassVar[str] = "score"

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 class Likelihood:
     """log p(a | observation) [nats / px²]: the model's density of the current action, marginal over the chunk's rest.
 
-    `samples` chunks are denoised to the noise level `timestep` (of 100) in `steps` solver steps, and a part of them on to the
-    finer level; each adds the Gaussian with its posterior mean and covariance (`mixture`), and the two levels are
-    joined (`two_levels`). Costs samples · (steps + 3) evaluations and 3 for each chunk of the finer level, whatever the
-    grid. `sampler` "solver" starts at Sobol points and goes fast; "policy" is the policy's own sampler with all its
-    steps, a slow cross-check. The first is the network's density p_0, before the sampler adds its discretisation error.
+    `samples` chunks are denoised to the noise level `timestep` (of 100) in `steps` solver steps, and some of them further to a
+    finer level. Each adds the Gaussian with its posterior mean and covariance (`posterior`), and the two levels are
+    combined (`multilevel`). Costs samples · (steps + 3) evaluations plus 3 for each chunk of the finer level, whatever the
+    grid. sampler: "solver" starts at Sobol points and takes few steps; "policy" is the policy's own sampler with all its
+    steps, a slow cross-check. The first is the network's density p_0, without the sampler's discretisation error.
     """
 
     samples: int = 256
@@ -53,7 +53,7 @@ class Likelihood:
 
     @property
     def followed(self) -> int:
-        """How many of the chunks go on to the finer level."""
+        """How many of the chunks are denoised to the finer level."""
         return min(self.samples, max(32, self.samples // 4))
 
     def levels(self, policy: Policy) -> tuple[int, int]:
@@ -98,8 +98,8 @@ class Likelihood:
         return sampling.fast_solver(policy, [*sampling.nodes(policy, self.steps, coarse), fine])
 
 
-# What `--quality` sets: from the certification (README), the best total variation for about 600, 2,500 and 25,000
-# evaluations a step.
+# The settings of `--quality`: the best total variation in the certification for about 600, 2,500 and 25,000
+# evaluations per step.
 QUALITIES: dict[str, dict[str, int]] = {
     "draft": {"samples": 64, "steps": 5, "timestep": 12},
     "standard": {"samples": 256, "steps": 6, "timestep": 10},
@@ -108,6 +108,6 @@ QUALITIES: dict[str, dict[str, int]] = {
 
 
 def choose_quality(quality: str, **changes: Any) -> dict[str, Any]:
-    """The settings of `likelihood` at one of QUALITIES, with those of `changes` that are not None."""
+    """The settings of `likelihood` for one of QUALITIES, overridden by those `changes` that are not None."""
     check_choice("--quality", quality, QUALITIES, ScorerError)
     return QUALITIES[quality] | {name: value for name, value in changes.items() if value is not None}

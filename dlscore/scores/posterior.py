@@ -1,4 +1,16 @@
-"""TODO dlscore.scores.posterior"""
+"""The density of the current action as a mixture of posterior Gaussians.
+
+For a chunk x_t at noise level t, Tweedie's formulas (Robbins 1956; Efron 2011, eq. 1.4; second order: Meng et al. 2021,
+eq. 10) give the mean and covariance of the clean chunk x_0 from the network's ε(x_t, t):
+
+    E[x_0 | x_t]   = (x_t - σ_t ε) / α_t
+    Cov[x_0 | x_t] = (σ_t² / α_t) ∂E[x_0 | x_t] / ∂x_t  =  (σ_t² / α_t²) (I - σ_t ∂ε / ∂x_t)
+
+With M chunks x_t of the model's own marginal, p(a) ≈ 1/M Σ N(a; m_i, C_i), where m_i and C_i are the current action's
+entry and 2 × 2 block. A small t leaves little for the Gaussian to approximate, but needs many chunks for a smooth density.
+`two_level_mixtures` returns the mixture at a coarse t, and at a finer one for some of the chunks (`multilevel` combines
+them).
+"""
 
 from __future__ import annotations
 
@@ -29,13 +41,13 @@ class GaussianMixture:
 def two_level_mixtures(
     policy: Policy, conditioning: Tensor, noise: Tensor, scheduler: Any, at: tuple[int, int], chosen: Array, seed: int
 ) -> tuple[GaussianMixture, GaussianMixture]:
-    """The mixtures at the coarse t = at[0] of all chunks and at the fine t = at[1] of the `chosen` ones, for S steps.
+    """The mixtures at the coarse t = at[0] of all chunks, and at the fine t = at[1] of the `chosen` ones, for S steps.
 
-    `noise` (1, M, H, 2) is where the chunks of every step start. `scheduler` goes from its first timestep through both
-    levels; what noise it adds depends on `seed` alone, so a step comes out the same in any company.
+    noise: (1, M, H, 2), where the chunks of every step start. scheduler: goes from its first timestep through both levels.
+    The noise that it adds depends on `seed` alone, so a step's result does not depend on the other steps of its batch.
     """
     coarse, fine = at
-    # Another seed than the start's: the same would give its numbers once more.
+    # Not the seed of the start, which would repeat its numbers.
     state = int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
     streams = [torch.Generator().manual_seed(state) for _ in conditioning]
     x = noise.expand(len(conditioning), -1, -1, -1)

@@ -14,7 +14,7 @@ from dlscore.common.arrays import Array
 from dlscore.policy.diffusion import Policy
 from dlscore.scores.base import ScorerError
 
-NEIGHBOURHOOD = 3.0  # [steps] how far the chunk's noise around the current action is taken together
+NEIGHBOURHOOD = 3.0  # [steps] width of the neighbourhood of the current action
 
 
 @lru_cache(maxsize=4)
@@ -34,7 +34,7 @@ def sobol_noise(samples: int, horizon: int, current: int, seed: int) -> Array:
 
 
 def _directions(horizon: int, current: int) -> Array:
-    # (H, H) orthonormal columns. QR's signs are LAPACK's own affair, so they are fixed here.
+    # (H, H) orthonormal columns. LAPACK does not define the signs of QR, so they are fixed here.
     nearby = np.exp(-0.5 * ((np.arange(horizon) - current) / NEIGHBOURHOOD) ** 2)
     columns = np.column_stack([nearby, idct(np.eye(horizon), axis=0, norm="ortho")])
     q, r = np.linalg.qr(columns)
@@ -45,8 +45,8 @@ def _directions(horizon: int, current: int) -> Array:
 def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     """steps + 1 timesteps from near the start of the schedule down to `last`, the lower ones uniform in log SNR.
 
-    Not from the very start: there a real network's E[x_0 | x_t] is far out of range (20 at timestep 98 of 100, where
-    the data end at 1), and one long step carries that along. At 96 a chunk is still noise to 0.2 % of its variance.
+    They do not begin at the very start, where a real network's E[x_0 | x_t] is far out of range (20 at timestep 98 of 100,
+    for data within 1), which a long step would carry along. At 96 all but 0.2 % of a chunk's variance is still noise.
     """
     count = len(policy.alphas_cumprod)
     first, second = policy.scale_timestep(96), policy.scale_timestep(87)
@@ -58,7 +58,7 @@ def nodes(policy: Policy, steps: int, last: int) -> list[int]:
     log_snr = policy.log_snr()
     targets = np.linspace(log_snr[second], log_snr[last], steps)
     lower = [int(np.argmin(np.abs(log_snr - target))) for target in targets]
-    for k in range(1, len(lower)):  # integers may fall together where the schedule is coarse
+    for k in range(1, len(lower)):  # in a coarse schedule rounded timesteps may coincide
         lower[k] = min(lower[k], lower[k - 1] - 1)
     if lower[-1] != last:
         raise ScorerError(
@@ -71,8 +71,8 @@ def fast_solver(policy: Policy, timesteps: list[int]) -> Any:
     """DPM-Solver++ of second order (Lu et al. 2022, algorithm 2) from timesteps[0] to timesteps[-1]."""
     from diffusers import DPMSolverMultistepScheduler
 
-    # Tweedie needs ε, and Policy.epsilon gives it whatever the network was trained to predict. The betas are handed over,
-    # since the policy's own scheduler knows schedules that this one does not.
+    # Tweedie needs ε, and Policy.epsilon returns it whatever the network was trained to predict. The betas are passed on,
+    # because the policy's scheduler has schedules that this one does not.
     betas = policy.scheduler.betas.tolist()
     solver = DPMSolverMultistepScheduler.from_config(
         policy.scheduler.config, algorithm_type="dpmsolver++", solver_order=2, prediction_type="epsilon",
@@ -83,14 +83,13 @@ def fast_solver(policy: Policy, timesteps: list[int]) -> Any:
 
 
 def own_sampler(policy: Policy, levels: tuple[int, int]) -> Any:
-    """The policy's own scheduler; ScorerError where it does not come to both noise levels."""
+    """The policy's own scheduler. Raises ScorerError if it does not visit both noise levels."""
     scheduler = type(policy.scheduler).from_config(policy.scheduler.config, prediction_type="epsilon")
     scheduler.set_timesteps(policy.policy.diffusion.num_inference_steps)
     visited = [int(t) for t in scheduler.timesteps]
     for t in levels:
         if t not in visited[1:]:
             raise ScorerError(
-                f"timestep {t} is not one that the policy's own sampler comes to in its {len(visited)} steps; use --sampler "
-                "solver"
+                f"timestep {t} is not one of the {len(visited)} steps of the policy's own sampler; use --sampler solver"
             )
     return scheduler

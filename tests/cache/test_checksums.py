@@ -39,7 +39,7 @@ def test_what_somebody_added_stays_theirs_when_a_method_is_added(cache):
     with open_cache(cache) as episode:
         assert "noise_pred" in episode.methods
     tamper(cache, lambda file: file["scores/noise_pred"].__setitem__(0, 7))
-    with pytest.raises(CacheError, match="'scores/noise_pred' has not its checksum"), open_cache(cache):
+    with pytest.raises(CacheError, match="'scores/noise_pred' does not match its checksum"), open_cache(cache):
         pass
 
 
@@ -51,7 +51,7 @@ def test_changed_values_and_names_are_named(cache, dlscore, tmp_path):
         file.move("scores/likelihood", "scores/another")
     code, out, err = dlscore("verify", cache, other, write_cache(tmp_path / "episode_002.h5"))
     assert code == 1
-    assert "episode_000.h5 was changed since dlscore wrote it ('state' has not its checksum)" in err
+    assert "episode_000.h5 was changed since dlscore wrote it ('state' does not match its checksum)" in err
     assert "episode_001.h5 was changed since dlscore wrote it ('scores/likelihood' is gone)" in err
-    assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are not whole, as told above"
-    assert "episode_002.h5: whole" in out
+    assert err.splitlines()[-1] == "dlscore: error: 2 of 3 files are damaged; see above"
+    assert "episode_002.h5: intact" in out

@@ -26,29 +26,32 @@ def _nan(file):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda file: file.attrs.__setitem__("schema", "other"), "no dlscore cache"),
+        (lambda file: file.attrs.__setitem__("schema", "other"), "not a dlscore cache"),
         (lambda file: file.attrs.__setitem__("schema_version", "2.0"), "has schema 2.0"),
         (lambda file: file.__delitem__("drift"), "no dataset 'drift'"),
         (lambda file: file.__delitem__("scores"), "no group 'scores'"),
         (lambda file: file["x"].__setitem__(3, 7.0), "'x' is not the grid"),
         (_retype, "'state' is float32"),
         (_reshape, "'expert_action' has 5 along step"),
-        (_nan, "was changed since dlscore wrote it .'scores/likelihood' has not its checksum."),
+        (_nan, "was changed since dlscore wrote it .'scores/likelihood' does not match its checksum."),
         (
             lambda file: file.attrs.__delitem__("policy"),
             "changed since dlscore wrote it .the attribute policy is gone.",
         ),
         (
             lambda file: file["scores/distance"].attrs.__setitem__("units", "m"),
-            "the attribute units of 'scores/distance' has not its checksum",
+            "the attribute units of 'scores/distance' does not match its checksum",
         ),
-        (lambda file: file.attrs.__setitem__("episode", 1.0), "has not its checksum|the attribute episode is '1.0'"),
+        (
+            lambda file: file.attrs.__setitem__("episode", 1.0),
+            "does not match its checksum|the attribute episode is '1.0'",
+        ),
         (lambda file: file.__delitem__("xy"), "'xy' is gone"),
         (
             lambda file: file.attrs.__delitem__(checksums.ATTRIBUTES),
             "changed by another program before it was finished",
         ),
-        (lambda file: file.attrs.__setitem__(checksums.ATTRIBUTES, "[1]"), "attribute_checksums is no table"),
+        (lambda file: file.attrs.__setitem__(checksums.ATTRIBUTES, "[1]"), "attribute_checksums is not a table"),
         (
             lambda file: file["scores/likelihood"].attrs.__delitem__("kind"),
             "lacks the attribute kind of scores/likelihood",

@@ -53,7 +53,7 @@ def test_files_of_other_runs_are_not_merged(cache, tmp_path, dlscore):
     rewrite(other, lambda file: file["scores/noise_pred"].attrs.__setitem__("parameters", '{"levels": 9}'))
     code, _, err = dlscore("merge", cache, other)
     assert code == 1
-    assert "scored noise_pred otherwise (levels: null -> 9); keep the files apart" in err
+    assert "scored noise_pred with other settings (levels: null -> 9); keep the files apart" in err
     assert cache.read_bytes() == before
 
 

@@ -17,8 +17,8 @@ from dlscore.cli import commands
 def test_a_whole_file_is_verified(cache, dlscore):
     code, out, _ = dlscore("verify", cache)
     assert code == 0
-    assert "whole, 6 of 6 steps of distance, likelihood; " in out
-    assert "attributes have their checksums; sealed" in out
+    assert "intact, 6 of 6 steps of distance, likelihood; " in out
+    assert "attributes match their checksums; sealed" in out
     code, out, _ = dlscore("verify", cache, "--json")
     found = json.loads(out)["files"][0]
     with h5py.File(cache) as file:
@@ -32,7 +32,7 @@ def test_an_unfinished_file_is_whole_as_far_as_it_goes(tmp_path, dlscore):
     part = part_path(write_cache(tmp_path / "episode_000.h5", finish=False))
     code, out, _ = dlscore("verify", part)
     assert code == 0
-    assert "whole as far as it goes, 3 of 6 steps" in out
+    assert "intact so far, 3 of 6 steps" in out
     part.rename(tmp_path / "episode_000.h5")
     assert dlscore("verify", tmp_path / "episode_000.h5")[0] == 1
 
@@ -52,10 +52,10 @@ def test_a_file_of_schema_1_3_has_checksums_of_arrays_only(cache, dlscore):
     with h5py.File(cache, "r+") as file:
         file.attrs["schema_version"] = "1.3"
         del file.attrs[checksums.ATTRIBUTES]
-    assert "arrays and 0 attributes have their checksums" in dlscore("verify", cache)[1]
+    assert "arrays and 0 attributes match their checksums" in dlscore("verify", cache)[1]
     with h5py.File(cache, "r+") as file:
         file["state"][3, 0] += 1
-    assert "'state' has not its checksum" in dlscore("verify", cache)[2]
+    assert "'state' does not match its checksum" in dlscore("verify", cache)[2]
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ def test_an_unfinished_episode_has_no_finished_name(tmp_path):
 def test_values_that_are_not_finite_never_reach_the_file(tmp_path):
     path = write_cache(tmp_path / "episode_000.h5", finish=False)
     writer, before = CacheWriter(path), part_path(path).read_bytes()
-    with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds values that are not finite"):
+    with pytest.raises(CacheError, match="expert_action of steps 3 to 3 holds non-finite values"):
         writer.write(slice(3, 4), {"expert_action": np.array([[np.nan, 0]])})
     assert not writer.done[3]
     assert part_path(path).read_bytes() == before

@@ -68,7 +68,7 @@ def test_a_dry_run_writes_nothing(dlscore, options):
             "invalid value 'dreams' for --block-pose; choose from auto, state, keypoints, companion",
             1,
         ),
-        ({"block-pose": "image"}, "--block-pose image asks for what it lacks", 1),
+        ({"block-pose": "image"}, "--block-pose image needs a feature that it lacks", 1),
         ({"rename-map": "a=b"}, "--rename-map 'a=b' is not understood; write JSON", 1),
         ({"rename-map": '{"a": "b"}'}, "--rename-map renames 'a', which data set tiny lacks", 1),
         ({"rename-map": '{"full_state": "action"}'}, "--rename-map gives 'action' to two features", 1),
@@ -123,7 +123,7 @@ def test_status_is_a_table(command, tmp_path):
     (tmp_path / "episode_002.h5").write_bytes(b"nothing")
     code, out, err = command(commands, "status", tmp_path / "nowhere")
     assert code == 1
-    assert "nowhere is no folder; give one of caches" in err
+    assert "nowhere is not a folder; give one of caches" in err
     code, out, _ = command(commands, "status", tmp_path)
     assert code == 0
     assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [

@@ -23,7 +23,7 @@ def test_an_interrupt_is_130(dlscore, quick_options, monkeypatch):
     monkeypatch.setattr("dlscore.compute.prepare.open_request", interrupt)
     code, _, err = dlscore("compute", *flat(quick_options))
     assert code == 130
-    assert err.strip() == "dlscore: error: interrupted; the same command goes on with what is missing"
+    assert err.strip() == "dlscore: error: interrupted; the same command resumes with what is missing"
 
 
 def test_no_arguments_show_the_help(dlscore):

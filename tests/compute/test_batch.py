@@ -25,7 +25,7 @@ def test_one_failing_episode_does_not_stop_the_rest(dlscore, options, monkeypatc
     assert code == 3
     report = json.loads(out)
     assert [row["state"] for row in report["episodes"]] == ["computed", "failed", "computed", "computed", "computed"]
-    assert "holds values that are not finite" in report["summary"]["failed"]["1"]
+    assert "holds non-finite values" in report["summary"]["failed"]["1"]
     assert "resumable: " in report["summary"]["failed"]["1"]
     assert (report["summary"]["done"], report["summary"]["skipped"], report["summary"]["not_tried"]) == (4, 0, [])
     assert err.splitlines()[-1].startswith("dlscore: error: 1 of 5 episodes failed")
@@ -99,7 +99,7 @@ def test_a_forced_run_says_that_all_is_started_over(dlscore, options, policy, da
     path = tmp_path / "episode_000.h5"
     with pytest.raises(Stop):
         compute_episode(Run(policy, dataset, ALL), 0, path, progress=stop)
-    assert "the same command without --force goes on there" in batch.describe_remains(path, force=True)
+    assert "the same command without --force resumes there" in batch.describe_remains(path, force=True)
     compute_episode(Run(policy, dataset, ALL), 0, path)
     with pytest.raises(Stop):
         compute_episode(Run(policy, dataset, ALL), 0, path, Options(force=True), progress=stop)

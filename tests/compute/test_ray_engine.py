@@ -59,7 +59,7 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     assert [result.reason for result in results] == [""] * 5
     assert len(killed) == 1
     assert len(notes) == 1
-    assert "died; another one goes on with it" in notes[0]
+    assert "died; another one continues it" in notes[0]
     argv = ["--policy-path", policy_folder, "--dataset-root", dataset_folder, "--episodes", "all", "--quality", "draft",
             "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
     assert dlscore("compute", *argv)[0] == 0
@@ -97,7 +97,14 @@ def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
         ray_engine._hand_out(ray, Request("p", output_dir=tmp_path), [0, 1], Options(), Workers(1), notes.append)
     )
     assert [result.episode for result in found] == [0, 1]
-    assert notes == ["the worker of episode 0 died; another one goes on with it"]
+    assert notes == ["the worker of episode 0 died; another one continues it"]
+
+
+def test_what_the_policies_of_workers_have_to_say_is_said_once(tmp_path):
+    results = [EpisodeResult(index, tmp_path, notes=("left out",)) for index in range(3)]
+    notes = []
+    assert list(ray_engine._tell_notes(iter(results), notes.append)) == results
+    assert notes == ["left out"]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_several_at_a_time_are_the_same_as_one_after_the_other(dlrender, tmp_pat
     os.utime(files[0], (9e8, 9e8))  # older than its video
     code, _, err = dlrender("render", *files, "--output-dir", tmp_path / "2", "-j", 2, "--videos", "combined")
     assert code == 1
-    assert "is there and not older than" in err
+    assert "exists and is not older than" in err
     assert err.count("error") == 1
 
 

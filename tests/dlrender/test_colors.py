@@ -11,7 +11,7 @@ from support.synthetic import write_cache
 from dlrender.colors import Limits, Norm, color_indices, color_table, get_colormap, make_norm
 from dlrender.errors import RenderError
 from dlrender.style.style import Style
-from dlscore.cache.reader import open_cache
+from dlscore.cache import open_cache
 
 
 def colour(scores, norm, table, width, height):
@@ -77,7 +77,7 @@ def test_scores_are_interpolated_as_pillow_does(size, gamma):
         ("episode", Limits(gamma=0), "--gamma 0 is not allowed"),
         ("episode", Limits(center=0, vmax=1), "leave out --vmin and --vmax"),
         ("rank", Limits(vmin=1), "--vmin 1 has no meaning with --norm rank"),
-        ("episode", Limits(vmax=-1e9), "leaves no scale from"),
+        ("episode", Limits(vmax=-1e9), "leave no scale: it would go from"),
     ],
 )
 def test_limits_that_make_no_scale_are_named(drawn_episode, kind, limits, words):
@@ -117,7 +117,9 @@ def test_an_unknown_colormap_names_near_ones():
 @pytest.mark.parametrize(("name", "package"), [("cmc.batlow", "cmcrameri"), ("cet_fire", "colorcet")])
 def test_colormaps_of_other_packages_are_found_or_their_package_is_named(monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(RenderError, match=rf"of {package}, which is not installed; pip install '.\[colormaps\]'"):
+    with pytest.raises(
+        RenderError, match=rf"belongs to {package}, which is not installed; pip install '.\[colormaps\]'"
+    ):
         get_colormap(name)
     for module in (package, f"{package}.cm"):  # one that registers a colormap when it is there
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))

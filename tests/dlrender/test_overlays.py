@@ -30,7 +30,7 @@ from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, halo, place
 from dlrender.overlays.labels import score_at
 from dlrender.overlays.text_artist import Label
 from dlrender.style.style import Style
-from dlscore.cache.reader import open_cache
+from dlscore.cache import CacheError, open_cache
 from dlscore.grid import Grid
 
 
@@ -39,10 +39,10 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
     path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0))
     with open_cache(path) as episode:
         style = with_overlays(name, panel="heatmap")
-        panel, moment = make_panel(episode, style=style), at(episode, 4)
+        panel, view = make_panel(episode, style=style), at(episode, 4)
         before = len(panel.axes.get_children())
         plain = heatmap(episode, 4)
-        one, two = panel.draw(moment).pixels[..., :3].copy(), panel.draw(moment).pixels[..., :3].copy()
+        one, two = panel.render(view).pixels[..., :3].copy(), panel.render(view).pixels[..., :3].copy()
         np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
         inside = np.s_[
             panel.square[1] : panel.square[1] + panel.square[2], panel.square[0] : panel.square[0] + panel.square[2]
@@ -66,9 +66,9 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         (ExpertAction, {"size": 0.0}, "size 0.0 is not allowed; choose more than 0 points"),
         (Counter, {"fontsize": 0.0}, "choose more than 0 points"),
         (ExpertAction, {"label": "$\\foo$"}, "choose a text whose"),
-        (Contours, {"masses": (0.5, 1.0)}, "choose some between 0 and 1"),
-        (Contours, {"masses": ()}, "choose some between 0 and 1"),
-        (Contours, {"top": 0.0}, "choose a share of the cells"),
+        (Contours, {"masses": (0.5, 1.0)}, "choose numbers between 0 and 1"),
+        (Contours, {"masses": ()}, "choose numbers between 0 and 1"),
+        (Contours, {"top": 0.0}, "choose a fraction of the cells"),
         (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one that can be filled"),
         (ExpertAction, {"marker": "x"}, "one that can be filled"),
         (ExpertAction, {"size": -1.0}, "choose 0 to 100 points"),
@@ -120,7 +120,7 @@ def test_contours_are_solid_though_the_levels_are_negative(tmp_path):
         style = with_overlays("contours", masses=(0.8,), linewidth=3.0)
         with style.active():
             panel = make_panel(episode, style=style)
-            pixels = panel.draw(at(episode, 0)).pixels[..., :3]
+            pixels = panel.render(at(episode, 0)).pixels[..., :3]
         turn = np.linspace(0, 2 * np.pi, 400)
         ring = where[:, None] + 60 * np.sqrt(-2 * np.log(0.2)) * np.array([np.cos(turn), np.sin(turn)])
         columns, rows = np.floor(panel.data_to_pixel(*ring)).astype(int)
@@ -196,7 +196,7 @@ def test_chunks_begin_with_the_current_action(drawn_episode):
 @pytest.mark.parametrize("value", [None, -1, 16, "one"])
 def test_a_cache_that_does_not_say_where_now_is_is_named(drawn_episode, value):
     drawn_episode.attrs["current_action_index"] = value
-    with pytest.raises(RenderError, match="does not say which action of a chunk is the current one"):
+    with pytest.raises(CacheError, match="does not say which action of a chunk is the current one"):
         artists(drawn_episode, Worms())
 
 

@@ -16,7 +16,7 @@ from dlrender.overlays import OVERLAYS
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlrender.videos import Scene
-from dlscore.cache.reader import open_cache
+from dlscore.cache import open_cache
 
 CORNER = np.array([100.0, 400.0])  # low x, high y: nothing symmetric hides a flipped or swapped axis
 
@@ -95,25 +95,25 @@ def test_an_environment_scaled_in_parts_is_the_one_scaled_whole(tmp_path, height
         for step in (*range(len(places)), 2, 0):
             kind = Image.Resampling.LANCZOS if height < 512 else Image.Resampling.BICUBIC
             whole = np.asarray(Image.fromarray(episode.frame(step)).resize((height, height), kind)).astype(int)
-            picture = panel.draw(at(episode, step))
-            assert np.abs(picture.pixels[..., :3] - whole).max() <= 1
-            assert (picture.pixels[..., 3] == 255).all()
+            frame = panel.render(at(episode, step))
+            assert np.abs(frame.pixels[..., :3] - whole).max() <= 1
+            assert (frame.pixels[..., 3] == 255).all()
             if before is not None:  # what is said to be the same is the same
                 same = np.ones((height, height), dtype=bool)
-                if picture.changed is not None:
-                    left, top, right, bottom = picture.changed
+                if frame.changed is not None:
+                    left, top, right, bottom = frame.changed
                     same[top:bottom, left:right] = False
-                np.testing.assert_array_equal(picture.pixels[same], before[same])
-            before = picture.pixels.copy()
+                np.testing.assert_array_equal(frame.pixels[same], before[same])
+            before = frame.pixels.copy()
 
 
 def test_only_the_square_of_a_heatmap_changes(drawn_episode):
     style = with_overlays("all")
     with style.active():
         panel = make_panel(drawn_episode, style=style)
-        first = panel.draw(at(drawn_episode, 0))
+        first = panel.render(at(drawn_episode, 0))
         assert first.changed == (0, 0, panel.width, panel.height)
-        before, second = first.pixels.copy(), panel.draw(at(drawn_episode, 5))
+        before, second = first.pixels.copy(), panel.render(at(drawn_episode, 5))
     left, top, right, bottom = second.changed
     same = np.ones(before.shape[:2], dtype=bool)
     same[top:bottom, left:right] = False
@@ -126,8 +126,8 @@ def test_only_the_square_of_a_heatmap_changes(drawn_episode):
 def fast_and_whole(episode, style, step, methods=("likelihood",)):
     with style.active():
         scene = Scene(episode, methods, style, {})
-        scene.draw(0)  # whatever is left of another frame would show
-        fast = np.hstack([picture.pixels[..., :3] for picture in scene.draw(step)["combined"]]).astype(int)
+        scene.render(0)  # whatever is left of another frame would show
+        fast = np.hstack([frame.pixels[..., :3] for frame in scene.render(step)["combined"]]).astype(int)
         figure = still_figure([at(episode, step, method, style) for method in methods], replace(style, dpi=100), True)
         figure.canvas.draw()
         return fast, np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)

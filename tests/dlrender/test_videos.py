@@ -19,7 +19,7 @@ from dlrender.metadata import describe_render
 from dlrender.output import Output, check_output
 from dlrender.style.style import Style
 from dlrender.videos import global_norms, plan, render_episode
-from dlscore.cache.reader import open_cache
+from dlscore.cache import open_cache
 
 ALL = with_overlays("all")
 
@@ -81,7 +81,7 @@ def test_several_methods_stand_side_by_side(drawn_cache, tmp_path):
 def test_only_the_videos_that_are_asked_for(drawn_cache, tmp_path, videos):
     written = render_episode(drawn_cache, Style(), Output(videos=videos, folder=tmp_path))
     assert [path.name.split("_")[2].removesuffix(".mp4") for path in written] == [*videos, "config.json"]
-    with pytest.raises(RenderError, match="is there and not older"):
+    with pytest.raises(RenderError, match="exists and is not older"):
         render_episode(drawn_cache, Style(), Output(videos=videos, folder=tmp_path))
 
 
@@ -156,10 +156,10 @@ def test_sharper_colours(drawn_cache, tmp_path):
 
 
 def test_a_failure_halfway_leaves_nothing(drawn_cache, tmp_path, monkeypatch):
-    def fail(self, moment):
+    def fail(self, view):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(HeatmapPanel, "draw", fail)
+    monkeypatch.setattr(HeatmapPanel, "render", fail)
     with pytest.raises(ZeroDivisionError):
         render_episode(drawn_cache, Style(), Output(folder=tmp_path / "out"))
     assert os.listdir(tmp_path / "out") == []
@@ -185,7 +185,7 @@ def test_the_global_norm_is_each_methods_over_all_files(drawn_cache, tmp_path):
     assert norms["likelihood"].high == max(highest)
     assert global_norms([drawn_cache, other], Style(), Output()) == {}
     single = write_cache(tmp_path / "c.h5", episode=2, methods=("distance",))
-    with pytest.raises(RenderError, match="--norm global over different methods"):
+    with pytest.raises(RenderError, match="--norm global needs the same methods in all files"):
         global_norms([drawn_cache, single], style, Output())
 
 
@@ -194,7 +194,7 @@ def test_a_plan_says_what_would_be_made(drawn_cache, tmp_path):
     assert {row["state"] for row in plan([drawn_cache], Style(), output)} == {"would be made"}
     render_episode(drawn_cache, Style(), output)
     assert [row["state"].rpartition(": ")[2] for row in plan([drawn_cache], Style(), output)] == [
-        "would be left", "needs --force", "needs --force",
+        "would be kept", "needs --force", "needs --force",
     ]  # fmt: skip
     drawn_over = with_overlays("landscape")
     assert all("needs --force" in row["state"] for row in plan([drawn_cache], drawn_over, output))
@@ -219,7 +219,7 @@ def test_what_a_video_says_of_itself_holds_no_array_and_names_the_style(drawn_ep
         (Output(("vibes",)), "has no scores of method 'vibes'"),
         (Output(format="avi"), "invalid value 'avi' for --format; choose from mp4, webp, gif, png"),
         (Output(format="gif", pix_fmt="yuv444p"), "--pix-fmt yuv444p is not allowed with --format gif"),
-        (Output(format="gif", fps=60), "gif shows at most 50 frames/s"),
+        (Output(format="gif", fps=60), "--fps 60 is not allowed with --format gif; choose 50 or less"),
     ],
 )
 def test_outputs_that_cannot_be_are_named(drawn_cache, output, words):
@@ -229,7 +229,7 @@ def test_outputs_that_cannot_be_are_named(drawn_cache, output, words):
 
 def test_a_combined_video_wider_than_encoders_take_is_refused(drawn_cache):
     style = replace(Style(), target_height=2160, layout=replace(Style().layout, width=1920.0))
-    with pytest.raises(RenderError, match="would be 19440 px wide, and 16382 is the most"):
+    with pytest.raises(RenderError, match="would be 19440 px wide, more than 16382"):
         check_output([drawn_cache], style, Output(("likelihood", "distance")))
     check_output([drawn_cache], style, Output(("likelihood", "distance"), format="png"))
 
@@ -238,7 +238,7 @@ def test_what_stands_in_the_way_is_found_before_anything_is_drawn(drawn_cache, t
     other = write_cache(tmp_path / "b.h5", episode=1)
     output = Output(folder=tmp_path / "out", videos=("combined",))
     render_episode(other, Style(), output)
-    with pytest.raises(RenderError, match=r"episode_1_combined_likelihood\.mp4 is there and not older"):
+    with pytest.raises(RenderError, match=r"episode_1_combined_likelihood\.mp4 exists and is not older"):
         check_output([drawn_cache, other], Style(), output)
 
 
@@ -249,7 +249,7 @@ def test_a_clean_environment_is_left_for_the_next_method_and_one_with_overlays_i
     written = render_episode(drawn_cache, Style(), replace(output, methods=("distance",)))
     assert environment_video not in written
     assert environment_video.stat().st_mtime_ns == before
-    with pytest.raises(RenderError, match=r"episode_0_environment\.mp4 is there and not older"):
+    with pytest.raises(RenderError, match=r"episode_0_environment\.mp4 exists and is not older"):
         render_episode(drawn_cache, with_overlays("landscape"), replace(output, methods=("noise_pred",)))
 
 

@@ -10,7 +10,7 @@ NAMES = ["observation.state", "observation.environment_state"]
 
 def test_shapes_that_are_not_as_promised_are_refused(dataset, monkeypatch):
     monkeypatch.setitem(dataset.features, "observation.environment_state", (18,))
-    with pytest.raises(DatasetError, match=r"has shape \(16,\); the data set promises \(18,\)"):
+    with pytest.raises(DatasetError, match=r"has shape \(16,\); the data set declares \(18,\)"):
         dataset.load(0, NAMES)
 
 

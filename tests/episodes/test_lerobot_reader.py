@@ -1,4 +1,4 @@
-"""LeRobot data sets: versions, and folders that are not whole."""
+"""LeRobot data sets: versions, and folders that are damaged."""
 
 import importlib.util
 import json
@@ -60,7 +60,7 @@ def test_a_data_set_that_is_not_whole_is_named_without_a_question_to_the_hub(
     monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("asked the network"))
     folder = shutil.copytree(dataset_folder, tmp_path / "data")
     shutil.rmtree(folder / gone) if (folder / gone).is_dir() else (folder / gone).unlink()
-    with pytest.raises(DatasetError, match=f"is not whole: it .*{gone.split('/')[0]}"):
+    with pytest.raises(DatasetError, match=f"is incomplete: it .*{gone.split('/')[0]}"):
         open_dataset(root=folder).load(0)
 
 

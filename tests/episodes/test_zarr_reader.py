@@ -31,9 +31,9 @@ def test_a_zarr_and_a_lerobot_dataset_of_the_same_episodes_agree(dataset, tmp_pa
         ("data/action", np.zeros((48, 3)), r"data/action of .* has shape \(48, 3\)"),
         ("data/img", np.zeros((48, 8, 8, 4)), r"data/img of .* has shape \(48, 8, 8, 4\)"),
         ("data/action", np.full((48, 2), "x"), "holds <U1; a PushT zarr's holds numbers"),
-        ("data/state", np.zeros(()), "is no Diffusion Policy zarr"),
+        ("data/state", np.zeros(()), "is not a Diffusion Policy zarr"),
         ("meta/episode_ends", np.array([[24, 48]]), "has shape"),
-        ("meta/episode_ends", np.array([24, 24]), "do not ascend"),
+        ("meta/episode_ends", np.array([24, 24]), "must ascend"),
         ("meta/episode_ends", np.array([24, 60]), "to at most 48"),
     ],
 )

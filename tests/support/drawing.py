@@ -7,7 +7,7 @@ from dlrender.colors import Norm
 from dlrender.frames.panels import EnvironmentPanel, HeatmapPanel, view_step
 from dlrender.overlays import OVERLAYS, StepView
 from dlrender.style.style import Style
-from dlscore.cache.reader import EpisodeCache
+from dlscore.cache import EpisodeCache
 
 PLAIN = Style(overlays=())
 
@@ -27,7 +27,7 @@ def make_panel(episode: EpisodeCache, method="likelihood", style=PLAIN, height=4
 
 
 def norm_of(episode: EpisodeCache, method: str, style: Style) -> Norm | None:
-    return None if style.alone else style.make_norm([episode], method)
+    return None if style.per_frame else style.make_norm([episode], method)
 
 
 def at(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN) -> StepView:
@@ -37,13 +37,15 @@ def at(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN) -> St
 def heatmap(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN, height=480):
     """(H, W, 3) uint8 RGB of one step's heatmap."""
     with style.active():
-        return make_panel(episode, method, style, height).draw(at(episode, step, method, style)).pixels[..., :3].copy()
+        return (
+            make_panel(episode, method, style, height).render(at(episode, step, method, style)).pixels[..., :3].copy()
+        )
 
 
 def environment(episode: EpisodeCache, step: int, style=PLAIN, height=480):
     """(H, H, 3) uint8 RGB of one step's environment."""
     with style.active():
-        return EnvironmentPanel(style, height).draw(at(episode, step, style=style)).pixels[..., :3].copy()
+        return EnvironmentPanel(style, height).render(at(episode, step, style=style)).pixels[..., :3].copy()
 
 
 def artists(episode: EpisodeCache, overlay, step=3, method="likelihood", style: Style = PLAIN) -> Sequence:
