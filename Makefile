@@ -147,6 +147,11 @@ picture: demo  ## the README's picture, from the demo's cache
 	$(BIN)/dlrender still $(CACHE)/episode_000.h5 --step 42 --with-environment --norm frame --colormap inferno \
 	    --show-confidence-intervals --dpi 150 -o data/demo/picture.png
 
+gallery: | $(READY)  ## the pictures of data/examples, from the demo's first episode under three methods (5 minutes)
+	@$(MAKE) --no-print-directory cache EPISODE=0 METHOD='likelihood distance noise_pred' CACHE=data/cache
+	@mkdir -p data/examples/gallery
+	set -e; for script in data/examples/*.py; do MPLBACKEND=agg $(BIN)/python $$script; done
+
 # The published tool's three example settings.
 examples: quick high-quality research-grade  ## the published tool's three example settings, side by side in outputs/
 
@@ -233,6 +238,6 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render status clean-cache demo picture examples quick high-quality research-grade test certify bench bench-accuracy \
+.PHONY: help setup cache render status clean-cache demo picture gallery examples quick high-quality research-grade test certify bench bench-accuracy \
     bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-alternatives \
     lock demo-policy demo-data clean FORCE

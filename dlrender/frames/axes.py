@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from dlrender.colors import Norm, get_colormap
 from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import StepView
+from dlrender.overlays.artists import place
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
 from dlscore.common.world import WORLD_SIZE
@@ -96,11 +97,16 @@ def decorate(axes: Axes, style: Style, title: str) -> None:
     if layout.axis_labels:
         axes.set_xlabel("x [px]", fontsize=fonts.labels, labelpad=1)
         axes.set_ylabel("y [px]", fontsize=fonts.labels, labelpad=4)
-    ticks = [k * layout.ticks for k in range(int(WORLD_SIZE / layout.ticks) + 1)] if layout.ticks else []
-    axes.set_xticks(ticks)
-    axes.set_yticks(ticks)
+    axes.set_xticks(tick_positions(style))
+    axes.set_yticks(tick_positions(style))
     axes.tick_params(labelsize=fonts.ticks, length=3)
     axes.set_title(title, fontsize=fonts.title, pad=7)
+
+
+def tick_positions(style: Style) -> list[float]:
+    """The ticks of both axes of a heatmap [px]."""
+    distance = style.layout.ticks
+    return [k * distance for k in range(int(WORLD_SIZE / distance) + 1)] if distance else []
 
 
 def add_colorbar(figure: Figure, where: Axes, style: Style, norm: Norm | None, attrs: dict[str, Any]) -> None:
@@ -140,4 +146,4 @@ def draw_overlays(axes: Axes, view: StepView, style: Style, panel: str, scale: f
     """Add the overlays of a panel to the axes, as artists."""
     for overlay in style.drawn(panel, scale):
         for artist in overlay.draw(axes, view):
-            axes.add_artist(artist)
+            axes.add_artist(place(axes, artist))

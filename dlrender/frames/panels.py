@@ -129,8 +129,9 @@ class HeatmapPanel:
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:
-    """The artists of all overlays at a view."""
-    return [artist for overlay in overlays for artist in overlay.draw(axes, view)]
+    """The artists of all overlays at a view, in the order in which matplotlib would draw them."""
+    drawn = [place(axes, artist) for overlay in overlays for artist in overlay.draw(axes, view)]
+    return sorted(drawn, key=Artist.get_zorder)
 
 
 def draw_artists(axes: Axes, drawn: Sequence[Artist]) -> None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 
-from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, line_handle, mark_handle, place
+from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, line_handle, mark_handle
 from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -41,7 +41,7 @@ class ExpertTrace(Overlay):
         ends = np.unique(np.linspace(0, len(past) - 1, SHADES + 1).round().astype(int))
         pieces = [Path(past[first : last + 1]) for first, last in pairwise(ends)]
         alphas = np.linspace(0.25, 1, len(pieces))
-        return [place(axes, HaloLines(pieces, self.color, self.linewidth, self.edge, alphas))]
+        return [HaloLines(pieces, self.color, self.linewidth, self.edge, alphas)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("expert's past actions", color=self.color, linewidth=self.linewidth, edge=self.edge)]
@@ -69,7 +69,7 @@ class Arrow(Overlay):
         arrow = HaloArrow(
             start, end, color=self.color, linewidth=self.linewidth, edge=self.edge, size=self.size, gap=self.gap
         )
-        return [place(axes, arrow)]
+        return [arrow]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("policy to expert", color=self.color, linewidth=self.linewidth, edge=self.edge, marker=">",
@@ -96,7 +96,7 @@ class Marker(Overlay):
         raise NotImplementedError
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        return [place(axes, Mark(self.where(view)[None], self.marker, self.size, self.color, self.edge))]
+        return [Mark(self.where(view)[None], self.marker, self.size, self.color, self.edge)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [mark_handle(self.label, self.marker, self.size, self.color, self.edge)]

@@ -74,7 +74,10 @@ class Overlay:
         raise RenderError(f"{name} {value} is not allowed; choose {allowed}")
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        """The artists of one step, in the coordinates of `axes`. Create them only: the caller adds or draws them."""
+        """The artists of one step, which the caller draws: in px of the environment unless they have a transform.
+
+        Any artist of matplotlib will do. Do not add it to `axes`, which serve many steps.
+        """
         raise NotImplementedError
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:

@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.path import Path
 
-from dlrender.overlays.artists import HaloLines, Mark, line_handle, mark_handle, place
+from dlrender.overlays.artists import HaloLines, Mark, line_handle, mark_handle
 from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -30,7 +30,7 @@ class Cloud(Overlay):
     edge: float = 0.7
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        return [place(axes, Mark(chunks_from_now(view.cache, view.step)[:, 0], "o", self.size, self.color, self.edge))]
+        return [Mark(chunks_from_now(view.cache, view.step)[:, 0], "o", self.size, self.color, self.edge)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [mark_handle("sampled actions", "o", self.size, self.color, self.edge)]
@@ -48,7 +48,7 @@ class Worms(Overlay):
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         chunks = chunks_from_now(view.cache, view.step)
         paths = [Path(chunk) for chunk in chunks]
-        return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge, self.alpha))]
+        return [HaloLines(paths, self.color, self.linewidth, self.edge, self.alpha)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("sampled chunks", color=self.color, linewidth=self.linewidth, edge=self.edge)]
@@ -67,7 +67,7 @@ class Chunk(Overlay):
         chunk = chunks_from_now(view.cache, view.step)[0]
         line = HaloLines([Path(chunk)], self.color, self.linewidth, self.edge)
         dots = Mark(chunk, "o", self.size, self.color, self.edge / 2)
-        return [place(axes, line), place(axes, dots)]
+        return [line, dots]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("predicted chunk", color=self.color, linewidth=self.linewidth, edge=self.edge, marker="o",

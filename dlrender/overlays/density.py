@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.path import Path
 
 from dlrender.colors import color_indices, color_table
-from dlrender.overlays.artists import HaloLines, line_handle, place
+from dlrender.overlays.artists import HaloLines, line_handle
 from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -61,7 +61,7 @@ class Contours(Overlay):
             points, codes = generator.lines(level)  # type: ignore[misc]  # of its one chunk
             if points[0] is not None:
                 paths.append(Path(points[0], codes[0]))
-        return [place(axes, HaloLines(paths, self.color, self.linewidth, self.edge))] if paths else []
+        return [HaloLines(paths, self.color, self.linewidth, self.edge)] if paths else []
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         if cache.is_density(method):
@@ -87,4 +87,4 @@ class Landscape(Overlay):
         rgba[..., 3] = (255 * self.strength / (len(table) - 1) * indices).astype(np.uint8)
         image = AxesImage(axes, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper")
         image.set_data(rgba)
-        return [place(axes, image)]
+        return [image]

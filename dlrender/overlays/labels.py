@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
-from dlrender.overlays.artists import place
 from dlrender.overlays.base import Overlay, StepView
 from dlrender.overlays.text_artist import CORNERS, Label
 from dlscore.cache import drift_label
@@ -37,7 +36,7 @@ class TextOverlay(Overlay):
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         text = self.text(view)
-        return [place(axes, Label(text, self.corner, self.fontsize, self.color, self.alpha))] if text else []
+        return [Label(text, self.corner, self.fontsize, self.color, self.alpha)] if text else []
 
 
 @dataclass(frozen=True, kw_only=True)

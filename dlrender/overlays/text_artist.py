@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
@@ -70,12 +71,12 @@ class Label(Artist):
         self, width: int, height: int, file: str, pieces: Sequence[str], advances: Sequence[float], dpi: float
     ) -> Array:
         # (height, width, 4) uint8 RGBA: the text's coverage over the box.
-        size, pixels = self.font.get_size_in_points(), dpi / 72
+        size, pixels, hinting = self.font.get_size_in_points(), dpi / 72, str(rcParams["text.hinting"])
         cover: Array = np.zeros((height, width), dtype=np.float32)
         baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
         for piece, step in zip(pieces, advances, strict=True):
             quarter = round(x * PHASES)
-            drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES)
+            drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES, hinting)
             top, left = baseline - up, quarter // PHASES - back
             drawn = drawn[max(0, -top) :, max(0, -left) :]  # crop to the box
             part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
@@ -104,10 +105,11 @@ def advance(text: str, font: str, size: float, dpi: float) -> float:
 
 
 @lru_cache(maxsize=1024)
-def coverage(text: str, font: str, size: float, dpi: float, quarter: int) -> tuple[Array, int, int]:
+def coverage(text: str, font: str, size: float, dpi: float, quarter: int, hinting: str) -> tuple[Array, int, int]:
     """The coverage (H, W) [0, 1] of a text that starts `quarter` / PHASES px right of a pixel's edge, rendered by Agg.
 
-    Also the number of its rows above the baseline and of its columns left of that edge.
+    Also the number of its rows above the baseline and of its columns left of that edge. hinting: that of rcParams, on which
+    the glyphs depend.
     """
     up, down, back = (int(np.ceil(share * size * dpi / 72)) for share in (1.2, 0.4, 0.3))
     renderer: Any = RendererAgg(int(np.ceil(advance(text, font, size, dpi))) + 2 * back, up + down, dpi)  # type: ignore[no-untyped-call]

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.path import Path
 
-from dlrender.overlays.artists import HaloLines, line_handle, place
+from dlrender.overlays.artists import HaloLines, line_handle
 from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -34,7 +34,7 @@ class Outline(Overlay):
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         corners = self.corners(view.cache.state[view.step])
         path = Path(np.vstack([corners, corners[:1]]), closed=True)
-        return [place(axes, HaloLines([path], self.color, self.linewidth, self.edge, self.alpha))]
+        return [HaloLines([path], self.color, self.linewidth, self.edge, self.alpha)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle(self.label, color=self.color, linewidth=self.linewidth, edge=self.edge)]

@@ -18,7 +18,7 @@ from dlscore.common.choices import check_choice, check_known
 
 TABLES: dict[str, Any] = {"layout": Layout, "fonts": Fonts, "overlay": Mapping, "rc": Mapping}
 # Options whose Python parameter has another name.
-PARAMETERS = {"scoring-method": "methods", "force": "force=True"}
+PARAMETERS = {"force": "force=True"}
 
 
 def change_style(style: Style, changes: Mapping[str, Any], where: str, folder: Path | None = None) -> Style:
@@ -84,12 +84,15 @@ def make_room(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def python_spelling() -> Iterator[None]:
-    """Within this context, a RenderError names parameters as Python does (`range_nats`), not options (`--range-nats`)."""
+def python_spelling(methods: str = "methods") -> Iterator[None]:
+    """Within this context, a RenderError names parameters as Python does (`range_nats`), not options (`--range-nats`).
+
+    methods: the name of the parameter for --scoring-method.
+    """
     try:
         yield
     except RenderError as error:
-        raise RenderError(spell(str(error))) from None
+        raise RenderError(spell(str(error).replace("--scoring-method", methods))) from None
 
 
 def spell(text: str) -> str:

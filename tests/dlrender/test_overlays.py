@@ -1,5 +1,6 @@
 """What each overlay draws, on its artists; and that matplotlib's own artists look the same where ours replace them."""
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,7 +29,7 @@ from dlrender.overlays import (
 )
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, halo, place
 from dlrender.overlays.labels import score_at
-from dlrender.overlays.text_artist import Label
+from dlrender.overlays.text_artist import Label, coverage
 from dlrender.style.style import Style
 from dlscore.cache import CacheError, open_cache
 from dlscore.grid import Grid
@@ -309,6 +310,18 @@ def test_an_arrow_is_nearly_matplotlibs():
         ).mean()
         < 1.5
     )
+
+
+def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
+    text = "step 34/56"
+    with Style().active():
+        fresh = _drawn(Label(text, "upper left", 9.0, "white", 1.0))
+    coverage.cache_clear()
+    with matplotlib.rc_context({"text.hinting": "force_autohint"}):
+        hinted = _drawn(Label(text, "upper left", 9.0, "white", 1.0))
+    assert (hinted != fresh).any()
+    with Style().active():
+        np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
 
 
 @pytest.mark.parametrize("dpi", [100.0, 200.0])

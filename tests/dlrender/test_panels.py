@@ -1,9 +1,12 @@
 """Frames: everything in its place, drawn fast and the same as matplotlib draws it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+from matplotlib.text import Text
 from PIL import Image
 from support.drawing import PLAIN, at, environment, heatmap, make_panel, norm_of, with_overlays
 from support.synthetic import write_cache
@@ -12,7 +15,8 @@ from dlrender.errors import RenderError
 from dlrender.figures import still_figure
 from dlrender.frames import axes
 from dlrender.frames.panels import EnvironmentPanel
-from dlrender.overlays import OVERLAYS
+from dlrender.frames.panels import artists as drawn_artists
+from dlrender.overlays import OVERLAYS, Overlay
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlrender.videos import Scene
@@ -38,7 +42,7 @@ def test_axes_of_the_artists(corner):
     for overlay, action in zip(
         with_overlays("expert", "prediction").drawn(), (CORNER + [60, -60], CORNER), strict=True
     ):
-        (mark,) = overlay.draw(panel.axes, at(corner, 1))
+        (mark,) = drawn_artists([overlay], panel.axes, at(corner, 1))
         column, from_bottom = mark.get_transform().transform(mark.points)[0]
         np.testing.assert_allclose([column, panel.height - from_bottom], panel.data_to_pixel(*action), atol=1e-6)
     assert panel.axes.get_ylim() == (512, 0)  # y down, as in the environment
@@ -145,6 +149,26 @@ def test_a_frame_is_the_one_that_matplotlib_draws(tmp_path, name, overlays):
     assert fast.shape == whole.shape
     assert np.abs(fast - whole).mean() <= 0.5  # of 255
     assert (np.abs(fast - whole).max(axis=-1) > 100).sum() <= 10  # no line, mark or letter elsewhere
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plain(Overlay):
+    """Artists as matplotlib makes them, in no order of theirs."""
+
+    panel: str = "both"
+
+    def draw(self, axes, view):
+        text = Text(300, 100, "here", color="red", fontsize=14)
+        return [text, Line2D([0, 700], [500, 100], color="lime"), Circle((200, 300), 60, color="orange")]
+
+
+def test_artists_of_matplotlib_are_drawn_as_matplotlib_does(drawn_episode):
+    style = with_overlays("expert").with_overlays("plain", Plain())
+    fast, whole = fast_and_whole(drawn_episode, style, 4)
+    assert np.abs(fast - whole).mean() <= 0.5
+    assert (np.abs(fast - whole).max(axis=-1) > 100).sum() <= 10
+    bare, _ = fast_and_whole(drawn_episode, with_overlays("expert"), 4)
+    assert (np.abs(fast - bare).max(axis=-1) > 100).sum() > 10_000
 
 
 @pytest.mark.parametrize("name", bundled())
