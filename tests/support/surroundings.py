@@ -18,5 +18,8 @@ if "DLSCORE_TESTS_HOME" not in os.environ:  # the workers of xdist share their c
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
 for name, below in (("HF_HOME", "huggingface"), ("MPLCONFIGDIR", "matplotlib"), ("XDG_CACHE_HOME", "cache")):
     os.environ[name] = os.path.join(os.environ["DLSCORE_TESTS_HOME"], below)
+home = os.environ.get("HOME", "")
+if not (os.path.isdir(home) and os.access(home, os.W_OK)):  # Ray writes into it
+    os.environ["HOME"] = os.environ["DLSCORE_TESTS_HOME"]
 for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE", "HF_LEROBOT_HOME", "HF_TOKEN"):
     os.environ.pop(name, None)
