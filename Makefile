@@ -173,7 +173,7 @@ test: $(READY)  ## run the linter, the type checker and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 compat: $(READY)  ## the tests of checkpoints and data sets, and equal scores, under LeRobot 0.5.1, 0.6.0 and 0.6.1 (10 minutes; network)
 	$(BIN)/python tests/compat.py

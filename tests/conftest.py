@@ -1,10 +1,11 @@
 import functools
-import os
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import surroundings  # noqa: F401  before numpy, torch and the rest are imported
 from support.synthetic import write_cache
 
 from dlscore.cache.reader import open_cache
@@ -12,9 +13,6 @@ from dlscore.cache.reader import open_cache
 # How long an example takes says nothing on a machine that is busy.
 settings.register_profile("dlscore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("dlscore")
-
-# A small network on few rows gains nothing from more threads, and loses much where the machine is busy.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -46,10 +44,17 @@ def five_episodes_folder(tmp_path_factory) -> Path:
     return stub.save_dataset(tmp_path_factory.mktemp("data") / "five", episodes=5, steps=14)
 
 
+@pytest.fixture(scope="session")
+def three_methods(tmp_path_factory) -> Path:
+    """A finished cache of three methods, written once."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return write_cache(folder / "episode_000.h5", methods=("likelihood", "distance", "noise_pred"))
+
+
 @pytest.fixture
-def drawn_cache(tmp_path) -> Path:
-    """A finished cache of three methods."""
-    return write_cache(tmp_path / "episode_000.h5", methods=("likelihood", "distance", "noise_pred"))
+def drawn_cache(three_methods, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return Path(shutil.copyfile(three_methods, tmp_path / "episode_000.h5"))
 
 
 @pytest.fixture

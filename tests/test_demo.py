@@ -27,6 +27,7 @@ def test_it_is_small():
     assert sum(file.stat().st_size for file in DEMO.rglob("*")) <= 25e6
 
 
+@pytest.mark.slow
 def test_every_episode_replays_bit_by_bit_and_ends_at_the_goal(demo):
     assert len(demo) >= 10
     env = make_env()

@@ -19,6 +19,7 @@ import numpy as np
 from dlscore.cache import checksums, seal
 from dlscore.cache.drift import stored_parts
 from dlscore.cache.errors import CacheError, FolderError
+from dlscore.cache.palette import index_frames
 from dlscore.cache.schema import (
     BY_NAME,
     COORDINATES,
@@ -129,7 +130,7 @@ class CacheWriter:
                     "written: check the policy's weights and statistics"
                 )
         palette = dict(self._palette)
-        stored = {name: _index_frames(values, palette) if name == FRAMES else values for name, values in arrays.items()}
+        stored = {name: index_frames(values, palette) if name == FRAMES else values for name, values in arrays.items()}
         with _draft(self.path, self._part, self._check_lock) as file:
             for colour, k in palette.items():
                 if colour not in self._palette:
@@ -165,21 +166,6 @@ class CacheWriter:
             raise CacheError(
                 f"{self._part} cannot be continued ({reason_of(error)}); start it over with --force"
             ) from error
-
-
-def _index_frames(frames: Array, palette: dict[tuple[int, ...], int]) -> Array:
-    """(K, 512, 512) uint8 indices of the frames' colours in the palette, to which new colours are added."""
-    indexed = []
-    for frame in frames:
-        packed = frame.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-        colours, index = np.unique(packed, return_inverse=True)
-        rgb = [(int(value) >> 16, int(value) >> 8 & 255, int(value) & 255) for value in colours]
-        for colour in rgb:
-            if palette.setdefault(colour, len(palette)) == FIXED_DIMENSIONS["colour"]:
-                raise CacheError("the frames of this episode have more than 256 colours; the cache keeps 256")
-        places = np.array([palette[colour] for colour in rgb], dtype=np.uint8)
-        indexed.append(places[index].reshape(frame.shape[:2]))
-    return np.stack(indexed)
 
 
 @contextmanager

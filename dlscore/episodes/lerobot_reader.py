@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.common.files import check_writable
 from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
 
@@ -80,6 +81,7 @@ class LeRobotReader:
         """Steps of each episode, from meta/episodes."""
         from lerobot.datasets import LeRobotDatasetMetadata
 
+        _check_cache()
         try:
             return [int(steps) for steps in LeRobotDatasetMetadata(self.name, root=self._root).episodes["length"]]
         except Exception as error:  # arrow and datasets raise types of their own
@@ -92,6 +94,7 @@ class LeRobotReader:
         """Arrays (T, ...) of the features of one episode."""
         from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 
+        _check_cache()
         names = list(names)
         visual = [name for name in names if self._kinds[name] in ("video", "image")]
         try:
@@ -117,6 +120,13 @@ class LeRobotReader:
                 f"{' '.join(str(error).split())[:300]})"
             ) from error
         return found
+
+
+def _check_cache() -> None:
+    # Tables are unpacked there. Where they cannot be, LeRobot takes the folder for incomplete and asks the hub.
+    import datasets  # type: ignore[import-untyped]
+
+    check_writable(Path(datasets.config.HF_DATASETS_CACHE), DatasetError, "the cache of Hugging Face (HF_HOME)")
 
 
 def _shape(feature: dict[str, Any]) -> tuple[int, ...]:

@@ -1,13 +1,20 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from support.synthetic import write_cache
 
 
+@pytest.fixture(scope="session")
+def two_methods(tmp_path_factory) -> Path:
+    """A finished cache of two methods, written once."""
+    return write_cache(tmp_path_factory.mktemp("cache") / "episode_000.h5")
+
+
 @pytest.fixture
-def cache(tmp_path) -> Path:
-    """A finished cache of two methods."""
-    return write_cache(tmp_path / "episode_000.h5")
+def cache(two_methods, tmp_path) -> Path:
+    """A copy of it that may be changed."""
+    return Path(shutil.copyfile(two_methods, tmp_path / "episode_000.h5"))
 
 
 @pytest.fixture(scope="session")

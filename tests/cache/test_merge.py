@@ -20,6 +20,7 @@ def policy_folder(quick_policy_folder) -> Path:
     return quick_policy_folder
 
 
+@pytest.mark.slow
 def test_methods_of_two_runs_go_into_one_file(policy, dataset, tmp_path):
     together, one, two = (tmp_path / name / "episode_000.h5" for name in ("together", "one", "two"))
     compute_episode(Run(policy, dataset, ALL), 0, together)

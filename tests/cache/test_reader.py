@@ -34,6 +34,7 @@ def read_all(path: Path) -> None:
             [episode.score(method, k) for method in episode.methods]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_truncated_and_flipped_files_give_a_result_or_one_error(tmp_path, intact, data):

@@ -3,6 +3,7 @@
 import json
 
 import h5py
+import pytest
 from support.damage import damaged
 from support.synthetic import write_cache
 
@@ -57,6 +58,7 @@ def test_a_file_of_schema_1_3_has_checksums_of_arrays_only(cache, dlscore):
     assert "'state' does not match its checksum" in dlscore("verify", cache)[2]
 
 
+@pytest.mark.slow
 def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
     # The small version of make bench-damage.
     intact = write_cache(tmp_path / "intact" / "episode_000.h5", steps=3, resolution=8)

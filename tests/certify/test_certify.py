@@ -28,6 +28,7 @@ class Exact:
         return Scores(np.roll(log_density, self.moved, axis=1)[None])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["one", "four unequal", "banana"])
 def test_the_truth_is_perfect_and_a_moved_one_is_not(name):
     mixture = BY_NAME[name]
@@ -45,6 +46,7 @@ def test_the_truth_is_perfect_and_a_moved_one_is_not(name):
     assert moved.modes_found < 1
 
 
+@pytest.mark.slow
 def test_rows_summarise_policies_and_seeds():
     scorers = {"likelihood, draft": Likelihood(64, 5, 12)}
     results = certify.certify(scorers, mixtures=choose_mixtures("one,two"), seeds=(0, 1), resolution=30)
@@ -57,6 +59,7 @@ def test_rows_summarise_policies_and_seeds():
     assert row["modes_found"] == 1
 
 
+@pytest.mark.slow
 def test_noise_pred_ranks_better_than_the_published_one():
     import sys
 

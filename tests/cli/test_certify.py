@@ -7,6 +7,7 @@ import pytest
 from dlscore.cli import commands
 
 
+@pytest.mark.slow
 def test_command_line_table_json_and_figure(command, tmp_path):
     figure = tmp_path / "new" / "certify.png"
     options = ("--policies", "one,banana", "--seeds", 1, "--quality", "draft,standard", "--action_resolution", 25)

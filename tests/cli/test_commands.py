@@ -123,7 +123,7 @@ def test_status_is_a_table(command, tmp_path):
     (tmp_path / "episode_002.h5").write_bytes(b"nothing")
     code, out, err = command(commands, "status", tmp_path / "nowhere")
     assert code == 1
-    assert "nowhere is not a folder; give one of caches" in err
+    assert "nowhere is not a folder; give a folder of caches" in err
     code, out, _ = command(commands, "status", tmp_path)
     assert code == 0
     assert [line.split()[1:4] for line in out.splitlines()[1:4]] == [

@@ -11,6 +11,8 @@ from support import stub
 
 from dlscore.episodes.episode import ENVIRONMENT, IMAGE
 
+pytestmark = pytest.mark.slow
+
 # Any connection is an error that names itself, so that a run that would have asked the network fails; so does a pause,
 # such as before another try.
 NO_NETWORK = """

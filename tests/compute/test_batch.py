@@ -50,7 +50,7 @@ def test_nothing_done_is_exit_1_and_one_episode_is_one_line(dlscore, options, mo
     assert dlscore("compute", *flat(options | {"episodes": "0,1"}))[0] == 1
     code, out, err = dlscore("compute", *flat(options | {"episodes": "0"}))
     assert (code, out) == (1, "")
-    assert "are not finite" in err.splitlines()[-1]
+    assert "holds non-finite values" in err.splitlines()[-1]
 
 
 def test_a_full_disk_stops_the_batch_and_keeps_what_is_done(dlscore, options, monkeypatch):

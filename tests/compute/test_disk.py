@@ -46,6 +46,7 @@ def finished(folder: Path) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_a_disk_that_runs_full(policy, dataset, disk):
     summary = score(policy, dataset, disk, lambda index, done: None)
     (failed,) = summary.failed
@@ -59,6 +60,7 @@ def test_a_disk_that_runs_full(policy, dataset, disk):
     assert len(finished(disk)) == 5
 
 
+@pytest.mark.slow
 def test_a_disk_that_becomes_read_only(policy, dataset, disk):
     subprocess.run(["mount", "-o", "remount,size=10m", disk], check=True)
 

@@ -34,6 +34,7 @@ def kill_one(folder: Path, killed: list[int]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     policy_folder,
     dataset_folder,
@@ -128,6 +129,7 @@ def test_without_ray_the_message_says_what_to_install(dlscore, options, monkeypa
     assert "--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source" in err
 
 
+@pytest.mark.slow
 def test_what_a_worker_cannot_load_ends_the_run(policy_folder, dataset_folder, tmp_path):
     pytest.importorskip("ray")
     request = Request(policy_path=str(policy_folder), dataset_root=str(dataset_folder), device="cuda:99",

@@ -50,6 +50,7 @@ def test_a_run_stopped_halfway_goes_on_and_ends_the_same(policy, dataset, finish
     assert_same(finished, path)
 
 
+@pytest.mark.slow
 def test_a_run_killed_with_sigkill_goes_on_and_ends_the_same(policy, dataset, finished, policy_folder, dataset_folder,
                                                              tmp_path):  # fmt: skip
     path = tmp_path / "killed" / "episode_000.h5"

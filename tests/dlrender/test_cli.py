@@ -186,6 +186,7 @@ def test_an_output_folder_that_cannot_be(dlrender, drawn_cache):
         assert folder in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
 def test_a_stop_leaves_no_unfinished_file(tmp_path, number, jobs):
     files = [write_cache(tmp_path / f"{k}.h5", episode=k, steps=400, resolution=8) for k in range(2)]
@@ -211,6 +212,7 @@ def test_a_stop_leaves_no_unfinished_file(tmp_path, number, jobs):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_an_error_and_leaves_no_unfinished_file(tmp_path):
     files = [write_cache(tmp_path / f"{k}.h5", episode=k, steps=400, resolution=8) for k in range(3)]
     out = tmp_path / "out"

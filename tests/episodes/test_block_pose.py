@@ -62,6 +62,7 @@ def test_the_start_comes_from_the_first_picture_where_nothing_else_says(image_on
     assert abs(angle_difference(episode.block[0, 2], truth[2])) < np.radians(px)
 
 
+@pytest.mark.slow
 def test_every_step_comes_from_every_picture(image_only, dataset):
     episode = open_dataset(root=image_only / "lossless", every_step=True).load(0)
     truth = dataset.load(0).block[:12]

@@ -21,7 +21,7 @@ def test_positions_that_are_none_are_refused_before_anything_is_drawn(dataset, v
         return arrays
 
     monkeypatch.setattr(reader, "read", spoiled)
-    with pytest.raises(DatasetError, match=r"'full_state' of episode 0 .* not finite, or beyond 10000"):
+    with pytest.raises(DatasetError, match=r"'full_state' of episode 0 .* non-finite values, or values beyond 10000"):
         dataset.load(0)
 
 

@@ -68,3 +68,17 @@ def test_no_folder_is_made_where_there_is_none(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         open_dataset(root=tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_named_instead_of_asking_the_hub(dataset_folder, tmp_path, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr("socket.socket.connect", lambda *args: pytest.fail("asked the network"))
+    (tmp_path / "home").touch()  # as where the home is read-only
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "home" / "datasets")
+    dataset = open_dataset(root=dataset_folder)
+    for read in (lambda: dataset.lengths, lambda: dataset.load(0)):
+        with pytest.raises(
+            DatasetError, match=r"the cache of Hugging Face \(HF_HOME\) .*home is a file; choose another"
+        ):
+            read()

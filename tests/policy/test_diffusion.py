@@ -59,6 +59,7 @@ def pictures(tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

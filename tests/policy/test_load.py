@@ -42,7 +42,7 @@ def test_weights_that_are_not_finite_are_refused(checkpoint):
     weights = load_file(file)
     weights[sorted(weights)[0]].view(-1)[0] = float("nan")
     save_file(weights, file)
-    with pytest.raises(UserError, match="not finite"):
+    with pytest.raises(UserError, match="non-finite weights"):
         load_policy(str(checkpoint), device="cpu")
 
 

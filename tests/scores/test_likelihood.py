@@ -51,6 +51,7 @@ def test_where_modes_run_together_the_levels_differ_and_elsewhere_they_do_not():
     assert found["four"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_sampling_error_is_that_of_the_estimate():
     errors = []
     for seed in range(6):
@@ -60,6 +61,7 @@ def test_the_sampling_error_is_that_of_the_estimate():
     assert 0.6 < estimated / actual < 1.6
 
 
+@pytest.mark.slow
 def test_more_is_better():
     found = [score("banana", Likelihood(**QUALITIES[quality]))[:2] for quality in ("draft", "standard", "reference")]
     distances = [total_variation(*each) for each in found]
