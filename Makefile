@@ -37,7 +37,7 @@ help:  ## print this help
 	@printf 'dlscore: what does a Diffusion Policy think of every action in PushT?\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@printf '\nSettings (make render NAME=value): POLICY DATASET EPISODE METHOD RESOLUTION STYLE COLORMAP STEPS DEVICE\n'
-	@printf '  SCORE_FLAGS RENDER_FLAGS CACHE OUTPUTS; EPISODE="0 1 2" makes several, -j2 two at a time\n'
+	@printf '  SCORE_FLAGS RENDER_FLAGS CACHE OUTPUTS; EPISODE=0-9,12 makes several, -j2 two at a time\n'
 
 setup: $(READY)  ## build .venv with everything that was tested (about 5.5 GB on Linux: torch brings CUDA)
 
@@ -66,8 +66,37 @@ empty :=
 space := $(empty) $(empty)
 methods := $(subst $(space),$(comma),$(strip $(METHOD)))
 cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
-policy_files  := $(wildcard $(POLICY)/*.json $(POLICY)/*.safetensors)
-dataset_files := $(wildcard $(DATASET)/meta/info.json $(DATASET)/data/*/*.parquet $(DATASET)/.zgroup) $(filter %.zip,$(DATASET))
+
+# EPISODE is as --episodes, and spaces do as commas: 3, 0-9,12, 20- or all. Numbers are decimal, whatever they begin with.
+# What needs the data set (how many episodes there are) is asked of dlscore; so is a digest of the files that decide an
+# episode's numbers, by path, size and time, which changes when one of them does, or when a training run moves on.
+goals := $(or $(MAKECMDGOALS),help)
+scoring := $(filter cache render $(CACHE)/% $(OUTPUTS)/%,$(goals))
+wanted := $(subst $(space),$(comma),$(strip $(subst $(comma),$(space),$(EPISODE))))
+ask = $(BIN)/dlscore inputs --policy-path $(POLICY) --dataset-root $(DATASET) --episodes
+ifneq ($(and $(scoring),$(filter 1,$(words $(POLICY))),$(wildcard $(READY))),)
+inputs := $(shell $(ask) '$(wanted)' 2>/dev/null)
+endif
+define expand
+for item in $${wanted//,/ }; do \
+    if [[ $$item =~ ^[0-9]+$$ ]]; then echo $$((10#$$item)); \
+    elif [[ $$item =~ ^([0-9]+)-([0-9]+)$$ ]] && (( 10#$${BASH_REMATCH[1]} <= 10#$${BASH_REMATCH[2]} )); then \
+        seq $$((10#$${BASH_REMATCH[1]})) $$((10#$${BASH_REMATCH[2]})); \
+    else echo "?$$item"; fi; done | sort -nu
+endef
+ifneq ($(inputs),)
+episodes := $(foreach line,$(inputs),$(firstword $(subst :, ,$(line))))
+else
+episodes := $(shell wanted='$(wanted)'; $(expand))
+unknown := $(patsubst ?%,%,$(filter ?%,$(episodes)))
+ifneq ($(and $(scoring),$(unknown)),)
+ifneq ($(filter-out all %-,$(unknown)),)
+$(error EPISODE '$(EPISODE)' is not understood at '$(firstword $(unknown))'; write such as 3 or 0-9,12,20- or all)
+endif
+$(error EPISODE '$(EPISODE)' needs the data set, which could not be read; make setup first, or see $(ask) '$(wanted)')
+endif
+endif
+digest_of = $(patsubst $(1):%,%,$(filter $(1):%,$(inputs)))
 
 score_settings  := $(POLICY) $(DATASET) $(METHOD) $(RESOLUTION) $(STEPS) $(SCORE_FLAGS)
 render_settings := $(STYLE) $(COLORMAP) $(RENDER_FLAGS)
@@ -85,12 +114,19 @@ FORCE:
 jobs = $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
 threads = $(if $(jobs),OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(max(1, os.cpu_count() // $(jobs)))'))
 
+define inputs_rule
+$(CACHE)/episode_$(2).inputs: $(call changed,$(CACHE)/episode_$(2).inputs,$(call digest_of,$(1))) | $(READY)
+	@mkdir -p $$(@D)
+	@$(ask) $(1) | cut -d: -f2 > $$@
+endef
+$(foreach e,$(episodes),$(eval $(call inputs_rule,$(e),$(shell printf '%03d' $(e)))))
+
 # A finished name is a finished file, so it stays whatever ends the command, also where .DELETE_ON_ERROR would remove it.
 .PRECIOUS: $(CACHE)/episode_%.h5
 
 # The cache keeps its own record of its settings: --replace-stale starts over what another setting made, and what a kill
 # left half done is continued.
-$(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(policy_files) $(dataset_files) | $(READY)
+$(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(CACHE)/episode_%.inputs | $(READY)
 	$(threads) $(BIN)/dlscore compute --policy-path $(POLICY) --dataset-root $(DATASET) --episodes $* --scoring-method $(methods) \
 	    --action-resolution $(RESOLUTION) $(if $(STEPS),--max-steps $(STEPS)) --device $(DEVICE) --output-dir $(CACHE) \
 	    --replace-stale $(SCORE_FLAGS)
@@ -103,11 +139,11 @@ $(OUTPUTS)/episode_$(1)_combined_$(2).mp4: $(call cache_of,$(1)) $(OUTPUTS)/styl
 	$(BIN)/dlrender render $$< --scoring-method $(2) --style $(STYLE) $(if $(COLORMAP),--colormap $(COLORMAP)) \
 	    --output-dir $(OUTPUTS) --force $(RENDER_FLAGS)
 endef
-$(foreach e,$(EPISODE),$(eval previous :=)$(foreach m,$(METHOD),\
+$(foreach e,$(episodes),$(eval previous :=)$(foreach m,$(METHOD),\
     $(eval $(call render_rule,$(e),$(m),$(previous)))$(eval previous := $(OUTPUTS)/episode_$(e)_combined_$(m).mp4)))
 
-caches := $(foreach e,$(EPISODE),$(call cache_of,$(e)))
-videos := $(foreach e,$(EPISODE),$(foreach m,$(METHOD),$(OUTPUTS)/episode_$(e)_combined_$(m).mp4))
+caches := $(foreach e,$(episodes),$(call cache_of,$(e)))
+videos := $(foreach e,$(episodes),$(foreach m,$(METHOD),$(OUTPUTS)/episode_$(e)_combined_$(m).mp4))
 
 # One policy is made here, several each by a make of its own, in folders that are named after them.
 names := $(notdir $(patsubst %/,%,$(POLICY)))
@@ -138,7 +174,7 @@ clean-cache:  ## remove the caches of CACHE, which may have cost days: CONFIRM=y
 	@if [ '$(CONFIRM)' != yes ]; then \
 	    echo 'make: $(CACHE) holds '"$$(find $(CACHE) -name '*.h5' 2>/dev/null | wc -l)"' finished caches; make clean-cache CONFIRM=yes' \
 	        'removes them' >&2; exit 1; fi
-	find $(CACHE) -name 'episode_*.h5*' -delete -o -name 'settings.stamp' -delete
+	find $(CACHE) -name 'episode_*.h5*' -delete -o -name 'episode_*.inputs' -delete -o -name 'settings.stamp' -delete
 
 demo: ## the whole workflow on the embedded policy and episodes: outputs/episode_0_combined_likelihood.mp4
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood

@@ -10,7 +10,8 @@ from dlscore.common.lazy import attach
 if TYPE_CHECKING:
     from dlscore.cache import CacheError, EpisodeCache, open_cache
     from dlscore.common.errors import UserError
-    from dlscore.compute.episode import Outcome, compute_episode
+    from dlscore.compute.episode import compute_episode
+    from dlscore.compute.outcome import Outcome
     from dlscore.compute.run import Run
     from dlscore.compute.settings import Options, Settings
     from dlscore.episodes.dataset import Dataset, open_dataset
@@ -54,7 +55,8 @@ __getattr__, __dir__ = attach(
     {
         "dlscore.cache": ("CacheError", "EpisodeCache", "open_cache"),
         "dlscore.common.errors": ("UserError",),
-        "dlscore.compute.episode": ("Outcome", "compute_episode"),
+        "dlscore.compute.episode": ("compute_episode",),
+        "dlscore.compute.outcome": ("Outcome",),
         "dlscore.compute.run": ("Run",),
         "dlscore.compute.settings": ("Options", "Settings"),
         "dlscore.episodes.dataset": ("Dataset", "open_dataset"),

@@ -45,7 +45,7 @@ def test_the_video_shows_the_replay(demo):
     episode = demo.load(0, ["observation.image"])
     env = make_env()
     set_state(env, episode.state[40])
-    recorded = episode.observations["observation.image"][40].transpose(1, 2, 0) * 255
+    recorded = episode.observations["observation.image"][40].transpose(1, 2, 0).astype(float)
     assert np.abs(recorded - render_image(env)).mean() < 3
 
 

@@ -10,6 +10,15 @@ import pytest
 from support import ROOT
 
 DLSCORE = """#!/bin/bash
+if [ "$1" = inputs ]; then  # a digest of all files of the data set and the policy, for each episode of five
+    shift
+    while [ $# -gt 0 ]; do case $1 in --policy-path) p=$2;; --dataset-root) d=$2;; --episodes) e=$2;; esac; shift; done
+    digest=$(find -L "$(realpath "$p")" "$d/data" -type f -printf '%p %s %T@\n' 2>/dev/null | sort | cksum | cut -d' ' -f1)
+    [ "$e" = all ] && e=0,1,2,3,4
+    [[ $e =~ ^[0-9,]+$ ]] || exit 1
+    for k in ${e//,/ }; do echo "$((10#$k)):$digest"; done
+    exit
+fi
 echo "dlscore $@" >> "$LOG"
 while [ $# -gt 0 ]; do case $1 in --episodes) e=$2;; --output-dir) d=$2;; esac; shift; done
 mkdir -p "$d"; touch "$d/episode_$(printf %03d "$((10#$e))").h5"
@@ -52,7 +61,7 @@ def make(tmp_path):
         call.stderr = done.stderr
         if "-n" in argv:
             printed = done.stdout.replace("\\\n", " ").splitlines()
-            return [line.split("/bin/")[1] for line in printed if "/bin/dl" in line]
+            return [line.split("/bin/")[1] for line in printed if "/bin/dl" in line and "dlscore inputs" not in line]
         return log.read_text().splitlines()
 
     return call
@@ -93,6 +102,49 @@ def test_other_data_of_the_same_name_are_scored_anew(make, tmp_path):
     assert make("cache", "-n") == []
     os.utime(data)
     assert what(make("cache")) == ["dlscore compute"]
+
+
+def test_a_training_run_that_moves_on_is_scored_anew(make, tmp_path):
+    run = tmp_path / "run"
+    for step in ("1", "2"):
+        (run / "checkpoints" / step).mkdir(parents=True)
+        (run / "checkpoints" / step / "model.safetensors").touch()
+    last = run / "checkpoints" / "last"
+    last.symlink_to("1")
+    policy = f"POLICY={last}"
+    make("cache", policy)
+    assert make("cache", policy) == []
+    last.unlink()
+    last.symlink_to("2")
+    assert what(make("cache", policy)) == ["dlscore compute"]
+
+
+def test_a_file_that_is_replaced_by_an_older_one_is_scored_anew(make, tmp_path):
+    data = tmp_path / "data" / "videos" / "file-000.mp4"
+    data.parent.mkdir(parents=True)
+    data.touch()
+    make("cache")
+    os.utime(data, (1e9, 1e9))
+    assert what(make("cache")) == ["dlscore compute"]
+    assert make("cache") == []
+
+
+EXPANSIONS = {"0": [0], "010": [10], "08": [8], "0-1": [0, 1], "0,1": [0, 1], "0 1": [0, 1], "1, 0": [0, 1], 
+              "all": [0, 1, 2, 3, 4], "0-2,4": [0, 1, 2, 4], "3 3": [3]}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", EXPANSIONS)
+def test_episodes_are_written_as_for_dlscore(make, tmp_path, written):
+    for _ in range(2):  # the second time dlscore is there to be asked from the start
+        make("cache", f"EPISODE={written}")
+        made = sorted(int(path.stem.split("_")[1]) for path in (tmp_path / "cache").glob("*.h5"))
+        assert made == EXPANSIONS[written]
+
+
+@pytest.mark.parametrize("written", ["1-0", "x", "0-x", "-1", "0..3", "1e3", "0x1", "½"])
+def test_episodes_that_mean_nothing_are_an_error(make, tmp_path, written):
+    assert make("cache", f"EPISODE={written}", code=2) == []
+    assert f"EPISODE '{written}' is not understood" in make.stderr
 
 
 def test_one_more_episode_is_all_that_is_made(make):

@@ -18,7 +18,7 @@ from dlscore.cache import checksums, seal
 from dlscore.cache.drift import largest_drift, stored_parts
 from dlscore.cache.errors import CacheError
 from dlscore.cache.layout import check_layout, required_checks
-from dlscore.cache.schema import COORDINATES, FIELDS, MAX_POSITION, json_or_text, parse_version, part_path
+from dlscore.cache.schema import BY_NAME, COORDINATES, FIELDS, MAX_POSITION, json_or_text, parse_version, part_path
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_known, suggest
 from dlscore.common.text import reason_of
@@ -135,6 +135,12 @@ class EpisodeCache:
     def array(self, name: str) -> Array:
         """All steps of a field of the schema, such as `state`; CacheError for a name that this file does not have."""
         self._check_open()
+        field = BY_NAME.get(name)
+        if field and name not in self._file and not field.is_required(self.attrs["schema_version"]):
+            raise CacheError(
+                f"{self.path} has no '{name}': it is of schema {self.attrs['schema_version']}, and the field came with "
+                f"{field.since}; compute the episode again with --force"
+            )
         check_known(
             "field", name, [field.name for field in FIELDS if field.name in self._file], CacheError, str(self.path)
         )

@@ -87,7 +87,6 @@ MORE_ATTRS = {
     **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
     **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
 }  # fmt: skip
-LEVEL_LIMIT = 0.05  # above it modes are narrower than the coarse noise level, and `compute` reports it
 BY_NAME = {field.name: field for field in FIELDS}
 
 
@@ -125,7 +124,8 @@ def json_or_text(value: Any) -> Any:
             return json.loads(value)
         except ValueError:
             return value
-    value = value.item() if isinstance(value, np.generic) else value
+    one = isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.shape == (1,))  # as xarray writes
+    value = value.item() if one else value
     return (
         value if isinstance(value, str | int | float) else str(value)
     )  # dlscore writes neither arrays nor bytes as attributes

@@ -12,7 +12,6 @@ import numpy as np
 
 from dlscore.cache.errors import CacheError
 from dlscore.cache.reader import EpisodeCache, open_cache
-from dlscore.cache.schema import LEVEL_LIMIT
 
 PROVENANCE = (
     "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",
@@ -33,6 +32,7 @@ def summarize(path: Path) -> dict[str, Any]:
             "steps_done": done,
             "grid": [cache.grid.resolution, cache.grid.resolution],
             "predicted_chunks": list(cache.predicted_chunks.shape),
+            "chunk_evaluations_per_step": cache.attrs.get("chunk_evaluations_per_step"),
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
             "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if cache.is_density(name) and done},
             "checks": {name: summarize_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
@@ -49,14 +49,11 @@ def _mass(cache: EpisodeCache, method: str) -> list[float]:
 
 
 def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
-    """Median and largest over the steps of each check of a method, and at how many steps the noise levels differ."""
+    """Median and largest over the steps of each check of a method."""
     checks = {name: values[cache.done] for name, values in cache.checks(method).items()}
-    summary: dict[str, Any] = {
+    return {
         name: {"median": float(np.median(values)), "largest": float(values.max())} for name, values in checks.items()
     }
-    if "level_difference" in checks:
-        summary["steps_above_level_limit"] = int((checks["level_difference"] > LEVEL_LIMIT).sum())
-    return summary
 
 
 def read_checks(path: Path) -> dict[str, Any]:

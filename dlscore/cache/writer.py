@@ -17,24 +17,18 @@ import h5py
 import numpy as np
 
 from dlscore.cache import checksums, seal
+from dlscore.cache.datasets import create_score, lay_out, set_attrs, store
 from dlscore.cache.drift import stored_parts
 from dlscore.cache.errors import CacheError, FolderError
 from dlscore.cache.palette import index_frames
 from dlscore.cache.schema import (
-    BY_NAME,
-    COORDINATES,
     FIELDS,
     FIXED_DIMENSIONS,
     FRAMES,
-    SCHEMA,
     VERSION,
-    Field,
-    check_fields,
     part_path,
-    score_field,
 )
 from dlscore.common.arrays import Array
-from dlscore.common.choices import check_known
 from dlscore.common.text import reason_of
 from dlscore.grid import Grid
 
@@ -90,11 +84,11 @@ class CacheWriter:
         sizes = {"step": len(header.time), "x": cells, "y": cells, "sample": header.chunks, "horizon": header.horizon,
                  "drift_part": len(header.drift_parts)}  # fmt: skip
         with _draft(path, None, check_lock) as file:
-            _lay_out(file, sizes | FIXED_DIMENSIONS, header.attrs)
+            lay_out(file, sizes | FIXED_DIMENSIONS, header.attrs)
             file["drift"].attrs["parts"] = json.dumps(list(header.drift_parts))
             file["time"][:], file["x"][:], file["y"][:] = header.time, centres, centres
             for method, score_attrs in header.scores.items():
-                _create_score(file, method, sizes, score_attrs)
+                create_score(file, method, sizes, score_attrs)
         return cls(path, check_lock)
 
     @classmethod
@@ -105,11 +99,23 @@ class CacheWriter:
         with _draft(path, path, check_lock) as file:
             sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
             for method, score_attrs in scores.items():
-                _create_score(file, method, sizes, score_attrs)
+                create_score(file, method, sizes, score_attrs)
             if all(field.name in file for field in FIELDS):  # an older file does not have what is required by now
                 file.attrs["schema_version"] = VERSION
             file["done"][:] = 0
-            _set_attrs(file, {"extending": list(scores)})
+            set_attrs(file, {"extending": list(scores)})
+        return cls(path, check_lock)
+
+    @classmethod
+    def narrow(cls, path: Path, methods: Sequence[str], check_lock: Callable[[], None] = lambda: None) -> Self:
+        """Resume the part of `path` without some of the methods that it was begun with; the others keep their steps."""
+        with _draft(path, part_path(path), check_lock) as file:
+            for method in methods:
+                del file[f"scores/{method}"]
+                file.pop(f"checks/{method}", None)
+            if "extending" in file.attrs:
+                left = [method for method in json.loads(file.attrs["extending"]) if method not in methods]
+                set_attrs(file, {"extending": left})
         return cls(path, check_lock)
 
     def read(self, name: str, steps: slice) -> Array:
@@ -137,9 +143,9 @@ class CacheWriter:
                     file["frames/palette"][k] = colour
             file["frames/palette"].attrs["colours"] = len(palette)
             for name, values in stored.items():
-                _store(file[name], steps, values)
+                store(file[name], steps, values)
             file["done"][steps] = 1
-            _set_attrs(file, attrs or {})
+            set_attrs(file, attrs or {})
         self._palette = palette
         self.done[steps] = True
 
@@ -148,7 +154,7 @@ class CacheWriter:
         if not self.done.all():
             raise CacheError(f"{self.path}: {int((~self.done).sum())} steps are missing; it stays partial")
         with _draft(self.path, self._part, self._check_lock) as file:
-            _set_attrs(file, attrs or {})
+            set_attrs(file, attrs or {})
             file.attrs.pop("extending", None)
             checksums.record(file)
         self._check_lock()
@@ -193,54 +199,3 @@ def _draft(path: Path, origin: Path | None, check_lock: Callable[[], None]) -> I
         if isinstance(first, OSError):
             raise FolderError(f"cannot write {draft} ({reason_of(first)})") from error
         raise
-
-
-def _lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
-    file.attrs["Conventions"] = "CF-1.10"
-    file.attrs["schema"], file.attrs["schema_version"] = SCHEMA, VERSION
-    _set_attrs(file, attrs)
-    for dimension, size in sizes.items():
-        if dimension not in COORDINATES and dimension not in COORDINATES.values():
-            scale = file.create_dataset(dimension, (size,), dtype="f4", track_times=False)
-            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
-    for coordinate in COORDINATES:
-        _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
-    for field in FIELDS:
-        if field.name not in COORDINATES:
-            _create(file, field, sizes)
-    file["frames/palette"].attrs["colours"] = 0
-
-
-def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dataset:
-    shape = tuple(sizes[name] for name in field.shape)
-    options: dict[str, Any] = {"track_times": False}
-    if field.gzip is not None:
-        options |= {"chunks": (1, *shape[1:]), "shuffle": True, "compression": "gzip", "compression_opts": field.gzip}
-    dataset = file.create_dataset(field.name, shape, dtype=field.dtype, **options)
-    dataset.attrs["units"], dataset.attrs["long_name"] = field.units, field.long_name
-    coordinates = {dimension: name for name, dimension in COORDINATES.items()}
-    for k, dimension in enumerate(field.shape):
-        if field.name not in COORDINATES:
-            dataset.dims[k].attach_scale(file[coordinates.get(dimension, dimension)])
-    return dataset
-
-
-def _store(dataset: h5py.Dataset, steps: slice, values: Array) -> None:
-    expected = (len(range(*steps.indices(len(dataset)))), *dataset.shape[1:])
-    if np.shape(values) != expected:  # HDF5 would broadcast it
-        raise CacheError(
-            f"{dataset.name[1:]} has shape {np.shape(values)} for {expected[0]} steps; its shape is {expected}"
-        )
-    dataset[steps] = values
-
-
-def _create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
-    _set_attrs(_create(file, score_field(method), sizes), attrs)
-    for check in attrs.get("checks", ()):
-        check_known("check", check, check_fields(method), CacheError, f"method {method}")
-        _create(file, check_fields(method)[check], sizes)
-
-
-def _set_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:
-    for key, value in attrs.items():
-        target.attrs[key] = value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)

@@ -57,8 +57,8 @@ def compute(
     replace_stale: o.ReplaceStale = False,
     wait: o.Wait = 0.0,
     engine: o.Engine = "local",
-    workers: o.NumWorkers = 2,
-    gpus_per_worker: o.GpusPerWorker = 0.0,
+    workers: o.NumWorkers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Replay expert episodes and score the action grid at each step, into one cache file per episode."""
@@ -93,10 +93,12 @@ def compute(
     if engine not in ENGINES:
         raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
     chosen = Options(force, replace_stale, wait)
+    if engine != "ray" and (workers is not None or gpus_per_worker is not None):
+        raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
     if dry_run:
         _plan(request, chosen, as_json)
     elif engine == "ray":
-        _compute(request, chosen, as_json, (workers, gpus_per_worker))
+        _compute(request, chosen, as_json, (2 if workers is None else workers, gpus_per_worker or 0.0))
     else:
         _compute(request, chosen, as_json)
 
@@ -116,17 +118,49 @@ def _plan(request: Request, options: Options, as_json: bool) -> None:
 def _compute(request: Request, options: Options, as_json: bool, ray: tuple[int, float] | None = None) -> None:
     from dlscore.cli import report
     from dlscore.compute import batch
+    from dlscore.compute.current import find_current
     from dlscore.compute.prepare import load_run, open_request
 
     dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
-    if ray is not None:
+    current = [] if options.force else find_current(request, dataset, indices, settings)
+    if current:
+        results = iter([batch.EpisodeResult(each.episode, each.path, each) for each in current])
+    elif ray is not None:
         from dlscore.compute import ray_engine
 
-        results = ray_engine.run_ray(request, indices, options, ray_engine.Workers(*ray), report.note)
+        steps = {index: settings.count_steps(dataset.lengths[index]) for index in indices}
+        results = ray_engine.run_ray(
+            request, steps, options, ray_engine.Workers(*ray), watch=progress.steps, notice=report.note
+        )
     else:
         run = load_run(request, dataset, settings, report.note)
         results = batch.run_local(run, indices, request.output_dir, options, watch=progress.steps, notice=report.note)
     report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
+
+
+@app.command()
+def inputs(
+    policy_path: o.PolicyPath,
+    dataset_repo_id: o.DatasetRepoId = None,
+    dataset_root: o.DatasetRoot = None,
+    policy_revision: o.PolicyRevision = None,
+    dataset_revision: o.DatasetRevision = None,
+    episodes: o.Episodes = None,
+) -> None:
+    """Print each episode and a digest of the files that decide its numbers, by path, size and time; for make."""
+    from dlscore.compute.prepare import digest_request
+    from dlscore.compute.settings import Request
+
+    request = Request(policy_path, dataset_repo_id, dataset_root, policy_revision, dataset_revision, episodes or "0")
+    typer.echo("\n".join(f"{index}:{digest}" for index, digest in digest_request(request).items()))
+
+
+@app.command("slurm-template")
+def slurm_template() -> None:
+    """Print a job array for SLURM, to save, adapt and submit with sbatch."""
+    from dlscore.compute.batch import SLURM_TEMPLATE
+
+    typer.echo(SLURM_TEMPLATE.read_text(), nl=False)
 
 
 @app.command()

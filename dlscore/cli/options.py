@@ -71,8 +71,8 @@ Force = Annotated[bool, _option("--force", help="Start over whatever exists.", p
 ReplaceStale = Annotated[bool, _option("--replace-stale", help="Start over where the settings differ.", panel=RUN)]
 Wait = Annotated[float, _option(help="Seconds to wait for a cache that another run is writing.", panel=RUN, min=0)]
 Engine = Annotated[str, _option(help="local: this process; ray: workers of Ray, here or on a cluster.", panel=RUN)]
-NumWorkers = Annotated[int, _option("--workers", help="ray: how many.", panel=RUN)]
-GpusPerWorker = Annotated[float, _option(help="ray: GPUs of each, such as 0.5.", panel=RUN)]
+NumWorkers = Annotated[int | None, _option("--workers", help="ray: how many.  [default: 2]", panel=RUN)]
+GpusPerWorker = Annotated[float | None, _option(help="ray: GPUs of each, such as 0.5.  [default: 0]", panel=RUN)]
 AsJson = Annotated[bool, _option("--json", help="Report as JSON on stdout.", panel=RUN)]
 
 # ---- caches and certification ----------------------------------------------------------------------------------------

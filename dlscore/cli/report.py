@@ -11,7 +11,6 @@ import typer
 
 from dlscore.cache.drift import format_drift
 from dlscore.cache.errors import CacheError
-from dlscore.cache.schema import LEVEL_LIMIT
 from dlscore.cache.summary import PROVENANCE, read_checks
 from dlscore.compute.batch import EpisodeResult, Summary
 
@@ -29,18 +28,20 @@ def format_verified(found: dict[str, Any]) -> str:
     return f"{found['path']}: intact, {steps}; {sums}; {sealed}"
 
 
-CHECK_WORDS = {"sampling_error": "standard error", "level_difference": "noise levels differ by"}
+CHECK_WORDS = {"sampling_error": "standard error", "level_difference": "difference of the noise levels"}
 
 
-def format_checks(checks: dict[str, Any], steps: int) -> str:
+def format_checks(checks: dict[str, Any], names: Sequence[str] = tuple(CHECK_WORDS)) -> str:
     """`summarize_checks` as a line."""
-    parts = []
-    for name, words in CHECK_WORDS.items():
-        if name in checks:
-            parts.append(f"{words} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}")
-    if "steps_above_level_limit" in checks:
-        parts[-1] += f", above {LEVEL_LIMIT} at {checks['steps_above_level_limit']} of {steps} steps"
+    parts = [f"{CHECK_WORDS[name]} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}"
+             for name in names if name in checks]  # fmt: skip
     return f"{'; '.join(parts)} (total variation)"
+
+
+def _chunk_cost(described: Mapping[str, Any]) -> str:
+    # The chunks are drawn whatever the methods are; files of earlier versions do not say what they cost.
+    cost = described.get("chunk_evaluations_per_step")
+    return "" if cost is None else f", drawn with {cost} evaluations per step"
 
 
 def format_cache(described: dict[str, Any]) -> str:
@@ -48,7 +49,7 @@ def format_cache(described: dict[str, Any]) -> str:
     lines = [
         f"{described['path']}: episode {described['episode']}, {described['state']}, "
         f"{described['steps_done']}/{described['steps']} steps, {described['bytes'] / 1e6:.2f} MB",
-        f"  grid {described['grid'][0]} × {described['grid'][1]}, chunks {described['predicted_chunks']}",
+        f"  grid {described['grid'][0]} × {described['grid'][1]}, chunks {described['predicted_chunks']}{_chunk_cost(described)}",
         f"  largest drift of the replay: {format_drift(described['largest_drift'])}",
     ]
     for name, attrs in described["methods"].items():
@@ -61,7 +62,7 @@ def format_cache(described: dict[str, Any]) -> str:
             low, high = described["mass_in_grid"][name]
             lines.append(f"    probability inside the grid: {low:.4f} to {high:.4f} over the steps")
         if name in described["checks"]:
-            lines.append(f"    {format_checks(described['checks'][name], described['steps_done'])}")
+            lines.append(f"    {format_checks(described['checks'][name])}")
     for name in PROVENANCE:
         if described.get(name) not in (None, "") and name != "identity":
             value = described[name]
@@ -99,7 +100,9 @@ def format_result(result: EpisodeResult) -> str:
         f"{format_drift(outcome.drift)}; the block's pose from {outcome.pose_source}"
     )
     checks = read_checks(result.path)
-    return line + "".join(f"\n  {name}: {format_checks(each, outcome.steps)}" for name, each in checks.items())
+    return line + "".join(
+        f"\n  {name}: {format_checks(each, ['sampling_error'])}" for name, each in checks.items() if each
+    )
 
 
 def as_row(result: EpisodeResult) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -65,6 +66,9 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
     interrupted: the message after Ctrl-C. DLSCORE_DEBUG=1 lets exceptions through, for debugging.
     """
     before = signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):  # an encoding such as latin-1 lacks ─ and σ
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         result = typer.main.get_command(app).main(prog_name=name, standalone_mode=False)
         if result == INTERRUPTED:  # typer's silent exit code for Ctrl-C

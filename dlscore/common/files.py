@@ -11,6 +11,11 @@ from pathlib import Path
 from dlscore.common.errors import UserError
 
 
+def follow_link(path: Path) -> Path:
+    """Where a link leads, also a dangling one, so that writing keeps the link; any other path as it is."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def part_of(path: Path) -> Path:
     """Where an unfinished file is written: in the same folder, so that the final rename is atomic."""
     return path.with_name(f".{path.name}.part")
@@ -22,6 +27,7 @@ def atomic_path(path: Path, error: type[UserError]) -> Iterator[Path]:
 
     Raises `error` where the system refuses to write.
     """
+    path = follow_link(path)
     part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

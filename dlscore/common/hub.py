@@ -57,6 +57,11 @@ def find_snapshot(repository: Repository, *, ask: bool = True) -> Path:
     name = f"{repository.kind} {repository.repo_id}"
     try:
         return _fetch(repository)
+    except PermissionError as error:
+        variable = "HF_LEROBOT_HOME or HF_HOME" if repository.kind == "dataset" else "HF_HOME"
+        raise HubError(
+            f"{name} cannot be saved in {error.filename} ({error.strerror}); set {variable} to a folder that can be written"
+        ) from error
     except HfHubHTTPError as error:
         status, revisions = getattr(error.response, "status_code", None), repository.revisions
         at = f" at revision {revisions[0]}" if len(revisions) == 1 and revisions[0] else ""

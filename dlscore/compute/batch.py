@@ -23,10 +23,11 @@ from dlscore.compute.resources import CostEstimate
 from dlscore.compute.settings import Options, episode_path
 
 if TYPE_CHECKING:
-    from dlscore.compute.episode import Outcome
+    from dlscore.compute.outcome import Outcome
     from dlscore.compute.run import Run
 
 
+SLURM_TEMPLATE = Path(__file__).parent / "slurm" / "array.sbatch"
 ALIKE = 3  # after so many failures of one kind in a row the rest is not tried
 
 

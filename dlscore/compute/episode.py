@@ -13,47 +13,27 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from dlscore.cache.drift import drift_warning, largest_drift
+from dlscore.cache.drift import largest_drift
 from dlscore.cache.errors import CacheError, StaleError
 from dlscore.cache.lock import Lock, exclusive
 from dlscore.cache.reader import open_cache
 from dlscore.cache.writer import CacheWriter, Header
 from dlscore.common.arrays import Array
+from dlscore.common.files import follow_link
 from dlscore.common.progress import Notice, Report, no_notice, no_report
+from dlscore.compute.attributes import file_attributes
 from dlscore.compute.fields import StepBlock, compute_fields
-from dlscore.compute.identity import file_attributes
+from dlscore.compute.outcome import Outcome
 from dlscore.compute.run import Run
 from dlscore.compute.settings import BLOCK_STEPS, Options
 from dlscore.compute.state import CacheState, inspect_cache, inspect_file
-from dlscore.episodes.episode import Episode
+from dlscore.episodes.episode import Episode, to_unit
 from dlscore.episodes.replay import measured_parts, replay
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.out_of_memory import within_memory
 from dlscore.scores.base import Scorer, ScorerError
 
-__all__ = ["Outcome", "compute_episode", "windows"]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What happened to one episode: `state` is computed, resumed, extended (methods were added) or current.
-
-    seconds, evaluations: spent by this run. drift: the largest of each part of the replay's drift from the record.
-    """
-
-    path: Path
-    episode: int
-    state: str
-    steps: int
-    seconds: float
-    evaluations: int
-    pose_source: str
-    drift: dict[str, float]
-
-    @property
-    def warning(self) -> str:
-        """What to tell the user about the replay, or ""."""
-        return drift_warning(self.episode, self.drift)
+__all__ = ["compute_episode", "windows"]
 
 
 @dataclass(frozen=True)
@@ -80,15 +60,15 @@ def compute_episode(
     for a file of other settings, with the difference, unless `options` replaces it; BusyError if another run is still
     writing it after `options.wait` seconds. `notice` receives what a user should know while the run goes on.
     """
-    began, path = time.monotonic(), Path(path)
+    began, path = time.monotonic(), follow_link(Path(path))
     episode = run.load(index)
     identity = run.identity(episode)
     if not options.force and inspect_cache(path, identity, run.score_attrs).name == "current":
-        return _current(run, episode, path)
+        return _current(path)
     with exclusive(path, options.wait) as lock:
         state = _decide(run, path, identity, options)  # asked again, now that nobody else writes it
         if state.name == "current":
-            return _current(run, episode, path)
+            return _current(path)
         writer = _open_writer(run, episode, path, state, lock)
         scorers = {name: run.scorers[name] for name in writer.extending} if writer.extending else run.scorers
         evaluations = _fill(_Work(run, episode, scorers, writer), began, progress, notice)
@@ -116,9 +96,9 @@ def _decide(run: Run, path: Path, identity: Mapping[str, Any], options: Options)
     return state
 
 
-def _current(run: Run, episode: Episode, path: Path) -> Outcome:
+def _current(path: Path) -> Outcome:
     with open_cache(path) as cache:
-        return Outcome(path, episode.index, "current", cache.steps, 0.0, 0, episode.pose_source, cache.largest_drift())
+        return Outcome.of_current(cache)
 
 
 def _open_writer(run: Run, episode: Episode, path: Path, state: CacheState, lock: Lock) -> CacheWriter:
@@ -127,7 +107,7 @@ def _open_writer(run: Run, episode: Episode, path: Path, state: CacheState, lock
             lacking = {name: attrs for name, attrs in run.score_attrs.items() if name not in cache.methods}
         return CacheWriter.extend(path, lacking, lock.check)
     if state.name == "partial":
-        return CacheWriter(path, lock.check)
+        return CacheWriter.narrow(path, state.extra, lock.check) if state.extra else CacheWriter(path, lock.check)
     header = Header(
         time=np.arange(run.settings.count_steps(len(episode))) / episode.fps,
         grid=run.grid,
@@ -211,4 +191,4 @@ def windows(policy: Policy, episode: Episode, rows: slice) -> dict[str, Array]:
     """Observation windows (S, n_obs_steps, …) that end at each step; before the start LeRobot repeats the first one."""
     ends = np.arange(rows.start, rows.stop)
     index = np.maximum(ends[:, None] + np.array(policy.config.observation_delta_indices), 0)
-    return {name: episode.observations[name][index] for name in policy.inputs}
+    return {name: to_unit(episode.observations[name][index]) for name in policy.inputs}

@@ -1,46 +1,63 @@
-"""What a cache file says about how it was made."""
+"""What decides the numbers in a cache: policy, data and settings. Nothing here needs torch."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from dlscore.cache import provenance
-from dlscore.cache.drift import DRIFT_LIMIT
-from dlscore.compute.run import Run
+from dlscore.compute.settings import Request, Settings
+from dlscore.episodes.dataset import Dataset
 from dlscore.episodes.episode import Episode
+from dlscore.episodes.replay import replayed_observations
+from dlscore.policy.folder import checkpoint_files, resolve_policy
 
-__all__ = ["file_attributes"]
+__all__ = ["digest_inputs", "load_episode", "make_identity"]
 
 
-def file_attributes(run: Run, episode: Episode, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of the file: policy, data set, settings, versions, and the key of the identity."""
-    policy, settings = run.policy, run.settings
-    return {
+def load_episode(dataset: Dataset, settings: Settings, index: int, inputs: Mapping[str, tuple[int, ...]]) -> Episode:
+    """An episode with the observations that a policy with these `inputs` takes, recorded or replayed."""
+    if settings.observations == "recorded":
+        return dataset.load(index, inputs, settings.max_steps)
+    episode = dataset.load(index, (), settings.max_steps)
+    return replayed_observations(episode, inputs, settings.replay, settings.count_steps(len(episode)))
+
+
+def make_identity(policy: str, episode: Episode, settings: Settings) -> dict[str, Any]:
+    """Everything but the methods that decides the numbers in a cache. policy: the fingerprint of its files."""
+    identity = {
+        "policy": policy,
+        "episode_data": episode.fingerprint(),
         "episode": episode.index,
-        "fps": episode.fps,
-        "policy": policy.name,
-        "policy_revision": policy.revision,
-        "dataset": run.dataset.name,
-        "dataset_revision": run.dataset.revision,
+        "steps": settings.count_steps(len(episode)),
+        "action_resolution": settings.resolution,
+        "chunks": settings.chunks,
         "seed": settings.seed,
-        "device": str(policy.device),
-        "batch_size": policy.batch_size,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": provenance.versions(),
-        "git_revision": provenance.git_revision(),
-        "identity": dict(identity),
-        "key": provenance.settings_key(identity),
-        "pose_source": episode.pose_source,
-        "pose_note": episode.pose_note,
-        "observations": settings.observations,
         "replay": settings.replay,
-        "drift_limit_px": DRIFT_LIMIT,
-        "current_action_index": policy.current,
-        "predicted_action_is": (
-            f"entry {policy.current} of the first of {settings.chunks} chunks drawn by the policy's own sampler "
-            f"({policy.config.noise_scheduler_type}, {policy.sampler_steps} steps), each with a random stream of its own "
-            "from (seed, episode, step, sample)"
-        ),
+    }
+    # The default has no entry, so that caches of earlier versions stay current.
+    if settings.observations != "recorded":
+        identity["observations"] = settings.observations
+    return identity
+
+
+def digest_inputs(request: Request, dataset: Dataset, indices: Iterable[int]) -> dict[int, str]:
+    """A digest of path, size and modification time of all files that decide an episode's numbers, for each episode.
+
+    It changes whenever a file is replaced or written, and costs no reading: make asks it whether a cache may be stale.
+    """
+    folder, _ = resolve_policy(request.policy_path, request.policy_revision)
+    seen: dict[Path, str] = {}
+
+    def state(file: Path) -> str:
+        if file not in seen:
+            found = file.stat() if file.exists() else None
+            seen[file] = f"{file.resolve()} {found and (found.st_size, found.st_mtime_ns)}"
+        return seen[file]
+
+    shared = [state(file) for file in checkpoint_files(folder)]
+    return {
+        index: hashlib.sha256("\n".join([*shared, *map(state, dataset.files(index))]).encode()).hexdigest()[:16]
+        for index in indices
     }

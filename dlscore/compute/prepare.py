@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from dlscore.cache.schema import cache_bytes
 from dlscore.common.files import check_writable
 from dlscore.common.progress import Notice, Watch, no_notice, silent
+from dlscore.compute.identity import digest_inputs
 from dlscore.compute.resources import check_disk, check_memory
 from dlscore.compute.settings import Request, RequestError, Settings, episode_path
 from dlscore.episodes.dataset import Dataset, open_dataset
-from dlscore.episodes.episode import DatasetError
+from dlscore.episodes.episode import DatasetError, is_image
 from dlscore.policy.config import read_config, read_rename_map
 from dlscore.policy.folder import resolve_policy
 from dlscore.scores.methods import make_scorers
@@ -22,7 +24,7 @@ from dlscore.scores.methods import make_scorers
 if TYPE_CHECKING:  # torch takes seconds to import, and everything up to `load_run` does without it
     from dlscore.compute.run import Run
 
-__all__ = ["load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run"]
+__all__ = ["digest_request", "load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run"]
 
 
 def prepare_run(request: Request) -> Run:
@@ -59,9 +61,18 @@ def open_request(
     )
     indices = parse_episodes(request.episodes, len(dataset), dataset.name)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    check_memory(weights, settings.resolution, len(settings.scorers))
+    longest = max(settings.count_steps(dataset.lengths[index]) for index in indices)
+    cameras = [feature["shape"] for feature in config["input_features"].values() if is_image(tuple(feature["shape"]))]
+    pictures = sum(longest * math.prod(shape) for shape in cameras)  # uint8
+    check_memory(weights, settings.resolution, len(settings.scorers), pictures)
     _check_room(request.output_dir, dataset, indices, settings, config["horizon"], rewrite)
     return dataset, indices, settings
+
+
+def digest_request(request: Request) -> dict[int, str]:
+    """`identity.digest_inputs` of the episodes that a request names."""
+    dataset = open_dataset(request.dataset_repo_id, request.dataset_root, request.dataset_revision)
+    return digest_inputs(request, dataset, parse_episodes(request.episodes, len(dataset), dataset.name))
 
 
 def make_settings(request: Request) -> Settings:

@@ -6,24 +6,28 @@ equal those of the local engine to the last bit if an actor has as many threads.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from dlscore.cache.errors import CacheError
 from dlscore.cache.lock import SILENT
+from dlscore.cache.reader import open_cache
+from dlscore.cache.schema import part_path
 from dlscore.common.errors import UserError
-from dlscore.common.progress import Notice
+from dlscore.common.progress import Notice, Report, Watch, no_notice, silent
 from dlscore.compute.batch import EpisodeResult
+from dlscore.compute.ray_cluster import EngineError, authentication, check_address
 from dlscore.compute.settings import Options, Request, episode_path
 
 TRIES = 3  # workers that may die on one episode
-
-
-class EngineError(UserError):
-    """Ray is not installed or cannot start, or the workers are not available."""
+LOOK = 5.0  # s between two looks at what the workers have done
 
 
 @dataclass(frozen=True)
@@ -57,31 +61,68 @@ class _Worker:
 
 
 def run_ray(
-    request: Request, indices: Sequence[int], options: Options, workers: Workers, notice: Notice
+    request: Request,
+    steps: Mapping[int, int],
+    options: Options,
+    workers: Workers,
+    *,
+    watch: Watch = silent,
+    notice: Notice = no_notice,
 ) -> Iterator[EpisodeResult]:
-    """Results of the episodes, as they finish. RAY_ADDRESS names a cluster; without it Ray starts on this machine."""
+    """Results of the episodes, as they finish. RAY_ADDRESS names a cluster; without it Ray starts on this machine.
+
+    steps: how many steps are scored of each episode, in the order in which they are handed out.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise EngineError("--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source")
+    address = os.environ.get("RAY_ADDRESS", "")
+    check_address(address)
+    with authentication(address), _started(address, workers) as ray, watch(f"{len(steps)} episodes") as report:
+        progress = _Progress(request.output_dir, steps, report)
+        yield from _tell_notes(_hand_out(ray, request, list(steps), options, workers, progress, notice), notice)
+
+
+@contextmanager
+def _started(address: str, workers: Workers) -> Iterator[Any]:
+    # Ray, connected to a cluster or started here, for as long as the context lasts.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would contact a server, and wait if there is none
     terminated = signal.getsignal(signal.SIGTERM)
-    try:
-        import ray
-    except ImportError as error:
-        raise EngineError(
-            "--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source"
-        ) from error
+    import ray
+
     try:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-                 num_cpus=None if "RAY_ADDRESS" in os.environ else workers.count)  # fmt: skip
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise EngineError(f"Ray cannot start ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
+                 num_cpus=None if address else workers.count)  # fmt: skip
+    except Exception as error:  # Ray raises types of its own
+        text = " ".join(str(error).split())[:300]
+        raise EngineError(f"Ray cannot start ({type(error).__name__}: {text})") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, terminated)  # Ray replaces it by a handler that exits silently
     try:
         have = ray.cluster_resources().get("GPU", 0.0)
         if workers.gpus > have:
             raise EngineError(f"--gpus-per-worker {workers.gpus:g} is more than Ray has here, {have:g}; choose less")
-        yield from _tell_notes(_hand_out(ray, request, list(indices), options, workers, notice), notice)
+        yield ray
     finally:
         ray.shutdown()  # ends the actors; their episodes stay resumable
+
+
+class _Progress:
+    # Steps done by all workers, as their part files say.
+    def __init__(self, folder: Path, steps: Mapping[int, int], report: Report) -> None:
+        self._folder, self._steps, self._report = folder, steps, report
+        self._finished: set[int] = set()
+        report(0, sum(steps.values()))
+
+    def look(self, at_work: Iterable[int]) -> None:
+        done = sum(self._steps[index] for index in self._finished)
+        for index in at_work:
+            with suppress(CacheError), open_cache(part_path(episode_path(self._folder, index)), partial=True) as cache:
+                done += int(cache.done.sum())
+        self._report(done, sum(self._steps.values()))
+
+    def finish(self, index: int) -> None:
+        self._finished.add(index)
+        self.look(())
 
 
 def _tell_notes(results: Iterator[EpisodeResult], notice: Notice) -> Iterator[EpisodeResult]:
@@ -96,7 +137,13 @@ def _tell_notes(results: Iterator[EpisodeResult], notice: Notice) -> Iterator[Ep
 
 
 def _hand_out(
-    ray: Any, request: Request, waiting: list[int], options: Options, workers: Workers, notice: Notice
+    ray: Any,
+    request: Request,
+    waiting: list[int],
+    options: Options,
+    workers: Workers,
+    progress: _Progress,
+    notice: Notice,
 ) -> Iterator[EpisodeResult]:
     actor = ray.remote(num_cpus=workers.cpus, num_gpus=workers.gpus, max_restarts=0)(_Worker)
     # A worker that died on another machine leaves a lock, which expires after a while.
@@ -112,17 +159,13 @@ def _hand_out(
         while idle and waiting:
             index, worker = waiting.pop(0), idle.pop()
             at_work[worker.compute.remote(index)] = (index, worker)
-        (ready,), _ = ray.wait(list(at_work), num_returns=1)
-        index, worker = at_work.pop(ready)
-        try:
-            result: EpisodeResult = ray.get(ready)
-        except ray.exceptions.RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, UserError) else error
-            raise EngineError(f"a worker cannot start ({' '.join(str(cause).split())[-400:]})") from error
-        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
-            if "The actor died because of an error raised in its creation task" in str(error):
-                last = str(error).strip().splitlines()[-1]
-                raise EngineError(f"a worker cannot start ({last[:400]})") from error
+        while not (found := ray.wait(list(at_work), num_returns=1, timeout=LOOK)[0]):
+            progress.look([index for index, _ in at_work.values()])
+        index, worker = at_work.pop(found[0])
+        result = _fetch(ray, found[0])
+        if result is not None:
+            idle.append(worker)
+        else:
             tries[index] = tries.get(index, 0) + 1
             idle.append(start())
             if tries[index] < TRIES:
@@ -131,6 +174,20 @@ def _hand_out(
                 continue
             reason = f"its worker died {TRIES} times (killed, or out of memory?)"
             result = EpisodeResult(index, episode_path(request.output_dir, index), reason=reason)
-        else:
-            idle.append(worker)
+        progress.finish(index)
         yield result
+
+
+def _fetch(ray: Any, ready: Any) -> EpisodeResult | None:
+    # A worker's result, or None if the worker died; EngineError if no worker can start.
+    try:
+        result: EpisodeResult = ray.get(ready)
+    except ray.exceptions.RayTaskError as error:
+        cause = error.cause if isinstance(error.cause, UserError) else error
+        raise EngineError(f"a worker cannot start ({' '.join(str(cause).split())[-400:]})") from error
+    except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+        if "The actor died because of an error raised in its creation task" in str(error):
+            last = str(error).strip().splitlines()[-1]
+            raise EngineError(f"a worker cannot start ({last[:400]})") from error
+        return None
+    return result

@@ -39,10 +39,13 @@ def check_disk(folder: Path, sizes: Sequence[float], rewritten: Sequence[float] 
         )
 
 
-def check_memory(weights: float, resolution: int, methods: int) -> None:
-    """Raise ResourceError unless a policy with so many bytes of weights can be loaded and a block of steps scored."""
+def check_memory(weights: float, resolution: int, methods: int, pictures: float = 0.0) -> None:
+    """Raise ResourceError unless a policy with so many bytes of weights can be loaded and a block of steps scored.
+
+    pictures: bytes of an episode's observations, which stay in memory.
+    """
     # While a policy loads, its weights are in memory twice; a block's scores are, as float64 and as written.
-    needed = PYTHON_AND_TORCH + 2 * weights + 12.0 * BLOCK_STEPS * methods * resolution**2
+    needed = PYTHON_AND_TORCH + 2 * weights + 12.0 * BLOCK_STEPS * methods * resolution**2 + pictures
     free = available_memory()
     if free is not None and needed > free:
         raise ResourceError(

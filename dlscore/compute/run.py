@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from dlscore.common.errors import UserError
+from dlscore.compute.identity import load_episode, make_identity
 from dlscore.compute.settings import Settings
 from dlscore.episodes.dataset import Dataset
 from dlscore.episodes.episode import Episode, is_image
-from dlscore.episodes.replay import make_observation, replayed_observations
+from dlscore.episodes.replay import make_observation
 from dlscore.grid import Grid
 from dlscore.policy.diffusion import Policy
 from dlscore.pusht.env import make_env
@@ -65,29 +66,11 @@ class Run:
 
     def load(self, index: int) -> Episode:
         """An episode with the observations that the policy takes, recorded or replayed."""
-        settings, inputs = self.settings, self.policy.inputs
-        if settings.observations == "recorded":
-            return self.dataset.load(index, inputs)
-        episode = self.dataset.load(index)
-        return replayed_observations(episode, inputs, settings.replay, settings.count_steps(len(episode)))
+        return load_episode(self.dataset, self.settings, index, self.policy.inputs)
 
     def identity(self, episode: Episode) -> dict[str, Any]:
         """Everything but the methods that decides the numbers in a cache; its SHA-256 is the cache's key."""
-        settings = self.settings
-        identity = {
-            "policy": self.policy.fingerprint,
-            "episode_data": episode.fingerprint(),
-            "episode": episode.index,
-            "steps": settings.count_steps(len(episode)),
-            "action_resolution": settings.resolution,
-            "chunks": settings.chunks,
-            "seed": settings.seed,
-            "replay": settings.replay,
-        }
-        # The default has no entry, so that caches of earlier versions stay current.
-        if settings.observations != "recorded":
-            identity["observations"] = settings.observations
-        return identity
+        return make_identity(self.policy.fingerprint, episode, self.settings)
 
 
 def _check_replayed(policy: Policy) -> None:

@@ -20,11 +20,13 @@ class CacheState:
     """`name` is one of:
 
     missing; current; lacking (finished, without some methods); partial (resumable); stale (made with other settings, or
-    unreadable); foreign (not a cache, or of a newer schema). `reason` says what differs or is lacking.
+    unreadable); foreign (not a cache, or of a newer schema). `reason` says what differs or is lacking. `extra`: methods that
+    a part was begun with and that are no longer asked for.
     """
 
     name: str
     reason: str = ""
+    extra: tuple[str, ...] = ()
 
 
 def inspect_cache(path: Path, identity: Mapping[str, Any], score_attrs: Mapping[str, Mapping[str, Any]]) -> CacheState:
@@ -52,11 +54,12 @@ def inspect_file(file: Path, identity: Mapping[str, Any], score_attrs: Mapping[s
     for name in sorted(set(stored) & set(score_attrs)):
         settings = provenance.difference(stored[name]["parameters"], score_attrs[name]["parameters"])
         changed.append(settings and f"{name} {settings}")
-    lacking = set(score_attrs) - set(stored)
-    if not finished and (lacking or being_made - set(score_attrs)):
+    lacking, extra = set(score_attrs) - set(stored), being_made - set(score_attrs)
+    if not finished and (lacking or not being_made - extra):
         changed.append(f"methods: {', '.join(sorted(stored))} -> {', '.join(sorted(score_attrs))}")
     if any(changed):
         return CacheState("stale", f"{file} was made with other settings ({', '.join(filter(None, changed))})")
     if not finished:
-        return CacheState("partial")
+        reason = f"it was begun with {', '.join(sorted(extra))} too" if extra else ""
+        return CacheState("partial", reason, tuple(sorted(extra)))
     return CacheState("lacking", ", ".join(sorted(lacking))) if lacking else CacheState("current")

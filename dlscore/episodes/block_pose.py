@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.errors import UserError
 from dlscore.common.progress import Watch, silent
-from dlscore.episodes.episode import ACTION, ENVIRONMENT, FULL_STATE, STATE, DatasetError, is_image
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, FULL_STATE, STATE, DatasetError
 from dlscore.pusht.geometry import keypoints_of_pose, pose_from_keypoints
 from dlscore.pusht.image_pose import ImagePose, fit
 
@@ -38,13 +38,23 @@ class PoseUnknown(UserError):
     """A source of the block's pose that this data set or episode does not have."""
 
 
+class Pictures(Protocol):
+    """(K, 3, H, W) uint8 pictures of a camera: all steps that are needed, or those before `stop`."""
+
+    def __call__(self, name: str, stop: int | None = None) -> Array: ...
+
+
 @dataclass(frozen=True)
 class Record:
-    """What is known of an episode: arrays (T, …) by feature, which features are videos, and the companion data set."""
+    """What is known of an episode: numeric arrays (T, …) by feature, its pictures, and the companion data set.
+
+    cameras: feature -> whether it is a video, with losses. every_step: whether the pose is needed at every step.
+    """
 
     index: int
     arrays: dict[str, Array]
-    compressed: tuple[str, ...]
+    cameras: dict[str, bool]
+    pictures: Pictures
     companion: Callable[[], Reader]
     every_step: bool
     watch: Watch = silent
@@ -97,16 +107,15 @@ def from_companion(record: Record) -> tuple[Array, str]:
 
 def from_images(record: Record) -> tuple[Array, str]:
     """The recorded pictures by render-and-compare: the first one, or every one."""
-    cameras = sorted(name for name, values in record.arrays.items() if is_image(values.shape[1:]))
-    if not cameras:
+    if not record.cameras:
         raise PoseUnknown("it has no picture")
     reasons = []
-    for name in cameras:
-        limit = LIMIT_VIDEO if name in record.compressed else LIMIT
+    for name, is_video in record.cameras.items():
+        limit = LIMIT_VIDEO if is_video else LIMIT
         try:
             found = [_fit_first(record, name, limit)]
             if record.every_step:
-                limit = LIMIT_VIDEO_MOVING if name in record.compressed else LIMIT
+                limit = LIMIT_VIDEO_MOVING if is_video else LIMIT
                 found += _fit_others(record, name, limit, found[0])
         except PoseUnknown as error:
             reasons.append(str(error))
@@ -118,7 +127,7 @@ def from_images(record: Record) -> tuple[Array, str]:
 
 
 def _fit_first(record: Record, camera: str, limit: float) -> ImagePose:
-    found = fit(record.arrays[camera][0].transpose(1, 2, 0) * 255, record.arrays[STATE][0, :2])
+    found = fit(record.pictures(camera, 1)[0].transpose(1, 2, 0), record.arrays[STATE][0, :2])
     if found is None or not found.residual <= limit:
         shown = "shows no whole block" if found is None else f"fits no pose (residual {found.residual:.2f}/255)"
         raise PoseUnknown(f"the first picture of {camera} {shown}, limit {limit}")
@@ -127,11 +136,11 @@ def _fit_first(record: Record, camera: str, limit: float) -> ImagePose:
 
 def _fit_others(record: Record, camera: str, limit: float, first: ImagePose) -> list[ImagePose]:
     # Each picture after the first, searched from the pose of the one before.
-    pictures, agent = record.arrays[camera], record.arrays[STATE][:, :2]
+    pictures, agent = record.pictures(camera), record.arrays[STATE][:, :2]
     poses = [first]
     with record.watch(f"poses of episode {record.index} from {camera}") as report:
         for k in range(1, len(pictures)):
-            picture = pictures[k].transpose(1, 2, 0) * 255
+            picture = pictures[k].transpose(1, 2, 0)
             found = fit(picture, agent[k], poses[-1].pose)
             if found is None or found.residual > limit / 2:  # lost: search everywhere
                 candidates = [each for each in (found, fit(picture, agent[k])) if each]

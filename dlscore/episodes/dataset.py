@@ -20,6 +20,7 @@ from dlscore.episodes.block_pose import (
     CHOICES,
     COMPANION,
     HAVE_COMPANION,
+    Pictures,
     PoseUnknown,
     Record,
     keypoint_feature,
@@ -27,6 +28,7 @@ from dlscore.episodes.block_pose import (
     state_feature,
 )
 from dlscore.episodes.episode import ACTION, ENVIRONMENT, IMAGE, STATE, DatasetError, Episode, check_episode, is_image
+from dlscore.episodes.features import EpisodePictures, check_features, map_names
 from dlscore.episodes.lerobot_reader import LeRobotReader
 from dlscore.episodes.reader import Reader
 from dlscore.episodes.zarr_reader import ZarrReader
@@ -63,7 +65,7 @@ class Dataset:
             companion = LeRobotReader(
                 COMPANION, None, None, ask=self._block_pose == "companion" or self.name in HAVE_COMPANION
             )
-            _check_features(companion.name, companion.features, (STATE, ACTION), {ENVIRONMENT: (16,)})
+            check_features(companion.name, companion.features, (STATE, ACTION), {ENVIRONMENT: (16,)})
         except UserError as error:
             return error
         return companion
@@ -74,13 +76,20 @@ class Dataset:
             raise PoseUnknown(str(self._companion))
         return self._companion
 
+    def files(self, index: int) -> list[Path]:
+        """The files that an episode is read from."""
+        return self._reader.files(index)
+
     @property
     def cameras(self) -> list[str]:
         """Features that are pictures."""
         return sorted(name for name, shape in self.features.items() if is_image(shape))
 
-    def load(self, index: int, observations: Iterable[str] = ()) -> Episode:
-        """One episode with the named observations; DatasetError if it is missing, incomplete or not finite."""
+    def load(self, index: int, observations: Iterable[str] = (), steps: int | None = None) -> Episode:
+        """One episode with the named observations; DatasetError if it is missing, incomplete or not finite.
+
+        Pictures are decoded only of cameras that are needed, and only for the first `steps` steps.
+        """
         if not 0 <= index < len(self):
             raise DatasetError(f"episode {index} is not in data set {self.name}; it has episodes 0 to {len(self) - 1}")
         observations = list(observations)
@@ -91,20 +100,34 @@ class Dataset:
                     f"{', '.join(sorted(self.features))}; --rename-map gives a feature another name"
                 )
         recorded = [name for name in (state_feature(self.features), keypoint_feature(self.features)) if name]
-        wanted = dict.fromkeys([ACTION, STATE, *recorded, *self.cameras, *observations])
+        numeric = [name for name in observations if name not in self.cameras]
+        wanted = dict.fromkeys([ACTION, STATE, *recorded, *numeric])
         read = self._reader.read(index, [self._theirs[name] for name in wanted])
         arrays = {name: read[self._theirs[name]] for name in wanted}
         self._check(index, arrays)
-        compressed = tuple(name for name in self.cameras if self._theirs[name] in self._reader.compressed)
-        record = Record(index, arrays, compressed, self.companion, self._every_step, self._watch)
+        pictures = EpisodePictures(self._reader, index, self._theirs, steps)
+        record = Record(index, arrays, self._cameras(), pictures, self.companion, self._every_step, self._watch)
         block, pose_source, pose_note = locate(record, self._block_pose, self.name)
         agent = arrays[state_feature(self.features) or STATE][:, :2]  # the full state is the more exact one
-        found = {name: arrays[name].astype(np.float32, copy=False) for name in observations}
-        pictures = self._pictures(arrays, np.concatenate([agent[0], block[0]]))
+        camera = self._world_camera(pictures, np.concatenate([agent[0], block[0]]))
+        found = {name: pictures(name) if name in self.cameras else arrays[name].astype(np.float32, copy=False)
+                 for name in observations}  # fmt: skip
         episode = Episode(
-            index, self._reader.fps, arrays[ACTION], agent, block, pose_source, found, pictures, pose_note
+            index,
+            self._reader.fps,
+            arrays[ACTION],
+            agent,
+            block,
+            pose_source,
+            found,
+            None if camera is None else pictures(camera),
+            pose_note,
         )
         return check_episode(episode, self.name)
+
+    def _cameras(self) -> dict[str, bool]:
+        # Camera -> whether it is a video, with losses.
+        return {name: self._theirs[name] in self._reader.compressed for name in self.cameras}
 
     def _check(self, index: int, arrays: Mapping[str, Array]) -> None:
         # Before anything is drawn or fitted: shapes as declared, positions finite and near the world.
@@ -114,23 +137,22 @@ class Dataset:
                     f"'{name}' of episode {index} of {self.name} has shape {values.shape[1:]}; the data set declares "
                     f"{self.features[name]}"
                 )
-            bound = 1.0 if is_image(values.shape[1:]) else POSITION_LIMIT
-            needed = is_image(values.shape[1:]) or name in (STATE, ACTION) or name == state_feature(self.features)
-            if needed and not (np.isfinite(values).all() and np.abs(values).max() <= bound):
+            needed = name in (STATE, ACTION) or name == state_feature(self.features)
+            if needed and not (np.isfinite(values).all() and np.abs(values).max() <= POSITION_LIMIT):
                 raise DatasetError(
-                    f"'{name}' of episode {index} of {self.name} holds non-finite values, or values beyond {bound:g}; it is "
-                    "damaged, or in other units than px (positions) and 0 to 1 (pictures)"
+                    f"'{name}' of episode {index} of {self.name} holds non-finite values, or values beyond {POSITION_LIMIT:g}; "
+                    "it is damaged, or in other units than px"
                 )
 
-    def _pictures(self, arrays: Mapping[str, Array], start: Array) -> Array | None:
-        # Of the camera whose first picture is closest to the rendered world at the start, if any is close.
+    def _world_camera(self, pictures: Pictures, start: Array) -> str | None:
+        # The camera whose first picture is closest to the rendered world at the start, if any is close.
         if not self.cameras:
             return None
         env = make_env()
         set_state(env, start)
-        apart = {name: picture_difference(env, arrays[name][0]) for name in self.cameras}
+        apart = {name: picture_difference(env, pictures(name, 1)[0]) for name in self.cameras}
         nearest = min(self.cameras, key=lambda name: apart[name])
-        return arrays[nearest] if apart[nearest] <= PICTURE_LIMIT else None
+        return nearest if apart[nearest] <= PICTURE_LIMIT else None
 
 
 def open_dataset(
@@ -156,31 +178,13 @@ def open_dataset(
     block_pose = OLD_NAMES.get(block_pose, block_pose)
     check_choice("--block-pose", block_pose, CHOICES, DatasetError)
     reader = _open_reader(repo_id, root, revision)
-    names = _names_of(reader, rename or {}, optional_rename or {})
+    names = map_names(reader, rename or {}, optional_rename or {})
     dataset = Dataset(reader, names, block_pose, every_step, watch)
-    _check_features(dataset.name, dataset.features, (ACTION,), {})
+    check_features(dataset.name, dataset.features, (ACTION,), {})
     if tuple(dataset.features.get(STATE, ())) != (5,):
-        _check_features(dataset.name, dataset.features, (STATE,), {})
+        check_features(dataset.name, dataset.features, (STATE,), {})
     _check_pose(dataset, block_pose)
     return dataset
-
-
-def _names_of(reader: Reader, rename: Mapping[str, str], optional: Mapping[str, str]) -> dict[str, str]:
-    # The data set's names -> the policy's.
-    for name in rename:
-        if name not in reader.features:
-            raise DatasetError(
-                f"--rename-map renames '{name}', which data set {reader.name} lacks; it has "
-                f"{', '.join(sorted(reader.features))}"
-            )
-    names = {name: new for name, new in optional.items() if name in reader.features} | dict(rename)
-    taken = [names.get(name, name) for name in reader.features]
-    if twice := sorted({name for name in taken if taken.count(name) > 1}):
-        whose = "--rename-map" if twice[0] in rename.values() else "the checkpoint's own rename map"
-        raise DatasetError(
-            f"{whose} gives '{twice[0]}' to two features of data set {reader.name}; rename the other with --rename-map"
-        )
-    return names
 
 
 def _open_reader(repo_id: str | None, root: str | Path | None, revision: str | None) -> Reader:
@@ -201,21 +205,6 @@ def _open_reader(repo_id: str | None, root: str | Path | None, revision: str | N
         f"--dataset-root {path} is neither a LeRobotDataset (it has no meta/info.json) nor a Diffusion Policy "
         "zarr (it has no .zgroup); give the folder that holds one of these"
     )
-
-
-def _check_features(
-    name: str, features: Mapping[str, tuple[int, ...]], positions: Iterable[str], others: Mapping[str, tuple[int, ...]]
-) -> None:
-    for feature, shape in {**dict.fromkeys(positions, (2,)), **others}.items():
-        if feature not in features:
-            raise DatasetError(
-                f"data set {name} has no feature '{feature}' (it has {', '.join(sorted(features))}); PushT scoring needs "
-                "expert actions and the agent's position; --rename-map gives a feature another name"
-            )
-        if tuple(features[feature]) != shape:
-            raise DatasetError(
-                f"feature '{feature}' of data set {name} has shape {features[feature]}; PushT's has {shape}"
-            )
 
 
 def _check_pose(source: Dataset, wanted: str) -> None:

@@ -1,6 +1,6 @@
 """One expert episode in memory, and the names and errors that all data sets share.
 
-All positions are px with y down, angles rad; images are float32 CHW in [0, 1], as LeRobot's are.
+All positions are px with y down, angles rad; pictures are uint8 CHW.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Episode:
     """One expert episode of T steps.
 
     action, agent: (T, 2) px as recorded. block: (T, 3) x, y, angle, or (1, 3) where only the start is known;
-    `pose_source` says from which source. observations: feature name -> (T, ...) as the data set gives it, before normalisation.
-    pictures: (T, 3, H, W) of the camera that shows the world as gym-pusht draws it, or None. pose_note: why a better source
-    of the pose was skipped.
+    `pose_source` says from which source. observations: feature name -> (T, …) as the data set gives it, before
+    normalisation; pictures may end with the last step that is scored. pictures: (K, 3, H, W) uint8 of the camera that shows
+    the world as gym-pusht draws it, or None. pose_note: why a better source of the pose was skipped.
     """
 
     index: int
@@ -57,9 +57,16 @@ class Episode:
         if len(self.block) < len(self):
             arrays["agent"] = self.agent
         for name, values in sorted(arrays.items()):
-            digest.update(f"{name} {values.shape} {values.dtype.str}".encode())
-            digest.update(np.ascontiguousarray(values).tobytes())
+            unit = to_unit(values[:0])
+            digest.update(f"{name} {values.shape} {unit.dtype.str}".encode())
+            for row in values:  # pictures as the policy sees them, one at a time
+                digest.update(np.ascontiguousarray(to_unit(row)).tobytes())
         return digest.hexdigest()
+
+
+def to_unit(values: Array) -> Array:
+    """Pictures (uint8) as LeRobot gives them to a policy: float32 in [0, 1]. Other values are returned as they are."""
+    return values.astype(np.float32) / np.float32(255) if values.dtype == np.uint8 else values
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
@@ -68,7 +75,7 @@ def is_image(shape: tuple[int, ...]) -> bool:
 
 
 def check_episode(episode: Episode, name: str) -> Episode:
-    """The episode itself. Raises DatasetError for ragged, empty or non-finite arrays, and for pictures outside [0, 1]."""
+    """The episode itself. Raises DatasetError for ragged, empty or non-finite arrays, and for pictures that are not uint8."""
     n = len(episode.action)
     if n == 0 or episode.agent.shape != (n, 2) or episode.block.shape not in ((n, 3), (1, 3)):
         raise DatasetError(
@@ -76,14 +83,12 @@ def check_episode(episode: Episode, name: str) -> Episode:
             f"{episode.block.shape}; a PushT episode has T actions, (T, 2) and (T, 3)"
         )
     for key, values in {"action": episode.action, "state": episode.state, **episode.observations}.items():
+        if is_image(values.shape[1:]):
+            if values.dtype != np.uint8 or not 0 < len(values) <= n:
+                raise DatasetError(f"'{key}' of episode {episode.index} of {name} is not a uint8 picture for each step")
+            continue
         if len(values) not in (n, len(episode.block)):
             raise DatasetError(f"'{key}' of episode {episode.index} of {name} has {len(values)} steps, its actions {n}")
         if not np.isfinite(values).all():
             raise DatasetError(f"'{key}' of episode {episode.index} of {name} holds non-finite values")
-        if is_image(values.shape[1:]) and not 0 <= values.min() <= values.max() <= 1:
-            # The policy would silently take 0 to 255 for an overexposed picture.
-            raise DatasetError(
-                f"'{key}' of episode {episode.index} of {name} has values from {values.min():g} to {values.max():g}; pictures "
-                "are 0 to 1"
-            )
     return episode

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dlscore.common.arrays import Array
-from dlscore.common.files import check_writable
 from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
+from dlscore.episodes.parquet import EpisodeRow, read_columns, read_episodes, to_array
+from dlscore.episodes.pictures import decode_images, decode_video
 
 DATASET_TAG = "v3.0"  # LeRobot fetches the revision with this tag
-
-
-def resolve_dataset(repo_id: str, revision: str | None = None, *, ask: bool = True) -> tuple[Path, str]:
-    """(folder, resolved revision) of a data set: its copy under HF_LEROBOT_HOME, a cached snapshot, or the hub's."""
-    from lerobot.utils.constants import HF_LEROBOT_HOME, HF_LEROBOT_HUB_CACHE
-
-    local = Path(HF_LEROBOT_HOME) / repo_id
-    if revision is None and (local / "meta" / "info.json").is_file():
-        return local, "local"
-    if not is_hub_id(repo_id):
-        raise HubError(f"data set {repo_id} is not a hub id such as lerobot/pusht; for a folder use --dataset-root")
-    revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
-    needed = ["meta/info.json", "data"]
-    found = find_snapshot(Repository(repo_id, "dataset", revisions, None, needed, Path(HF_LEROBOT_HUB_CACHE)), ask=ask)
-    return found, found.name
 
 
 CONVERTERS = {
@@ -44,7 +27,7 @@ CONVERTERS = {
 
 
 class LeRobotReader:
-    """Numbers as they are stored (float64), images and videos as LeRobot decodes them (float32 CHW in [0, 1])."""
+    """Numbers as they are stored (float64), pictures as LeRobot decodes them (uint8 CHW). The files are read by path."""
 
     def __init__(self, repo_id: str, root: Path | None, revision: str | None, *, ask: bool = True) -> None:
         folder, self.revision = (root, "local") if root is not None else resolve_dataset(repo_id, revision, ask=ask)
@@ -54,6 +37,7 @@ class LeRobotReader:
             version = str(info["codebase_version"])
             self.fps, self._episodes = float(info["fps"]), int(info["total_episodes"])
             self._kinds = {name: str(feature["dtype"]) for name, feature in info["features"].items()}
+            self._data_path, self._video_path = str(info["data_path"]), str(info.get("video_path") or "")
             self.features = {name: _shape(feature) for name, feature in info["features"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(f"{folder}/meta/info.json cannot be read ({type(error).__name__}: {error})") from error
@@ -77,56 +61,78 @@ class LeRobotReader:
         return self._episodes
 
     @cached_property
+    def _rows(self) -> list[EpisodeRow]:
+        try:
+            rows = read_episodes(self._root, self._data_path, self._video_path, self.compressed)
+        except (KeyError, IndexError, ValueError, TypeError) as error:  # patterns or rows that are not LeRobot's
+            raise DatasetError(
+                f"meta of data set {self.name} cannot be read ({type(error).__name__}: {error}); fetch it again"
+            ) from error
+        if len(rows) != self._episodes:
+            raise DatasetError(
+                f"meta/episodes of data set {self.name} has {len(rows)} episodes, meta/info.json says {self._episodes}; it is "
+                "incomplete: fetch it again"
+            )
+        return rows
+
+    @property
     def lengths(self) -> list[int]:
         """Steps of each episode, from meta/episodes."""
-        from lerobot.datasets import LeRobotDatasetMetadata
+        return [row.length for row in self._rows]
 
-        _check_cache()
-        try:
-            return [int(steps) for steps in LeRobotDatasetMetadata(self.name, root=self._root).episodes["length"]]
-        except Exception as error:  # arrow and datasets raise types of their own
-            text = " ".join(str(error).split())[:300]
-            raise DatasetError(
-                f"meta/episodes of data set {self.name} cannot be read ({type(error).__name__}: {text})"
-            ) from error
+    def files(self, index: int) -> list[Path]:
+        """The files that an episode is read from: the tables of the data set, its parquet file, and its videos."""
+        tables = [self._root / "meta" / "info.json", *sorted((self._root / "meta" / "episodes").rglob("*.parquet"))]
+        return [*tables, *self._own_files(index)]
+
+    def _own_files(self, index: int) -> list[Path]:
+        row = self._rows[index]
+        return [self._root / row.data, *(self._root / file for file, _, _ in row.videos.values())]
 
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
-        """Arrays (T, ...) of the features of one episode."""
-        from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-
-        _check_cache()
+        """Arrays (T, …) float64 of the numeric features of one episode."""
         names = list(names)
-        visual = [name for name in names if self._kinds[name] in ("video", "image")]
+        self._check_there(index)
+        columns = read_columns(self._root, self._rows[index], names)
+        return {name: to_array(columns[name], self.features[name], name) for name in names}
+
+    def pictures(self, index: int, name: str, stop: int | None = None) -> Array:
+        """(K, 3, H, W) uint8 pictures of a camera: all steps of an episode, or those before `stop`."""
+        self._check_there(index)
+        row = self._rows[index]
+        steps = row.length if stop is None else min(stop, row.length)
         try:
-            meta = LeRobotDatasetMetadata(self.name, root=self._root)
-            files = [meta.get_data_file_path(index)]
-            files += [meta.get_video_file_path(index, name) for name in self.compressed]
-            gone = [str(file) for file in files if not (self._root / file).is_file()]
-            if gone:  # otherwise LeRobot asks the hub for them
-                raise DatasetError(f"episode {index} of data set {self.name} is incomplete: it lacks {', '.join(gone)}")
-            dataset = LeRobotDataset(self.name, root=self._root, episodes=[index], video_backend="pyav")
-            columns = dataset.hf_dataset.with_format(None)  # as stored; the numpy format rounds to float32
-            found = {name: np.asarray(columns[name], dtype=np.float64) for name in names if name not in visual}
-            if visual:
-                with warnings.catch_warnings():  # LeRobot 0.5 decodes with what torchvision is to lose, and says so
-                    warnings.filterwarnings("ignore", message="The video decoding and encoding capabilities")
-                    frames = [dataset[k] for k in range(len(dataset))]
-                found |= {name: np.stack([np.asarray(frame[name]) for frame in frames]) for name in visual}
+            if self._kinds[name] == "image":
+                return decode_images(read_columns(self._root, row, [name])[name][:steps], self._root)
+            file, start, _ = row.videos[name]
+            times = to_array(read_columns(self._root, row, ["timestamp"])["timestamp"], (), "timestamp")
+            return decode_video(self._root / file, (start + times[:steps]).tolist(), 0.45 / self.fps)
         except DatasetError:
             raise
-        except Exception as error:  # av, arrow and datasets raise types of their own
+        except Exception as error:  # av, PIL and arrow raise types of their own
             raise DatasetError(
-                f"episode {index} of data set {self.name} cannot be read ({type(error).__name__}: "
+                f"'{name}' of episode {index} of data set {self.name} cannot be read ({type(error).__name__}: "
                 f"{' '.join(str(error).split())[:300]})"
             ) from error
-        return found
+
+    def _check_there(self, index: int) -> None:
+        if gone := [str(file.relative_to(self._root)) for file in self._own_files(index) if not file.is_file()]:
+            raise DatasetError(f"episode {index} of data set {self.name} is incomplete: it lacks {', '.join(gone)}")
 
 
-def _check_cache() -> None:
-    # Tables are unpacked there. Where they cannot be, LeRobot takes the folder for incomplete and asks the hub.
-    import datasets  # type: ignore[import-untyped]
+def resolve_dataset(repo_id: str, revision: str | None = None, *, ask: bool = True) -> tuple[Path, str]:
+    """(folder, resolved revision) of a data set: its copy under HF_LEROBOT_HOME, a cached snapshot, or the hub's."""
+    from lerobot.utils.constants import HF_LEROBOT_HOME, HF_LEROBOT_HUB_CACHE
 
-    check_writable(Path(datasets.config.HF_DATASETS_CACHE), DatasetError, "the cache of Hugging Face (HF_HOME)")
+    local = Path(HF_LEROBOT_HOME) / repo_id
+    if revision is None and (local / "meta" / "info.json").is_file():
+        return local, "local"
+    if not is_hub_id(repo_id):
+        raise HubError(f"data set {repo_id} is not a hub id such as lerobot/pusht; for a folder use --dataset-root")
+    revisions: list[str | None] = [revision] if revision else [DATASET_TAG, None]
+    needed = ["meta/info.json", "data"]
+    found = find_snapshot(Repository(repo_id, "dataset", revisions, None, needed, Path(HF_LEROBOT_HUB_CACHE)), ask=ask)
+    return found, found.name
 
 
 def _shape(feature: dict[str, Any]) -> tuple[int, ...]:

@@ -91,14 +91,14 @@ def replayed_observations(episode: Episode, inputs: Mapping[str, tuple[int, ...]
 
 
 def make_observation(env: PushTEnv, name: str, shape: tuple[int, ...]) -> Array:
-    """gym-pusht's observation under LeRobot's name: float32, pictures CHW in [0, 1]. ReplayError if it has none of that name."""
+    """gym-pusht's observation under LeRobot's name: float32, pictures uint8 CHW. ReplayError if it has none of that name."""
     if name == STATE and shape in ((2,), (5,)):
         return get_state(env)[: shape[0]].astype(np.float32)
     if name == ENVIRONMENT and shape == (16,):
         return get_keypoints(env).reshape(16).astype(np.float32)
     if is_image(shape):
         picture = render_image(env, shape[1], shape[2])
-        return picture.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        return picture.transpose(2, 0, 1)
     raise ReplayError(
         f"--observations replayed cannot make '{name}' {shape}; gym-pusht shows {STATE} (2,) or (5,), {ENVIRONMENT} (16,) "
         "and pictures (3, H, W)"

@@ -41,7 +41,7 @@ class ZarrReader:
                 f"{path} is not a Diffusion Policy zarr ({type(error).__name__}: {error}); it needs data/state, "
                 "data/action and meta/episode_ends"
             ) from error
-        self.name, self.revision = path.name, "local"
+        self._path, self.name, self.revision = path, path.name, "local"
         self.features: dict[str, tuple[int, ...]] = {
             ACTION: (2,), STATE: (2,), ENVIRONMENT: (16,), FULL_STATE[0]: (5,),
         }  # fmt: skip
@@ -77,6 +77,19 @@ class ZarrReader:
         """Steps of each episode."""
         return [int(steps) for steps in np.diff(self._ends, prepend=0)]
 
+    def files(self, index: int) -> list[Path]:
+        """The files that an episode is read from: the .zip, or the chunks of a folder's arrays, with their metadata."""
+        if self._path.suffix == ".zip":
+            return [self._path]
+        start, end = int(self._ends[index - 1]) if index else 0, int(self._ends[index])
+        found = [each for each in self._path.rglob(".z*") if each.is_file()]
+        for array in (self._state, self._action, self._image):
+            if array is not None:
+                rows, folder = array.chunks[0], self._path / array.path
+                for k in range(start // rows, (end - 1) // rows + 1):
+                    found += sorted(folder.glob(f"{k}.*")) or [folder / str(k)]
+        return [*found, *sorted((self._path / "meta").rglob("[0-9]*"))]
+
     def read(self, index: int, names: Iterable[str]) -> dict[str, Array]:
         """Arrays (T, ...) of the features of one episode."""
         try:
@@ -95,15 +108,25 @@ class ZarrReader:
         for name in names:
             if name == ACTION:
                 found[name] = np.asarray(self._action[rows], dtype=np.float64)
-            elif name == IMAGE:
-                pictures = np.asarray(self._image[rows], dtype=np.float32).transpose(0, 3, 1, 2)
-                if pictures.max() <= 1:
-                    raise DatasetError(
-                        f"data/img of {self.name} reaches to {pictures.max():g}; a PushT zarr's is 0 to 255"
-                    )
-                found[name] = pictures / np.float32(255)
             elif name == ENVIRONMENT:
                 found[name] = keypoints_of_pose(state[:, 2:]).reshape(len(state), 16)
             else:
                 found[name] = state[:, :2] if name == STATE else state
         return found
+
+    def pictures(self, index: int, name: str, stop: int | None = None) -> Array:
+        """(K, 3, H, W) uint8 pictures: all steps of an episode, or those before `stop`."""
+        start, end = int(self._ends[index - 1]) if index else 0, int(self._ends[index])
+        try:
+            values = np.asarray(self._image[start : end if stop is None else min(end, start + stop)])
+        except Exception as error:  # zarr's codecs raise types of their own
+            raise DatasetError(
+                f"episode {index} of {self.name} cannot be read ({type(error).__name__}: {error}); fetch it again"
+            ) from error
+        pictures = values.astype(np.uint8)
+        if values.max() <= 1 or not np.array_equal(pictures, values):
+            raise DatasetError(
+                f"data/img of {self.name} has values from {values.min():g} to {values.max():g}; a PushT zarr's are integers "
+                "from 0 to 255"
+            )
+        return pictures.transpose(0, 3, 1, 2)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dlscore.common.choices import suggest
 from dlscore.policy.errors import PolicyError
 from dlscore.policy.folder import ADAPTER
 from dlscore.policy.schema_2024 import translate
@@ -17,6 +18,7 @@ REQUIRED = (
     "kernel_size", "n_groups", "diffusion_step_embed_dim", "use_film_scale_modulation", "noise_scheduler_type",
     "num_train_timesteps", "beta_schedule", "prediction_type", "clip_sample",
 )  # fmt: skip
+KINDS = {"prediction_type": ("epsilon", "sample"), "noise_scheduler_type": ("DDPM", "DDIM")}
 REQUIRED_FOR_IMAGES = (
     "vision_backbone", "crop_shape", "use_group_norm", "spatial_softmax_num_keypoints",
     "use_separate_rgb_encoder_per_camera",
@@ -49,6 +51,7 @@ def read_config(folder: Path, name: str) -> dict[str, Any]:
     shape = action.get("shape") if isinstance(action, dict) else None
     if shape != [2]:
         raise PolicyError(f"policy {name} has actions of shape {shape}; PushT's are [2]")
+    _check_kinds(written, name)
     _check_counts(written, name)
     return dict(written)
 
@@ -66,6 +69,21 @@ def _check_whole(written: dict[str, Any], name: str) -> None:
             f"config.json of policy {name} lacks {', '.join(missing)}, and a default of another LeRobot would change the "
             "network silently; add the values it was trained with"
         )
+
+
+def _check_kinds(written: dict[str, Any], name: str) -> None:
+    # What LeRobot would refuse without naming the field, or leave as it is without a word.
+    where = f"config.json of policy {name}"
+    for field, allowed in KINDS.items():
+        if written[field] not in allowed:
+            raise PolicyError(f"{where} has {field} {written[field]!r}; {suggest(str(written[field]), allowed)}")
+    mapping = written["normalization_mapping"]
+    for kind in ("ACTION", "STATE"):
+        if isinstance(mapping, dict) and mapping.get(kind) == "IDENTITY":
+            raise PolicyError(
+                f"{where} says that {kind} is not normalised (normalization_mapping {kind}: IDENTITY), and px are far outside "
+                "the range of the noise; dlscore scores policies whose states and actions are MIN_MAX or MEAN_STD"
+            )
 
 
 def _check_counts(written: dict[str, Any], name: str) -> None:

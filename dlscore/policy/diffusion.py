@@ -7,6 +7,7 @@ action is index `current` = n_obs_steps - 1. The forward process is x_t = α_t x
 
 from __future__ import annotations
 
+import platform
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 from dlscore.common.arrays import Array
 from dlscore.policy import fast_unet
 from dlscore.policy.errors import PolicyError
+
+STATISTICS = ("mean", "std", "min", "max")
 
 
 class Policy:
@@ -42,6 +45,31 @@ class Policy:
     def sampler_steps(self) -> int:
         """Network evaluations of the policy's own sampler per chunk."""
         return int(self.policy.diffusion.num_inference_steps)
+
+    @property
+    def device_name(self) -> str:
+        """The device as its maker calls it."""
+        if self.device.type == "cuda":
+            return torch.cuda.get_device_name(self.device)
+        return platform.processor() or platform.machine()
+
+    def describe_config(self) -> dict[str, Any]:
+        """The fields of LeRobot's config that are plain values, lists or tables of them."""
+        return {name: value for name, value in vars(self.config).items() if _is_plain(value)}
+
+    def describe_statistics(self) -> dict[str, dict[str, list[float]]]:
+        """The normalisation statistics of actions and numeric observations: feature -> statistic -> values."""
+        found: dict[str, dict[str, list[float]]] = {}
+        known = {**self.config.input_features, **self.config.output_features}
+        for step in (*self.preprocess.steps, *self.postprocess.steps):
+            for feature, statistics in (getattr(step, "_tensor_stats", None) or {}).items():
+                if feature not in known:
+                    continue
+                values = {name: value.flatten().tolist() for name, value in statistics.items() if value.numel() <= 64}
+                found.setdefault(feature, {}).update(
+                    {name: each for name, each in values.items() if name in STATISTICS}
+                )
+        return found
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
@@ -158,3 +186,9 @@ class Policy:
                 "data set's statistics"
             )
         return offset, scale
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

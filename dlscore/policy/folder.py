@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 
 ADAPTER = "adapter_config.json"  # what PEFT writes beside its adapter
 CONFIG_FILES = ["config.json", ADAPTER]
+PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 POLICY_FILES = ["model.safetensors", "policy_preprocessor*", "policy_postprocessor*"]
 
 
@@ -43,7 +45,7 @@ def resolve_policy(
 def _in_training_run(folder: Path) -> tuple[Path, str]:
     # LeRobot writes <run>/checkpoints/<step>/pretrained_model, and a link <run>/checkpoints/last.
     if folder.is_file():
-        raise HubError(f"policy {folder} is a file; give the folder that it is in")
+        raise HubError(_of_file(folder))
     if (folder / "config.json").is_file():
         return folder, ""
     base = folder.resolve()
@@ -60,3 +62,27 @@ def _in_training_run(folder: Path) -> tuple[Path, str]:
         f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "
         "save_pretrained wrote, or that of a training run"
     )
+
+
+def _of_file(file: Path) -> str:
+    if file.suffix in (".ckpt", ".pt", ".pth", ".pkl", ".bin"):
+        return (
+            f"policy {file} is a pickle, as the Diffusion Policy project saves its checkpoints; a pickle can run any program, so "
+            "dlscore never opens one: give the folder of a LeRobot policy, or a hub id such as lerobot/diffusion_pusht"
+        )
+    return f"policy {file} is a file; give the folder that it is in"
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The files of a checkpoint that decide its numbers: config, weights and processors."""
+    processors = [folder / name for name in PROCESSORS if (folder / name).is_file()]
+    return sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors])
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of a checkpoint's files, by name and content."""
+    digest = hashlib.sha256()
+    for file in checkpoint_files(folder):
+        with file.open("rb") as handle:
+            digest.update(file.name.encode() + hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()

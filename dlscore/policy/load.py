@@ -7,7 +7,6 @@ config.json had another schema. All are read. Whatever would need a guess is a P
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,9 @@ from dlscore.policy.config import read_config, read_steps
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.errors import PolicyError
 from dlscore.policy.fields import known_fields
-from dlscore.policy.folder import resolve_policy
+from dlscore.policy.folder import PROCESSORS, fingerprint, resolve_policy
 
 BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
-PROCESSORS = ("policy_preprocessor.json", "policy_postprocessor.json")
 STATISTICS_REMEDY = "save the policy again with the statistics of its data set"
 
 
@@ -51,7 +49,7 @@ def load_policy(
         policy = DiffusionPolicy(config)
         policy.load_state_dict(weights, strict=True)
         policy.to(where).eval()
-        loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=_fingerprint(folder),
+        loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=fingerprint(folder),
                         device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048), notes=notes)  # fmt: skip
         _check_statistics(loaded, path)
         _check_normalised(loaded, path)
@@ -63,15 +61,6 @@ def load_policy(
     if not all(torch.isfinite(p).all() for p in policy.state_dict().values() if p.is_floating_point()):
         raise PolicyError(f"policy {path} has non-finite weights; train or download it again")
     return loaded
-
-
-def _fingerprint(folder: Path) -> str:
-    digest = hashlib.sha256()
-    processors = [folder / name for name in PROCESSORS if (folder / name).is_file()]
-    for file in sorted([folder / "config.json", *folder.glob("*.safetensors"), *processors]):
-        with file.open("rb") as handle:
-            digest.update(file.name.encode() + hashlib.file_digest(handle, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _processors(

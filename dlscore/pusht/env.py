@@ -80,6 +80,6 @@ def render_image(env: PushTEnv, height: int = 96, width: int = 96) -> Array:
 
 
 def picture_difference(env: PushTEnv, picture: Array) -> float:
-    """Mean absolute difference [1/255] between the world as a camera sees it and a picture (3, H, W) in [0, 1]."""
+    """Mean absolute difference [1/255] between the world as a camera sees it and a picture (3, H, W) uint8."""
     seen = render_image(env, *picture.shape[1:])
-    return float(np.abs(seen - picture.transpose(1, 2, 0) * 255.0).mean())
+    return float(np.abs(seen.astype(np.float64) - picture.transpose(1, 2, 0)).mean())

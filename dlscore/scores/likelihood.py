@@ -58,9 +58,16 @@ class Likelihood:
 
     def levels(self, policy: Policy) -> tuple[int, int]:
         """The coarse and the fine timestep, of the policy's own schedule."""
-        coarse, fine = policy.scale_timestep(self.timestep), policy.scale_timestep(round(0.4 * self.timestep))
-        require("--noise-timestep", self.timestep, f"larger for a schedule of {len(policy.alphas_cumprod)} timesteps",
-                 0 < fine < coarse, ScorerError)  # fmt: skip
+        coarse, fine = _scale_levels(policy, self.timestep)
+        if not 0 < fine < coarse:
+            works = [
+                t for t in range(self.timestep + 1, 60) if 0 < _scale_levels(policy, t)[1] < _scale_levels(policy, t)[0]
+            ]
+            remedy = f"choose --noise-timestep {works[0]}" if works else "likelihood needs a finer schedule"
+            raise ScorerError(
+                f"--noise-timestep {self.timestep} is not allowed; a schedule of {len(policy.alphas_cumprod)} timesteps has no "
+                f"two noise levels there: {remedy}"
+            )
         return coarse, fine
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
@@ -96,6 +103,10 @@ class Likelihood:
             return sampling.own_sampler(policy, self.levels(policy))
         coarse, fine = self.levels(policy)
         return sampling.fast_solver(policy, [*sampling.nodes(policy, self.steps, coarse), fine])
+
+
+def _scale_levels(policy: Policy, timestep: int) -> tuple[int, int]:
+    return policy.scale_timestep(timestep), policy.scale_timestep(round(0.4 * timestep))
 
 
 # The settings of `--quality`: the best total variation in the certification for about 600, 2,500 and 25,000

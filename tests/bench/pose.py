@@ -44,7 +44,7 @@ def main() -> None:
 def errors(picture: np.ndarray, agent: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, float]:
     """(px, degrees, residual, seconds) of the pose from a picture (3, H, W)."""
     began = time.perf_counter()
-    found = fit(picture.transpose(1, 2, 0) * 255, agent)
+    found = fit(picture.transpose(1, 2, 0), agent)
     seconds = time.perf_counter() - began
     turn = angle_difference(found.pose[2], truth[2])
     return float(np.hypot(*(found.pose[:2] - truth[:2]))), float(np.degrees(abs(turn))), found.residual, seconds
@@ -66,7 +66,7 @@ def av1_frames(source, rng, frames: int) -> list[tuple[float, float, float, floa
         for index in track(chosen, "encode"):
             episode = source.load(int(index), [IMAGE])
             for k in range(len(episode)):
-                picture = (episode.observations[IMAGE][k].transpose(1, 2, 0) * 255).round().astype(np.uint8)
+                picture = episode.observations[IMAGE][k].transpose(1, 2, 0)
                 values = {IMAGE: picture, STATE: np.float32(episode.agent[k]), ACTION: np.float32(episode.action[k])}
                 dataset.add_frame({**values, "task": "Push the T to the goal."})
             dataset.save_episode()

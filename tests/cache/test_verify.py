@@ -3,6 +3,7 @@
 import json
 
 import h5py
+import numpy as np
 import pytest
 from support.damage import damaged
 from support.synthetic import write_cache
@@ -10,7 +11,9 @@ from support.synthetic import write_cache
 from dlrender import cli
 from dlscore.cache import checksums
 from dlscore.cache.checksums import number_arrays
+from dlscore.cache.reader import open_cache
 from dlscore.cache.schema import part_path
+from dlscore.cache.verify import verify
 from dlscore.cli import commands
 
 
@@ -22,8 +25,8 @@ def test_a_whole_file_is_verified(cache, dlscore):
     code, out, _ = dlscore("verify", cache, "--json")
     found = json.loads(out)["files"][0]
     with h5py.File(cache) as file:
-        names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-        attrs = [key for item in (file, *(file[name] for name in file)) for key in item.attrs if not key.isupper()]
+        names = [name for name in file if isinstance(file[name], h5py.Dataset) and name not in checksums.DIMENSIONS]
+        attrs = [key for item in (file, *(file[name] for name in names)) for key in item.attrs if not key.isupper()]
     assert found["checksums"]["arrays"] == len(names) + 4  # frames: two, scores: two
     assert found["checksums"]["attributes"] >= len(attrs) - 1  # all but the table of them
 
@@ -73,3 +76,22 @@ def test_damaged_files_are_answered_in_one_line_or_rightly(tmp_path, command):
             assert "internal error" not in err, (seed, change, err)
             refused += code if program is commands else 0
     assert refused > 60
+
+
+def test_a_cache_that_xarray_wrote_again_is_the_same_cache(cache, tmp_path):
+    xarray = pytest.importorskip("xarray")
+    again = tmp_path / "again" / "episode_000.h5"
+    again.parent.mkdir()
+    with xarray.open_datatree(cache, engine="h5netcdf") as tree:
+        tree.load().to_netcdf(again, engine="h5netcdf")
+    found = verify(again)
+    assert found["state"] == "finished"
+    assert found["checksums"] == verify(cache)["checksums"]
+    with open_cache(cache) as one, open_cache(again) as two:
+        np.testing.assert_array_equal(one.score("likelihood", 3), two.score("likelihood", 3))
+        assert {name: two.attrs[name] for name in one.attrs} == one.attrs
+
+
+def test_no_convention_is_claimed_that_is_not_kept(cache):
+    with h5py.File(cache) as file:
+        assert "Conventions" not in file.attrs

@@ -46,7 +46,7 @@ def test_the_batch_size_does_not_change_the_scores(policy_folder, dataset, finis
 def test_drift_beyond_the_limit_is_a_warning(policy, dataset, tmp_path, monkeypatch):
     episode = dataset.load(0, policy.inputs)
     episode.block[1:, 0] += 30  # a record of a block that is not where the replay has it
-    monkeypatch.setattr(dataset, "load", lambda index, names: episode)
+    monkeypatch.setattr(dataset, "load", lambda *_: episode)
     outcome = compute_episode(
         Run(policy, dataset, with_methods(ALL, {"distance": {}})), 0, tmp_path / "a" / "episode_000.h5"
     )
@@ -95,7 +95,7 @@ def test_a_policy_that_looks_at_the_video(tmp_path):
     Run(policy, dataset)
     episode = dataset.load(0, policy.inputs)
     assert episode.observations["observation.image"].shape == (78, 3, 96, 96)
-    assert 0 <= episode.observations["observation.image"].min() < episode.observations["observation.image"].max() <= 1
+    assert episode.observations["observation.image"].dtype == np.uint8
     settings = with_methods(ALL, {"likelihood": QUICK}, max_steps=3)
     assert compute_episode(Run(policy, dataset, settings), 0, tmp_path / "episode_000.h5").state == "computed"
     shown = policy.encode(windows(policy, episode, slice(0, 2)))

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.runs import ALL, Stop, stop, with_methods
 
-from dlscore.cache import layout, reader, schema, writer
+from dlscore.cache import datasets, layout, reader, schema, writer
 from dlscore.cache.checksums import number_arrays
 from dlscore.cache.errors import CacheError
 from dlscore.cache.reader import open_cache
-from dlscore.cache.schema import FIELDS, FIXED_DIMENSIONS, FRAMES, Field
+from dlscore.cache.schema import FIELDS, FIXED_DIMENSIONS, FRAMES, VERSION, Field
 from dlscore.cache.verify import verify
 from dlscore.compute import fields
 from dlscore.compute.episode import compute_episode
@@ -58,29 +58,30 @@ def test_what_has_no_function_is_filled_by_the_writer():
     assert {field.name for field in FIELDS if not field.made_by} == {"time", "x", "y", "frames/palette", "done"}
 
 
+NEXT = f"1.{int(VERSION.split('.')[1]) + 1}"
 SPEED = Field(
-    "speed", ("step",), "f4", "px", "way of the agent since the step before", made_by="speeds:speed", since="1.5"
+    "speed", ("step",), "f4", "px", "way of the agent since the step before", made_by="speeds:speed", since=NEXT
 )
 
 
 @pytest.fixture
 def with_speed(monkeypatch):
-    """A schema 1.5 that has one more field, whose function is in a module of its own."""
+    """The next schema, which has one more field, whose function is in a module of its own."""
     speeds = ModuleType("speeds")
     speeds.speed = lambda block: np.arange(block.rows.start, block.rows.stop) / 2
     monkeypatch.setitem(sys.modules, "speeds", speeds)
-    for module in (schema, layout, reader, writer, fields):
+    for module in (schema, layout, reader, writer, datasets, fields):
         monkeypatch.setattr(module, "FIELDS", (*FIELDS, SPEED))
     monkeypatch.setitem(schema.BY_NAME, SPEED.name, SPEED)
-    for module in (schema, layout, writer):
-        monkeypatch.setattr(module, "VERSION", "1.5")
+    for module in (schema, layout, writer, datasets):
+        monkeypatch.setattr(module, "VERSION", NEXT)
 
 
 def test_a_new_field_is_a_row_and_a_function(with_speed, policy, dataset, tmp_path):
     path = tmp_path / "episode_000.h5"
     compute_episode(Run(policy, dataset, with_methods(ALL, {"distance": {}})), 0, path)
     with open_cache(path) as cache:
-        assert cache.attrs["schema_version"] == "1.5"
+        assert cache.attrs["schema_version"] == NEXT
         np.testing.assert_array_equal(cache.array("speed"), np.arange(14) / 2)
     with h5py.File(path) as file:
         assert file["speed"].attrs["units"] == "px"
@@ -92,8 +93,8 @@ def test_a_new_field_is_a_row_and_a_function(with_speed, policy, dataset, tmp_pa
 
 def test_a_new_field_is_required_of_new_files_only(with_speed, policy, dataset, finished, tmp_path):
     with open_cache(finished) as cache:
-        assert cache.attrs["schema_version"] == "1.4"
-        with pytest.raises(CacheError, match="unknown field 'speed'"):
+        assert cache.attrs["schema_version"] == VERSION
+        with pytest.raises(CacheError, match=f"schema {VERSION}.*came with {NEXT}.*--force"):
             cache.array("speed")
     path = tmp_path / "new" / "episode_000.h5"
     compute_episode(Run(policy, dataset, with_methods(ALL, {"distance": {}})), 0, path)
@@ -114,7 +115,7 @@ def test_files_that_were_made_before_a_new_field_gain_methods_and_go_on(policy, 
     for each, wanted, state in ((path, more, "extended"), (part, run, "resumed")):
         assert compute_episode(wanted, 0, each).state == state
         with open_cache(each) as cache:
-            assert cache.attrs["schema_version"] == "1.4"  # it does not have what 1.5 asks for
+            assert cache.attrs["schema_version"] == VERSION  # it does not have what the next asks for
             assert "speed" not in cache._file
         assert compute_episode(wanted, 0, each).state == "current"
     assert compute_episode(run, 0, part, Options(force=True)).state == "computed"

@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -51,7 +54,7 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     killer.start()
     before = signal.getsignal(signal.SIGTERM)
     results = []
-    for result in ray_engine.run_ray(request, range(5), Options(), Workers(2), notes.append):
+    for result in ray_engine.run_ray(request, dict.fromkeys(range(5), 14), Options(), Workers(2), notice=notes.append):
         results.append(result)
         assert signal.getsignal(signal.SIGTERM) == before  # Ray's own would end without a word
     killer.join()
@@ -89,13 +92,15 @@ def test_a_worker_that_memory_ran_out_for_is_replaced(tmp_path):
         pass
 
     ray = SimpleNamespace(
-        remote=lambda **_: lambda _: Actor, wait=lambda at_work, num_returns: (at_work[:1], at_work[1:]), get=get,
+        remote=lambda **_: lambda _: Actor, wait=lambda at_work, num_returns, timeout: (at_work[:1], at_work[1:]), get=get,
         exceptions=SimpleNamespace(RayTaskError=Other, RayActorError=Other, OutOfMemoryError=MemoryError),
     )  # fmt: skip
     notes = []
-    found = list(
-        ray_engine._hand_out(ray, Request("p", output_dir=tmp_path), [0, 1], Options(), Workers(1), notes.append)
-    )
+    reports = []
+    progress = ray_engine._Progress(tmp_path, {0: 3, 1: 4}, lambda *report: reports.append(report))
+    request = Request("p", output_dir=tmp_path)
+    found = list(ray_engine._hand_out(ray, request, [0, 1], Options(), Workers(1), progress, notes.append))
+    assert reports == [(0, 7), (3, 7), (7, 7)]
     assert [result.episode for result in found] == [0, 1]
     assert notes == ["the worker of episode 0 died; another one continues it"]
 
@@ -135,5 +140,48 @@ def test_what_a_worker_cannot_load_ends_the_run(policy_folder, dataset_folder, t
     request = Request(policy_path=str(policy_folder), dataset_root=str(dataset_folder), device="cuda:99",
                       output_dir=tmp_path)  # fmt: skip
     with pytest.raises(EngineError, match=r"a worker cannot start .*--device cuda:99 is not on this machine"):
-        list(ray_engine.run_ray(request, [0], Options(), Workers(1), lambda _: None))
+        list(ray_engine.run_ray(request, {0: 14}, Options(), Workers(1)))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def head(tmp_path, monkeypatch):
+    """A cluster as `ray start --head` starts it, after a local run; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = Path(sys.executable).with_name("ray")
+    environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "HOME": str(tmp_path)}
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("0" * 32)  # what a local run of Ray leaves
+    command = [ray, "start", "--head", "--port", str(port), "--num-cpus", "2", "--include-dashboard", "false",
+               "--node-ip-address", "127.0.0.1", "--disable-usage-stats"]  # fmt: skip
+    started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert started.returncode == 0, started.stderr
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+    yield f"127.0.0.1:{port}"
+    subprocess.run([ray, "stop", "--force"], env=environment, capture_output=True, check=False, timeout=300)
+
+
+@pytest.mark.slow
+def test_a_cluster_that_wants_a_token_is_used_as_documented(head, options, tmp_path):
+    code = "from dlscore.cli.commands import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "compute", *map(str, flat(options)), "--engine", "ray", "--json"],
+                          capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [row["state"] for row in json.loads(done.stdout)["episodes"]] == ["computed"] * 5
+    assert "5 episodes: 70/70 steps" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "[::1]:1"])
+def test_an_address_that_does_not_answer_is_one_line(dlscore, options, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    code, _, err = dlscore("compute", *flat(options), "--engine", "ray")
+    assert code == 1
+    assert f"RAY_ADDRESS {address} does not answer" in err.splitlines()[-1]
+
+
+def test_workers_without_ray_are_an_error(dlscore, options):
+    code, _, err = dlscore("compute", *flat(options), "--workers", "3")
+    assert (code, "are of --engine ray; add it" in err) == (2, True)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from support import ROOT
 from support.processes import start
-from support.runs import ALL, QUICK, Stop, assert_same, stop, with_methods
+from support.runs import ALL, QUICK, Stop, assert_same, only, stop, with_methods
 
 from dlscore.cache.errors import CacheError
 from dlscore.cache.reader import open_cache
 from dlscore.cache.schema import part_path
+from dlscore.cache.verify import verify
 from dlscore.compute.episode import BLOCK_STEPS, compute_episode
+from dlscore.compute.plan import plan_episodes
 from dlscore.compute.run import Run
 from dlscore.compute.settings import Options
 
@@ -89,12 +91,31 @@ def test_a_method_that_is_being_added_does_not_hide_what_is_finished(policy, dat
         compute_episode(Run(policy, dataset, ALL), 0, path, progress=stop)
     assert part_path(path).exists()
     assert compute_episode(Run(policy, dataset, finer), 0, path).state == "current"
-    with pytest.raises(CacheError, match=r"methods: .* -> distance"):
-        compute_episode(Run(policy, dataset, with_methods(ALL, {"distance": {}})), 0, path)
     assert compute_episode(Run(policy, dataset, ALL), 0, path).state == "resumed"
     assert_same(finished, path)
     with open_cache(path) as one, open_cache(finished) as two:  # the cost is the sum over the runs
         assert one.attrs["network_evaluations"] == two.attrs["network_evaluations"]
+
+
+def test_fewer_methods_go_on_with_what_is_done(policy, dataset, finished, tmp_path):
+    path = tmp_path / "narrow" / "episode_000.h5"
+    with pytest.raises(Stop):
+        compute_episode(Run(policy, dataset, ALL), 0, path, progress=stop)
+    fewer = Run(policy, dataset, only(ALL, ["likelihood", "distance"]))
+    (row,) = plan_episodes(fewer, [0], path.parent)
+    assert (row["state"], row["steps_done"], row["reason"]) == (
+        "partial",
+        BLOCK_STEPS,
+        "it was begun with noise_pred too",
+    )
+    policy.encodings = 0
+    assert compute_episode(fewer, 0, path).state == "resumed"
+    assert policy.encodings == 14 - BLOCK_STEPS
+    with open_cache(path) as cache, open_cache(finished) as whole:
+        assert cache.methods == ("distance", "likelihood")
+        for step in range(cache.steps):
+            np.testing.assert_array_equal(cache.score("likelihood", step), whole.score("likelihood", step))
+    assert verify(path)["state"] == "finished"
 
 
 def test_a_run_killed_before_the_last_rename_only_renames(policy, dataset, finished):
@@ -123,13 +144,13 @@ def test_a_cache_begun_without_pictures_is_extended_and_resumed_with_them(policy
     one = with_methods(ALL, {"distance": {}})
     for name in ("finished", "partial"):
         path = tmp_path / name / "episode_000.h5"
-        monkeypatch.setattr(dataset, "load", lambda index, names: plain)
+        monkeypatch.setattr(dataset, "load", lambda *_: plain)
         if name == "finished":
             compute_episode(Run(policy, dataset, one), 0, path)
         else:
             with pytest.raises(Stop):
                 compute_episode(Run(policy, dataset, one), 0, path, progress=stop)
-        monkeypatch.setattr(dataset, "load", lambda index, names: pictured)
+        monkeypatch.setattr(dataset, "load", lambda *_: pictured)
         two = with_methods(ALL, {"distance": {}, "noise_pred": {"levels": 2}}) if name == "finished" else one
         outcome = compute_episode(Run(policy, dataset, two), 0, path)
         assert outcome.state == ("extended" if name == "finished" else "resumed")
@@ -137,7 +158,7 @@ def test_a_cache_begun_without_pictures_is_extended_and_resumed_with_them(policy
     path = tmp_path / "lost" / "episode_000.h5"
     with pytest.raises(Stop):
         compute_episode(Run(policy, dataset, one), 0, path, progress=stop)
-    monkeypatch.setattr(dataset, "load", lambda index, names: plain)
+    monkeypatch.setattr(dataset, "load", lambda *_: plain)
     with pytest.raises(CacheError, match="was begun with a record that had picture, which it lacks now"):
         compute_episode(Run(policy, dataset, one), 0, path)
 

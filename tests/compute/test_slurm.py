@@ -1,14 +1,13 @@
 """The SLURM template: what is submitted, and what each task runs, shown by a fake sbatch on PATH."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 from support import ROOT
 
-import dlscore
-
-TEMPLATE = Path(dlscore.__file__).parent / "compute" / "slurm" / "array.sbatch"
+TEMPLATE = ROOT / "dlscore" / "compute" / "slurm" / "array.sbatch"
 
 SBATCH = """#!/bin/bash
 # As sbatch does: its own options, the script, the script's arguments; then each task of the array, here and now.
@@ -48,6 +47,34 @@ def test_each_task_has_its_block_of_episodes(tmp_path):
 def test_a_task_has_one_episode_unless_told_otherwise(tmp_path):
     _, ran = submit(tmp_path, "--array=7-8", str(TEMPLATE), "--policy-path", "p")
     assert [line.split()[3] for line in ran] == ["7-7", "8-8"]
+
+
+def test_a_task_past_the_last_episode_has_nothing_to_do(tmp_path):
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "4", "EPISODES": "4", "DLSCORE": "false"}
+    done = subprocess.run(["bash", TEMPLATE], check=False, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "task 4: nothing to do, there are 4 episodes\n")
+
+
+def test_a_task_near_its_time_limit_stops_and_is_queued_again(tmp_path):
+    (tmp_path / "dlscore").write_text(
+        "#!/bin/bash\ntrap 'echo stopped; exit 130' TERM\necho working\nsleep 60 >/dev/null & wait\n"
+    )
+    (tmp_path / "scontrol").write_text('#!/bin/bash\necho "scontrol $@"\n')
+    for name in ("dlscore", "scontrol"):
+        (tmp_path / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "3",
+                   "SLURM_ARRAY_JOB_ID": "17", "SLURM_JOB_ID": "20"}  # fmt: skip
+    with subprocess.Popen(["bash", TEMPLATE], env=environment, stdout=subprocess.PIPE, text=True) as task:
+        assert task.stdout.readline() == "working\n"
+        task.send_signal(signal.SIGUSR1)
+        lines = task.stdout.read().splitlines()
+    assert task.returncode == 0
+    assert lines == ["task 3: near its time limit; queued again", "stopped", "scontrol requeue 17_3"]
+
+
+def test_the_command_prints_the_template(dlscore):
+    code, out, _ = dlscore("slurm-template")
+    assert (code, out) == (0, TEMPLATE.read_text())
 
 
 def test_a_failing_task_says_so_to_slurm(tmp_path):

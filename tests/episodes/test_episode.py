@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dlscore.episodes.episode import DatasetError, check_episode
+from dlscore.episodes.episode import DatasetError, check_episode, to_unit
 
 NAMES = ["observation.state", "observation.environment_state"]
 
@@ -25,12 +25,13 @@ def test_positions_that_are_none_are_refused_before_anything_is_drawn(dataset, v
         dataset.load(0)
 
 
-def test_pictures_that_are_not_in_the_unit_interval_are_refused(dataset):
-    # uint8 pictures give a policy garbage silently.
+def test_pictures_that_are_not_uint8_are_refused(dataset):
+    # Only uint8 says which value is white.
     episode = dataset.load(0, NAMES)
-    pictures = {"observation.image": np.full((len(episode), 3, 96, 96), 255, dtype=np.uint8)}
-    with pytest.raises(DatasetError, match=r"has values from 255 to 255; pictures are 0 to 1"):
+    pictures = {"observation.image": np.full((len(episode), 3, 96, 96), 255.0)}
+    with pytest.raises(DatasetError, match="is not a uint8 picture for each step"):
         check_episode(dataclasses.replace(episode, observations=pictures), "x")
+    assert to_unit(np.array([0, 51, 255], dtype=np.uint8)).tolist() == np.float32([0, 0.2, 1]).tolist()
 
 
 def test_the_fingerprint_is_of_the_data(dataset):

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not HUMAN.exists(), reason=f"no copy of the huma
 @pytest.mark.parametrize(("index", "step"), [(3, 0), (21, 60), (77, 33), (120, 40), (160, 12)])
 def test_a_recorded_picture_gives_its_pose(index, step):
     episode = open_dataset(root=HUMAN).load(index, [IMAGE])
-    found = fit(episode.observations[IMAGE][step].transpose(1, 2, 0) * 255, episode.agent[step])
+    found = fit(episode.observations[IMAGE][step].transpose(1, 2, 0), episode.agent[step])
     assert np.hypot(*(found.pose[:2] - episode.block[step, :2])) < 1
     assert abs(angle_difference(found.pose[2], episode.block[step, 2])) < np.radians(1)
     assert found.residual < 0.1  # drawn as the pygame of 2023 did; as today's, it is 0.1 to 0.2

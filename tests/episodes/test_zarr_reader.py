@@ -65,7 +65,7 @@ def test_zarr_pictures_of_another_scale_are_refused(tmp_path):
 
     folder = stub.save_zarr(tmp_path / "tiny.zarr")
     zarr.open_group(str(folder), mode="a")["data/img"] = np.full((48, 32, 32, 3), 0.5, dtype=np.float32)
-    with pytest.raises(DatasetError, match=r"reaches to 0\.5; a PushT zarr's is 0 to 255"):
+    with pytest.raises(DatasetError, match=r"has values from 0\.5 to 0\.5; a PushT zarr's are integers"):
         open_dataset(root=folder).load(0)
 
 

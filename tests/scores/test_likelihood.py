@@ -146,7 +146,9 @@ def test_other_schedules_have_the_same_noise_levels(changes):
 
 def test_a_schedule_that_is_too_short_is_refused():
     policy = analytic_policy.make_policy(BY_NAME["one"], num_train_timesteps=8)
-    with pytest.raises(ScorerError, match="noise-timestep 10 is not allowed; it must be larger for a schedule of 8"):
+    with pytest.raises(
+        ScorerError, match=r"noise-timestep 10 is not allowed; a schedule of 8 .*: choose --noise-timestep 44"
+    ):
         Likelihood().evaluations(policy, Grid(10))
 
 

@@ -1,0 +1,58 @@
+"""What a cache file says about how it was made."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from dlscore.cache import provenance
+from dlscore.cache.drift import DRIFT_LIMIT
+from dlscore.compute.run import Run
+from dlscore.episodes.episode import Episode
+
+__all__ = ["file_attributes"]
+
+
+def file_attributes(run: Run, episode: Episode, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of the file: policy, data set, settings, versions, and the key of the identity."""
+    policy, settings = run.policy, run.settings
+    return {
+        "episode": episode.index,
+        "fps": episode.fps,
+        "policy": policy.name,
+        "policy_revision": policy.revision,
+        "dataset": run.dataset.name,
+        "dataset_revision": run.dataset.revision,
+        "seed": settings.seed,
+        "device": str(policy.device),
+        "batch_size": policy.batch_size,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": provenance.versions(),
+        "git_revision": provenance.git_revision(),
+        "identity": dict(identity),
+        "key": provenance.settings_key(identity),
+        "pose_source": episode.pose_source,
+        "pose_note": episode.pose_note,
+        "observations": settings.observations,
+        "replay": settings.replay,
+        "drift_limit_px": DRIFT_LIMIT,
+        "chunk_evaluations_per_step": settings.chunks * policy.sampler_steps,
+        "policy_config": policy.describe_config(),
+        "policy_statistics": policy.describe_statistics(),
+        "horizon": policy.horizon,
+        "n_obs_steps": int(policy.config.n_obs_steps),
+        "command": provenance.command_line(),
+        "host": platform.node(),
+        "device_name": policy.device_name,
+        "threads": torch.get_num_threads(),
+        "current_action_index": policy.current,
+        "predicted_action_is": (
+            f"entry {policy.current} of the first of {settings.chunks} chunks drawn by the policy's own sampler "
+            f"({policy.config.noise_scheduler_type}, {policy.sampler_steps} steps), each with a random stream of its own "
+            "from (seed, episode, step, sample)"
+        ),
+    }
