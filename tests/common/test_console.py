@@ -1,5 +1,10 @@
 """Errors are one line and an exit code."""
 
+import os
+import subprocess
+import sys
+
+import pytest
 from support.runs import flat
 
 from dlscore.common import console
@@ -37,3 +42,12 @@ def test_option_spelling():
     assert console.normalize("policy_path") == console.normalize("policy.path") == "policy-path"
     assert console.normalize("policy.device") == "device"
     assert console.normalize("dataset.repo_id") == "dataset-repo-id"
+
+
+@pytest.mark.parametrize("program", ["dlscore.cli.commands", "dlrender.cli"])
+def test_a_terminal_that_lacks_a_character_shows_another(program):
+    code = f"import sys; from {program} import main; sys.argv = ['x', '--help']; sys.exit(main())"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout.decode("latin-1")

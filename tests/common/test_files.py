@@ -77,3 +77,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match=r"--figure .* cannot be written \(.* is read-only\)"):
         check_writable(tmp_path / "a", OutputError, "--figure")
+
+
+def test_a_link_stays_a_link_also_where_its_target_is_not_there_yet(tmp_path):
+    (tmp_path / "disk").mkdir()
+    link, target = tmp_path / "a.txt", tmp_path / "disk" / "big.txt"
+    link.symlink_to("disk/big.txt")
+    for text in ("first", "second"):
+        with atomic_path(link, OutputError) as part:
+            part.write_text(text)
+        assert link.is_symlink()
+        assert target.read_text() == text

@@ -36,6 +36,11 @@ def test_config_json_is_checked_without_torch(legacy_copy):
         ({"brand_new_field": 1}, "has 'brand_new_field', which LeRobot .* does not know"),
         ({"clip_sample_range": None}, "has clip_sample_range None"),
         ({"clip_sample": None}, "has clip_sample None"),
+        ({"prediction_type": "v_prediction"}, "has prediction_type 'v_prediction'; .*epsilon"),
+        (
+            {"normalization_mapping": {"VISUAL": "MEAN_STD", "STATE": "MIN_MAX", "ACTION": "IDENTITY"}},
+            r"says that ACTION is not normalised \(normalization_mapping ACTION: IDENTITY\)",
+        ),
         ({"beta_schedule": "linear", "beta_end": 2.0}, r"has beta_start 0\.0001 and beta_end 2\.0"),
     ],
 )

@@ -49,7 +49,7 @@ def assert_same(one: Path, two: Path) -> None:
     for name, values in first.items():
         np.testing.assert_array_equal(values, second[name], err_msg=name)
     with open_cache(one) as first, open_cache(two) as second:
-        own = {"created_at", "wall_time_s", "command", "threads", checksums.ATTRIBUTES}  # of each run
+        own = {"created_at", "wall_time_s", "command", "threads", "git_revision", checksums.ATTRIBUTES}  # of each run
         assert {k: v for k, v in first.attrs.items() if k not in own} == {
             k: v for k, v in second.attrs.items() if k not in own
         }
