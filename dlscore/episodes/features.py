@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from dlscore.common.arrays import Array
-from dlscore.episodes.episode import ENVIRONMENT, STATE, DatasetError
+from dlscore.episodes.episode import ENVIRONMENT, IMAGE, STATE, DatasetError
 from dlscore.episodes.reader import Reader
 
 __all__ = ["EpisodePictures", "check_features", "map_names"]
 
-# What lerobot-eval calls the features of the rollouts that it records.
-RECORDED_NAMES = {"agent_pos": STATE, "environment_state": ENVIRONMENT}
+# What lerobot-eval calls the features of the rollouts that it records (features_map of LeRobot's PushtEnv).
+RECORDED_NAMES = {"agent_pos": STATE, "environment_state": ENVIRONMENT, "pixels": IMAGE}
 
 
 def map_names(reader: Reader, rename: Mapping[str, str], optional: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,26 @@ def test_compute_then_info(dlscore, options):
     assert "current" in out
 
 
+def test_what_the_drawn_chunks_cost_is_told_also_where_the_method_costs_nothing(dlscore, options):
+    code, out, _ = dlscore("compute", *flat({**options, "scoring-method": "distance", "chunks": 3}), "--json")
+    assert code == 0
+    (row,) = json.loads(out)["episodes"]
+    code, out, _ = dlscore("info", row["path"], "--json")
+    (described,) = json.loads(out)["files"]
+    assert described["methods"]["distance"]["evaluations_per_step"] == 0
+    assert described["chunk_evaluations_per_step"] == 3 * 100  # DDPM, 100 timesteps
+    assert "drawn with 300 evaluations per step" in dlscore("info", row["path"])[1]
+
+
+def test_how_much_the_noise_levels_differ_is_a_detail_of_info(dlscore, options):
+    code, out, err = dlscore("compute", *flat({**options, "scoring-method": "likelihood", "samples": 16}))
+    assert code == 0
+    assert "standard error" in out
+    assert "noise levels" not in out + err
+    code, out, _ = dlscore("info", options["output-dir"] / "episode_000.h5")
+    assert "difference of the noise levels" in out
+
+
 def test_options_as_lerobots_users_write_them(dlscore, options):
     spelled = {name.replace("-", "_"): value for name, value in options.items()}
     del spelled["policy_path"], spelled["device"]

@@ -4,6 +4,7 @@ import pytest
 
 from dlscore.episodes.dataset import open_dataset
 from dlscore.episodes.episode import ENVIRONMENT, STATE, DatasetError
+from dlscore.episodes.features import RECORDED_NAMES
 
 NAMES = ["observation.state", "observation.environment_state"]
 
@@ -37,6 +38,21 @@ def test_features_under_other_names_are_renamed_as_lerobot_does(dataset, tmp_pat
     renamed = open_dataset(root=folder, rename={theirs: ours for ours, theirs in names.items()})
     assert renamed.features == dataset.features
     assert renamed.load(1, NAMES).fingerprint() == dataset.load(1, NAMES).fingerprint()
+
+
+def test_the_rollouts_that_lerobot_eval_records_need_no_rename_map(dataset, tmp_path):
+    from support import stub
+
+    names = {STATE: "agent_pos", ENVIRONMENT: "environment_state"}
+    recorded = open_dataset(root=stub.save_dataset(tmp_path / "data", episodes=2, names=names))
+    assert recorded.features == dataset.features
+    assert recorded.load(1, NAMES).fingerprint() == dataset.load(1, NAMES).fingerprint()
+
+
+def test_the_names_are_those_of_lerobots_own_pusht():
+    configs = pytest.importorskip("lerobot.envs.configs")
+    ours = {name: new for name, new in configs.PushtEnv().features_map.items() if name != "action"}
+    assert ours == RECORDED_NAMES
 
 
 def test_a_checkpoints_own_names_are_used_where_the_data_have_them(dataset_folder):
