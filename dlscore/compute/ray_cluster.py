@@ -7,14 +7,13 @@ import re
 import socket
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from dlscore.common.errors import UserError
 from dlscore.common.text import reason_of
 
-__all__ = ["EngineError", "authentication", "check_address"]
+__all__ = ["EngineError", "authenticate", "check_address"]
 
 ANSWER = 5.0  # s that a cluster may take to accept a connection
 MODE, TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
@@ -38,37 +37,23 @@ def check_address(address: str) -> None:
         ) from error
 
 
-@contextmanager
-def authentication(address: str) -> Iterator[None]:
-    """Ray's token for a cluster, or one for this run alone, unless RAY_AUTH_MODE says otherwise.
+def authenticate(address: str) -> None:
+    """Set Ray's token for a cluster, or one for this process alone, unless RAY_AUTH_MODE says otherwise.
 
     `ray start` demands a token as soon as ~/.ray/auth_token exists, but a client sends it only if RAY_AUTH_MODE is set. And
-    a local cluster would leave that file behind.
+    a local cluster would leave that file behind. The variables stay: Ray reads a token once in the life of a process.
     """
-    # Ray reads its mode when it is imported, and again when it is told to.
-    before = {name: os.environ.get(name) for name in (MODE, TOKEN)}
-    if before[MODE] is None:
-        known = (
-            before[TOKEN] or os.environ.get("RAY_AUTH_TOKEN_PATH") or (Path.home() / ".ray" / "auth_token").is_file()
-        )
-        if not address and not known:
+    if MODE in os.environ:
+        return
+    saved = Path.home() / ".ray" / "auth_token"  # Ray itself does not find it where HOME is not set
+    if TOKEN not in os.environ and "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        if saved.is_file():
+            os.environ[TOKEN] = saved.read_text().strip()
+        elif not address:
             os.environ[TOKEN] = uuid.uuid4().hex
-        if not address or known:
-            os.environ[MODE] = "token"
-    _refresh()
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        _refresh()
-
-
-def _refresh() -> None:
-    if "ray" in sys.modules:
+    if TOKEN in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+        os.environ[MODE] = "token"
+    if "ray" in sys.modules:  # it read its mode when it was imported
         with suppress(ImportError, AttributeError):  # Ray's own way, which other versions may not have
             from ray._raylet import Config  # type: ignore[attr-defined]
 

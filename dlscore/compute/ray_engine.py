@@ -23,7 +23,7 @@ from dlscore.cache.schema import part_path
 from dlscore.common.errors import UserError
 from dlscore.common.progress import Notice, Report, Watch, no_notice, silent
 from dlscore.compute.batch import EpisodeResult
-from dlscore.compute.ray_cluster import EngineError, authentication, check_address
+from dlscore.compute.ray_cluster import EngineError, authenticate, check_address
 from dlscore.compute.settings import Options, Request, episode_path
 
 TRIES = 3  # workers that may die on one episode
@@ -77,7 +77,8 @@ def run_ray(
         raise EngineError("--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source")
     address = os.environ.get("RAY_ADDRESS", "")
     check_address(address)
-    with authentication(address), _started(address, workers) as ray, watch(f"{len(steps)} episodes") as report:
+    authenticate(address)
+    with _started(address, workers) as ray, watch(f"{len(steps)} episodes") as report:
         progress = _Progress(request.output_dir, steps, report)
         yield from _tell_notes(_hand_out(ray, request, list(steps), options, workers, progress, notice), notice)
 

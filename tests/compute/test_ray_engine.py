@@ -151,17 +151,25 @@ def head(tmp_path, monkeypatch):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ray = Path(sys.executable).with_name("ray")
+    for variable in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):  # of a local run in this process
+        monkeypatch.delenv(variable, raising=False)
     environment = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "HOME": str(tmp_path)}
     (tmp_path / ".ray").mkdir()
     (tmp_path / ".ray" / "auth_token").write_text("0" * 32)  # what a local run of Ray leaves
     command = [ray, "start", "--head", "--port", str(port), "--num-cpus", "2", "--include-dashboard", "false",
                "--node-ip-address", "127.0.0.1", "--disable-usage-stats"]  # fmt: skip
-    started = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
-    assert started.returncode == 0, started.stderr
+    # Its own end, and not `ray stop`, which would end every cluster of this user.
+    started = subprocess.Popen([*command, "--block"], env=environment, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while socket.socket().connect_ex(("127.0.0.1", port)):
+        assert started.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
     yield f"127.0.0.1:{port}"
-    subprocess.run([ray, "stop", "--force"], env=environment, capture_output=True, check=False, timeout=300)
+    started.terminate()
+    started.wait(60)
 
 
 @pytest.mark.slow
