@@ -91,7 +91,8 @@ def _started(address: str, workers: Workers) -> Iterator[Any]:
     import ray
 
     try:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+        # "local": by itself Ray would join a cluster that happens to run on this machine.
+        ray.init(address=address or "local", include_dashboard=False, log_to_driver=False, logging_level="ERROR",
                  num_cpus=None if address else workers.count)  # fmt: skip
     except Exception as error:  # Ray raises types of its own
         text = " ".join(str(error).split())[:300]

@@ -182,6 +182,15 @@ def test_a_cluster_that_wants_a_token_is_used_as_documented(head, options, tmp_p
     assert "5 episodes: 70/70 steps" in done.stderr
 
 
+@pytest.mark.slow
+def test_a_cluster_that_happens_to_run_here_is_not_joined(head, monkeypatch, options):
+    monkeypatch.delenv("RAY_ADDRESS")
+    code = "from dlscore.cli.commands import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, "compute", *map(str, flat(options)), "--engine", "ray", "--json"],
+                          capture_output=True, text=True, check=False, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere.invalid:6379", "[::1]:1"])
 def test_an_address_that_does_not_answer_is_one_line(dlscore, options, monkeypatch, address):
     monkeypatch.setenv("RAY_ADDRESS", address)
