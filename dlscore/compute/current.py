@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from dlscore.cache.reader import open_cache
 from dlscore.common.errors import UserError
@@ -14,6 +13,7 @@ from dlscore.compute.state import inspect_file
 from dlscore.episodes.dataset import Dataset
 from dlscore.policy.config import read_config
 from dlscore.policy.folder import fingerprint, resolve_policy
+from dlscore.scores.base import score_parameters
 
 __all__ = ["find_current"]
 
@@ -29,10 +29,7 @@ def find_current(request: Request, dataset: Dataset, indices: Sequence[int], set
     folder, _ = resolve_policy(request.policy_path, request.policy_revision)
     policy, config = fingerprint(folder), read_config(folder, request.policy_path)
     inputs = {name: tuple(feature["shape"]) for name, feature in config["input_features"].items()}
-    parameters = {
-        scorer.name: {"parameters": asdict(scorer) | {"version": scorer.version}}  # type: ignore[call-overload]
-        for scorer in settings.scorers
-    }
+    parameters = {scorer.name: {"parameters": score_parameters(scorer)} for scorer in settings.scorers}
     found = []
     for index, path in paths.items():
         try:

@@ -82,8 +82,11 @@ class LeRobotReader:
 
     def files(self, index: int) -> list[Path]:
         """The files that an episode is read from: the tables of the data set, its parquet file, and its videos."""
-        tables = [self._root / "meta" / "info.json", *sorted((self._root / "meta" / "episodes").rglob("*.parquet"))]
-        return [*tables, *self._own_files(index)]
+        return [*self._tables, *self._own_files(index)]
+
+    @cached_property
+    def _tables(self) -> list[Path]:
+        return [self._root / "meta" / "info.json", *sorted((self._root / "meta" / "episodes").rglob("*.parquet"))]
 
     def _own_files(self, index: int) -> list[Path]:
         row = self._rows[index]

@@ -6,7 +6,8 @@ brackets or an unchanged time stamp can give the numbers of other data. Here not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ def read_episodes(root: Path, data_path: str, video_path: str, videos: Sequence[
     for file in sorted((root / "meta" / "episodes").rglob("*.parquet")):
         columns = [*NEEDED, *(f"videos/{name}/{part}" for name in videos for part in
                               ("chunk_index", "file_index", "from_timestamp", "to_timestamp"))]  # fmt: skip
-        for row in _table(file, columns).to_pylist():
+        with _opened(file) as parquet:
+            table = _read(parquet, file, columns)
+        for row in table.to_pylist():
             chunk, number = row["data/chunk_index"], row["data/file_index"]
             places = {}
             for name in videos:
@@ -69,9 +72,9 @@ def read_columns(root: Path, row: EpisodeRow, names: Iterable[str]) -> dict[str,
 
     names = list(names)
     file = root / row.data
-    available = _schema(file)
-    order = [name for name in ("episode_index", "frame_index") if name in available]
-    table = _table(file, dict.fromkeys([*order, *names]))
+    with _opened(file) as parquet:
+        order = [name for name in ("episode_index", "frame_index") if name in parquet.schema_arrow.names]
+        table = _read(parquet, file, dict.fromkeys([*order, *names]))
     if "episode_index" not in order:
         raise DatasetError(f"{file} has no column episode_index; it is no data file of a LeRobotDataset v3.0")
     table = table.filter(pc.equal(table["episode_index"], row.index))
@@ -102,28 +105,25 @@ def to_array(column: Any, shape: Sequence[int], name: str) -> Array:
     return found.reshape(len(column), *shape)
 
 
-def _schema(file: Path) -> list[str]:
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    # A ParquetFile reads the one file that it is given; no pattern, no cache.
     import pyarrow.parquet as pq
 
     try:
-        return list(pq.ParquetFile(file).schema_arrow.names)
+        with pq.ParquetFile(file) as parquet:
+            yield parquet
+    except DatasetError:
+        raise
     except Exception as error:  # arrow raises types of its own
-        raise _unreadable(file, error) from error
+        text = " ".join(str(error).split())[:300]
+        raise DatasetError(
+            f"{file} cannot be read ({type(error).__name__}: {text}); fetch the data set again"
+        ) from error
 
 
-def _table(file: Path, columns: Iterable[str]) -> Any:
-    import pyarrow.parquet as pq
-
-    columns = list(columns)
-    if missing := [name for name in columns if name not in _schema(file)]:
+def _read(parquet: Any, file: Path, columns: Iterable[str]) -> Any:
+    columns, available = list(columns), set(parquet.schema_arrow.names)
+    if missing := [name for name in columns if name not in available]:
         raise DatasetError(f"{file} has no column {', '.join(missing)}; save the data set again with LeRobot")
-    try:
-        # A ParquetFile reads the one file that it is given; no pattern, no cache.
-        return pq.ParquetFile(file).read(columns=columns)
-    except Exception as error:  # arrow raises types of its own
-        raise _unreadable(file, error) from error
-
-
-def _unreadable(file: Path, error: Exception) -> DatasetError:
-    text = " ".join(str(error).split())[:300]
-    return DatasetError(f"{file} cannot be read ({type(error).__name__}: {text}); fetch the data set again")
+    return parquet.read(columns=columns)

@@ -23,7 +23,7 @@ def decode_video(file: Path, times: Sequence[float], tolerance: float) -> Array:
     import av
 
     kept: dict[int, Array] = {}
-    nearest = np.full(len(times), np.inf)
+    wanted_times, nearest = np.asarray(times), np.full(len(times), np.inf)
     with av.open(str(file)) as container:
         stream = container.streams.video[0]
         base = stream.time_base
@@ -34,7 +34,7 @@ def decode_video(file: Path, times: Sequence[float], tolerance: float) -> Array:
             if frame.pts is None:
                 continue
             now = float(frame.pts * base)
-            distance = np.abs(np.asarray(times) - now)
+            distance = np.abs(wanted_times - now)
             wanted = np.flatnonzero((distance <= tolerance) & (distance < nearest))
             if len(wanted):
                 picture = frame.to_ndarray(format="rgb24").transpose(2, 0, 1)

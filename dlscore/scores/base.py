@@ -72,13 +72,19 @@ def check_scorer(scorer: Any) -> None:
     check_choice(f"kind of {whose}", scorer.kind, KINDS, ScorerError)
 
 
+def score_parameters(scorer: Scorer) -> dict[str, Any]:
+    """What decides a method's numbers: its settings and its version."""
+    settings: dict[str, Any] = asdict(scorer)  # type: ignore[call-overload]
+    return settings | {"version": scorer.version}
+
+
 def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:
     """What the cache keeps beside a method's scores."""
     return {
         "kind": scorer.kind,
         "units": scorer.units,
         "definition": scorer.definition,
-        "parameters": asdict(scorer) | {"version": scorer.version},  # type: ignore[call-overload]
+        "parameters": score_parameters(scorer),
         "checks": list(scorer.checks),
         "evaluations_per_step": scorer.evaluations(policy, grid),
     }

@@ -1,8 +1,5 @@
 """A device that runs out of memory gets smaller batches, and the same scores."""
 
-from pathlib import Path
-
-import pytest
 import torch
 from support.runs import ALL, assert_same
 
@@ -11,16 +8,6 @@ from dlscore.compute.batch import attempt
 from dlscore.compute.episode import compute_episode
 from dlscore.compute.run import Run
 from dlscore.policy.load import load_policy
-
-
-@pytest.fixture
-def dataset_folder(five_episodes_folder) -> Path:
-    return five_episodes_folder
-
-
-@pytest.fixture
-def policy_folder(quick_policy_folder) -> Path:
-    return quick_policy_folder
 
 
 def test_a_device_out_of_memory_halves_the_batch_and_says_so(policy_folder, dataset, tmp_path, monkeypatch):
