@@ -214,7 +214,7 @@ test: $(READY)  ## run the linter, the type checker and the tests
 compat: $(READY)  ## the tests of checkpoints and data sets, and equal scores, under LeRobot 0.5.1, 0.6.0 and 0.6.1 (10 minutes; network)
 	$(BIN)/python tests/compat.py
 
-certify: $(READY)  ## every score, and the published ones, against policies whose density is known (10 minutes)
+certify: $(READY)  ## every score, and the published ones, against policies whose density is known (40 minutes)
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/certify.py --json $(OUTPUTS)/certification.json --figure $(OUTPUTS)/certification.png
 

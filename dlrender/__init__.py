@@ -2,6 +2,7 @@
 
 plot_step, plot_environment    one step in your own axes, or in a new figure
 plot_sheet                     several steps in one figure
+log_density                    log p of actions, anywhere and at any resolution
 render                         videos, as `dlrender render` makes them
 Style, load_style              how everything is drawn
 Overlay, StepView              the base of overlays, and what they draw
@@ -13,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlrender.api import plot_environment, plot_sheet, plot_step, render
+    from dlrender.api import log_density, plot_environment, plot_sheet, plot_step, render
     from dlrender.errors import RenderError
     from dlrender.overlays import Overlay, StepView, known_overlays
     from dlrender.style.style import Style
@@ -26,6 +27,7 @@ __all__ = [
     "Style",
     "known_overlays",
     "load_style",
+    "log_density",
     "plot_environment",
     "plot_sheet",
     "plot_step",
@@ -40,6 +42,7 @@ _MODULES = {
     "Style": "style.style",
     "known_overlays": "overlays",
     "load_style": "style.toml",
+    "log_density": "api",
     "plot_environment": "api",
     "plot_sheet": "api",
     "plot_step": "api",

@@ -34,6 +34,10 @@ from dlrender.style.style import Style
 from dlrender.style.toml import load_style
 from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common import progress as bars
+from dlscore.common.arrays import Array
+from dlscore.common.world import WORLD_SIZE
+from dlscore.density.cells import log_window_density
+from dlscore.grid import RESOLUTIONS
 
 Cache = EpisodeCache | str | Path  # an open cache, or its file
 
@@ -125,6 +129,36 @@ def plot_sheet(
         figure = make_sheet(opened, steps, chosen, pick_methods(opened, _names(methods)), environment, columns)
         figure.draw_without_rendering()
         return figure
+
+
+def log_density(
+    cache: Cache,
+    step: int,
+    points: Any = None,
+    *,
+    window: Sequence[float] = (0.0, 0.0, float(WORLD_SIZE)),
+    resolution: int = 200,
+    method: str | None = None,
+) -> Array:
+    """log p [nats / px²] of the current action at one step, from the density itself, not from the grid's scores.
+
+    points: (..., 2) px, anywhere; the result is (...,). Without points: the mean over each of `resolution`² cells of a square
+    `window` (left, top, side) [px], as (resolution, resolution) [y, x]. Where the policy clips its actions, log p outside
+    is -1e6. CacheError if the method has no such density in the cache.
+    """
+    with python_spelling(methods="method"), _opened(cache) as opened:
+        (name,) = pick_methods(opened, () if method is None else (method,))
+        mixture = opened.mixture(name, step)
+    if points is not None:
+        return mixture.log_density(points)
+    left, top, side = window
+    if not (side > 0 and RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]):
+        low, high = RESOLUTIONS
+        raise RenderError(
+            f"log_density: window {tuple(window)} with resolution {resolution} is not allowed; give left, top and a side above "
+            f"0 px, and {low} to {high} cells a side"
+        )
+    return log_window_density(mixture, (left, top), side, resolution)
 
 
 def render(

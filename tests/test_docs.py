@@ -225,12 +225,23 @@ def test_every_overlay_and_style_is_in_the_style_reference():
 
 
 def test_every_field_and_version_of_the_schema_is_in_its_readme():
-    from dlscore.cache.schema import CHECKS, FIELDS, MORE_ATTRS, ROOT_ATTRS, SCORE_ATTRS, VERSION
+    from dlscore.cache.schema import (
+        CHECKS,
+        DENOISED,
+        DENSITY_ATTRS,
+        FIELDS,
+        MIXTURE,
+        MORE_ATTRS,
+        ROOT_ATTRS,
+        SCORE_ATTRS,
+        VERSION,
+    )
 
     told = (ROOT / "dlscore" / "cache" / "README.md").read_text()
-    for field in (*FIELDS, *CHECKS):
+    for field in (*FIELDS, *CHECKS, *MIXTURE, DENOISED):
         assert f"`{field.name.replace('{method}', '<method>')}`" in told, field.name
-    for name in {*SCORE_ATTRS, *ROOT_ATTRS, *MORE_ATTRS} - {"extending"}:  # which only an unfinished file has
+    unfinished = {"extending"}  # which only an unfinished file has
+    for name in {*SCORE_ATTRS, *DENSITY_ATTRS, *ROOT_ATTRS, *MORE_ATTRS} - unfinished:
         assert f"`{name}`" in told, name
     assert f"\n| {VERSION} |" in told
 

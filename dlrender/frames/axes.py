@@ -125,9 +125,16 @@ def add_colorbar(figure: Figure, where: Axes, style: Style, norm: Norm | None, a
     elif norm.rank:
         label = "share of cells with a lower score"
     else:
-        label = f"{'log density' if attrs['kind'] == 'log_density' else 'score'} [{units}]"
+        label = f"{_quantity(attrs)} [{units}]"
     bar.set_label(label, fontsize=style.fonts.labels)
     bar.ax.tick_params(labelsize=style.fonts.ticks, length=3)
+
+
+def _quantity(attrs: dict[str, Any]) -> str:
+    if attrs["kind"] != "log_density":
+        return "score"
+    whose = {"executed": "the executed action", "model": "the model's action"}.get(str(attrs.get("density")))
+    return f"log density of {whose}" if whose else "log density"
 
 
 def draw_scores(axes: Axes, view: StepView) -> None:

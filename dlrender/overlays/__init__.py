@@ -7,7 +7,7 @@ from dlrender.overlays.actions import Arrow, ExpertAction, ExpertTrace, PolicyPr
 from dlrender.overlays.base import PANELS, Overlay, StepView
 from dlrender.overlays.chunks import Chunk, Cloud, Worms
 from dlrender.overlays.density import Contours, Landscape
-from dlrender.overlays.labels import Counter, Drift
+from dlrender.overlays.labels import Counter, Drift, Inside
 from dlrender.overlays.world import Agent, Block
 from dlscore.common.plugins import add_plugins
 
@@ -24,6 +24,7 @@ __all__ = [
            "Drift",
            "ExpertAction",
            "ExpertTrace",
+           "Inside",
            "Landscape",
            "Overlay",
            "PolicyPrediction",
@@ -50,6 +51,7 @@ OVERLAYS: dict[str, type[Overlay]] = {
     "expert": ExpertAction,
     "counter": Counter,
     "drift": Drift,
+    "inside": Inside,
 }
 
 

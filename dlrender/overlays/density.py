@@ -18,13 +18,15 @@ from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
+from dlscore.density.regions import regions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contours(Overlay):
-    """Highest-density regions: the smallest sets that contain `masses` of the probability.
+    """Highest-density regions: the smallest sets that contain `masses` of the whole probability, inside the grid and beyond.
 
-    For a score that is no density: the best cells, a fraction `top` of the grid. The legend says which.
+    A region that the grid cannot hold has no contour. For a score that is no density: the best cells, a fraction `top` of
+    the grid. The legend says which.
     """
 
     masses: tuple[float, ...] = (0.5, 0.8, 0.95)
@@ -40,12 +42,13 @@ class Contours(Overlay):
         if not 0 < self.top < 1:
             self._refuse("top", self.top, "a fraction of the cells between 0 and 1")
 
-    def levels(self, scores: Array, is_density: bool) -> Array:
-        """Ascending contour levels of scores (N, N), without those that the grid does not cross."""
-        if is_density:
-            highest = np.sort(scores, axis=None)[::-1].astype(np.float64)
-            mass = np.cumsum(np.exp(highest - highest[0]))
-            levels = highest[np.searchsorted(mass, np.multiply(self.masses, mass[-1])).clip(max=len(mass) - 1)]
+    def levels(self, scores: Array, cell_area: float | None) -> Array:
+        """Ascending contour levels of scores (N, N), without those that the grid does not cross.
+
+        cell_area: px², for log densities; None for other scores.
+        """
+        if cell_area is not None:
+            levels = np.array([each.threshold for each in regions(scores, cell_area, self.masses)])
         else:
             levels = np.array([np.quantile(scores, 1 - self.top)])
         levels = np.unique(levels)
@@ -57,7 +60,7 @@ class Contours(Overlay):
         x, y = np.moveaxis(view.cache.grid.actions, -1, 0)
         generator = contour_generator(x, y, view.scores.astype(np.float64), line_type=LineType.ChunkCombinedCode)
         paths = []
-        for level in self.levels(view.scores, view.is_density):
+        for level in self.levels(view.scores, view.cache.grid.cell_area if view.is_density else None):
             points, codes = generator.lines(level)  # type: ignore[misc]  # of its one chunk
             if points[0] is not None:
                 paths.append(Path(points[0], codes[0]))
@@ -66,6 +69,8 @@ class Contours(Overlay):
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         if cache.is_density(method):
             label = "/".join(f"{100 * mass:g}" for mass in self.masses) + " % of the mass"
+            if max(self.masses) > cache.inside(method)[cache.done].min(initial=1):
+                label += " (in part beyond the grid)"
         else:
             label = f"top {100 * self.top:g} % of the cells"
         return [line_handle(label, color=self.color, linewidth=self.linewidth, edge=self.edge)]

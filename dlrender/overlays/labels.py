@@ -1,4 +1,4 @@
-"""Text in a corner: the step, the score of the expert's action, and a warning where the replay has drifted."""
+"""Text in a corner: the step, the score of the expert's action, and warnings: of drift, and of mass beyond the grid."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dlrender.overlays.base import Overlay, StepView
 from dlrender.overlays.text_artist import CORNERS, Label
 from dlscore.cache import drift_label
 from dlscore.common.arrays import Array
+from dlscore.density.regions import mass_inside
 from dlscore.grid import Grid
 
 
@@ -64,6 +65,27 @@ class Drift(TextOverlay):
     def text(self, view: StepView) -> str:
         parts, drift = view.cache.drift_parts, map(float, view.cache.drift[view.step])
         return drift_label(dict(zip(parts, drift, strict=True)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inside(TextOverlay):
+    """A warning at each step where less than `least` of the probability is inside the grid."""
+
+    corner: str = "upper left"
+    color: str = "#ffb454"
+    alpha: float = 0.75
+    least: float = 0.95
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.least <= 1:
+            self._refuse("least", self.least, "0 to 1")
+
+    def text(self, view: StepView) -> str:
+        if not view.is_density:
+            return ""
+        inside = mass_inside(view.scores, view.cache.grid.cell_area)
+        return f"{100 * inside:.0f} % of the mass inside" if inside < self.least else ""
 
 
 def score_at(grid: Grid, scores: Array, action: Array) -> float:

@@ -62,7 +62,7 @@ class Style:
     target_height: int = 480
     dpi: int = 200
     sheets: tuple[str, ...] = ()
-    overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert", "counter", "drift")
+    overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert", "counter", "drift", "inside")
     layout: Layout = field(default_factory=Layout)
     fonts: Fonts = field(default_factory=Fonts)
     overlay: Mapping[str, Overlay] = field(

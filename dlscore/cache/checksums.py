@@ -23,14 +23,14 @@ OF_HDF5 = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST")  # of HDF5 itsel
 
 
 # Dimensions without coordinates: their data sets hold nothing, and netCDF writers put them where they like.
-DIMENSIONS = ("sample", "horizon", "drift_part", *FIXED_DIMENSIONS)
+DIMENSIONS = ("sample", "horizon", "drift_part", "component", "entry", "denoised", *FIXED_DIMENSIONS)
 
 
 def record(file: h5py.File) -> None:
     """Store the checksums of everything that dlscore wrote. In an extended file: of what had them, and of the new scores."""
     before, sums = _recorded(file), {}
     for name, item in _objects(file).items():
-        if before and name not in before and not name.startswith(("scores", "checks")):
+        if before and name not in before and not name.startswith(("scores", "checks", "mixture")):
             continue
         if _is_numbers(item):
             item.attrs[ARRAY] = checksum(item)
@@ -92,7 +92,7 @@ def attribute_checksum(value: Any) -> str:
 
 
 def _is_dimension(name: str) -> bool:
-    return name.rpartition("/")[2] in DIMENSIONS
+    return name.rpartition("/")[2] in DIMENSIONS and not name.startswith("scores/")  # a method may have any name
 
 
 def _is_numbers(item: h5py.Group | h5py.Dataset) -> bool:

@@ -10,7 +10,18 @@ import h5py
 import numpy as np
 
 from dlscore.cache.errors import CacheError
-from dlscore.cache.schema import BY_NAME, COORDINATES, FIELDS, SCHEMA, VERSION, Field, check_fields, score_field
+from dlscore.cache.schema import (
+    BY_NAME,
+    COORDINATES,
+    FIELDS,
+    METHOD_DIMENSIONS,
+    SCHEMA,
+    VERSION,
+    Field,
+    check_fields,
+    density_fields,
+    score_field,
+)
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_known
 
@@ -23,14 +34,18 @@ def lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any])
     set_attrs(file, attrs)
     for dimension, size in sizes.items():
         if dimension not in COORDINATES and dimension not in COORDINATES.values():
-            scale = file.create_dataset(dimension, (size,), dtype="f4", track_times=False)
-            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
+            _create_dimension(file, dimension, size)
     for coordinate in COORDINATES:
         _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
     for field in FIELDS:
         if field.name not in COORDINATES:
             _create(file, field, sizes)
     file["frames/palette"].attrs["colours"] = 0
+
+
+def _create_dimension(file: h5py.File, name: str, size: int) -> None:
+    scale = file.create_dataset(name, (size,), dtype="f4", track_times=False)
+    scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
 
 
 def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dataset:
@@ -42,8 +57,11 @@ def _create(file: h5py.File, field: Field, sizes: Mapping[str, int]) -> h5py.Dat
     dataset.attrs["units"], dataset.attrs["long_name"] = field.units, field.long_name
     coordinates = {dimension: name for name, dimension in COORDINATES.items()}
     for k, dimension in enumerate(field.shape):
+        if field.shape == (dimension,) and field.name.endswith(f"/{dimension}"):
+            continue  # a coordinate of a method
         if field.name not in COORDINATES:
-            dataset.dims[k].attach_scale(file[coordinates.get(dimension, dimension)])
+            of_method = f"{field.name.rpartition('/')[0]}/" if dimension in METHOD_DIMENSIONS else ""
+            dataset.dims[k].attach_scale(file[of_method + coordinates.get(dimension, dimension)])
     return dataset
 
 
@@ -58,11 +76,22 @@ def store(dataset: h5py.Dataset, steps: slice, values: Array) -> None:
 
 
 def create_score(file: h5py.File, method: str, sizes: Mapping[str, int], attrs: Mapping[str, Any]) -> None:
-    """Add the datasets of a method: its scores, and the checks that its attributes name."""
+    """Add the datasets of a method: its scores, and the checks, mixture and denoised chunks that its attributes promise."""
     set_attrs(_create(file, score_field(method), sizes), attrs)
     for check in attrs.get("checks", ()):
         check_known("check", check, check_fields(method), CacheError, f"method {method}")
-        _create(file, check_fields(method)[check], sizes)
+    fields = density_fields(method, attrs) + [check_fields(method)[check] for check in attrs.get("checks", ())]
+    own = {"component": attrs.get("components", 0), "entry": 3, "denoised": attrs.get("denoised", 0),
+           "distance": len(attrs.get("distances", ()))}  # fmt: skip
+    for field in fields:
+        group = field.name.rpartition("/")[0]
+        for dimension in set(field.shape) & (set(METHOD_DIMENSIONS) - {"distance"}):
+            if f"{group}/{dimension}" not in file:
+                _create_dimension(file, f"{group}/{dimension}", own[dimension])
+        dataset = _create(file, field, {**sizes, **own})
+        if field.name == f"{group}/distance":
+            dataset[:] = attrs["distances"]
+            dataset.make_scale("distance")
 
 
 def set_attrs(target: h5py.HLObject, attrs: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from dlscore.cache.drift import DRIFT_UNITS, stored_parts
 from dlscore.cache.errors import CacheError, ForeignError
 from dlscore.cache.schema import (
+    DENSITY_ATTRS,
     FIELDS,
     FIXED_DIMENSIONS,
     MAX_BYTES,
@@ -23,6 +24,7 @@ from dlscore.cache.schema import (
     VERSION,
     Field,
     check_fields,
+    density_fields,
     json_or_text,
     parse_version,
     score_field,
@@ -38,13 +40,14 @@ def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
         raise _damaged(path, "no group 'scores'")
     _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
     for dataset in file["scores"].values():
-        _check_attrs(dataset, path, SCORE_ATTRS)
+        _check_attrs(dataset, path, SCORE_ATTRS, DENSITY_ATTRS)
     present = [field for field in FIELDS if field.name in file or field.is_required(version)]
     scores = [score_field(name) for name in file["scores"]]
-    checks = [field for name in file["scores"] for field in required_checks(file, name).values()]
     sizes = dict(FIXED_DIMENSIONS)
-    for field in (*present, *scores, *checks):
+    for field in (*present, *scores):
         _check_field(file, path, field, sizes)
+    for name in file["scores"]:
+        _check_density(file, path, name, dict(sizes))
     _check_grid(file, path, sizes)
     parts = stored_parts(file)
     if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
@@ -80,6 +83,15 @@ def _check_field(file: h5py.File, path: Path, field: Field, sizes: dict[str, int
     for dimension, size in zip(field.shape, dataset.shape, strict=True):
         if sizes.setdefault(dimension, size) != size or size < 1:
             raise _damaged(path, f"'{field.name}' has {size} along {dimension}, not {sizes[dimension]}")
+
+
+def _check_density(file: h5py.File, path: Path, method: str, sizes: dict[str, int]) -> None:
+    # The dimensions of a method are its own, and as long as its attributes say.
+    attrs = {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items()}
+    sizes |= {"component": attrs.get("components", 0), "entry": 3, "denoised": attrs.get("denoised", 0),
+              "distance": len(attrs.get("distances", ()))}  # fmt: skip
+    for field in (*density_fields(method, attrs), *required_checks(file, method).values()):
+        _check_field(file, path, field, sizes)
 
 
 def _check_grid(file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:

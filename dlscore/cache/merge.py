@@ -70,8 +70,5 @@ def _check_same(target: EpisodeCache, cache: EpisodeCache) -> None:
 def _scores(origin: dict[str, EpisodeCache], start: int) -> dict[str, Any]:
     arrays: dict[str, Any] = {}
     for method, cache in origin.items():
-        rows = range(start, min(start + COPY_STEPS, cache.steps))
-        arrays[f"scores/{method}"] = np.stack([cache.score(method, step) for step in rows])
-        arrays |= {f"checks/{method}/{name}": values[start : start + COPY_STEPS]
-                   for name, values in cache.checks(method).items()}  # fmt: skip
+        arrays |= cache.method_arrays(method, slice(start, min(start + COPY_STEPS, cache.steps)))
     return arrays

@@ -7,7 +7,6 @@ changed, and one run writes at a time (`lock`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,35 +16,33 @@ import numpy as np
 from dlscore.cache import checksums, seal
 from dlscore.cache.drift import largest_drift, stored_parts
 from dlscore.cache.errors import CacheError
-from dlscore.cache.layout import check_layout, required_checks
-from dlscore.cache.schema import BY_NAME, COORDINATES, FIELDS, MAX_POSITION, json_or_text, parse_version, part_path
+from dlscore.cache.layout import check_layout
+from dlscore.cache.methods import StoredMethods
+from dlscore.cache.schema import (
+    BY_NAME,
+    FIELDS,
+    json_or_text,
+    parse_version,
+    part_path,
+)
 from dlscore.common.arrays import Array
-from dlscore.common.choices import check_known, suggest
+from dlscore.common.choices import check_known
 from dlscore.common.text import reason_of
-from dlscore.grid import Grid
 
 __all__ = ["EpisodeCache", "open_cache"]
 
 SEALED = (1, 4)  # since this version of the schema a file is sealed, and every attribute has a checksum
 
 
-class EpisodeCache:
+class EpisodeCache(StoredMethods):
     """One episode read back. Small arrays are in memory; `score(method, k)` and `frame(k)` read a step at a time.
 
     A context manager; without `with`, call `close()`. `open_cache` makes it.
     """
 
-    def __init__(self, file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:
-        self.path, self._file = path, file
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        super().__init__(file, path)
         self.attrs: dict[str, Any] = {key: json_or_text(value) for key, value in file.attrs.items()}
-        self.grid = Grid(sizes["x"])
-        self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
-        self._score_attrs = {
-            method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
-            for method in self.methods
-        }
-        self.steps = sizes["step"]
-        self.done = np.asarray(file["done"][:], dtype=bool)
         self.time = self._small("time")
         self.expert_action = self._small("expert_action")
         self.predicted_action = self._small("predicted_action")
@@ -54,8 +51,6 @@ class EpisodeCache:
         self.drift = self._small("drift")
         self.drift_parts = stored_parts(file)
         self._palette = np.asarray(file["frames/palette"][:])
-        # Looked up once: h5py takes longer to find a dataset than to read a step of it.
-        self._scores = {method: file[f"scores/{method}"] for method in self.methods}
         self._frames = file["frames/index"]
 
     def __enter__(self) -> Self:
@@ -91,29 +86,6 @@ class EpisodeCache:
                 "it again"
             )
         return now
-
-    def score_attrs(self, method: str) -> dict[str, Any]:
-        """Units, definition, parameters and network evaluations per step of a method."""
-        self._check_method(method)
-        return self._score_attrs[method]
-
-    def is_density(self, method: str) -> bool:
-        """Whether a method's scores are log densities: exp(score) · cell area is probability."""
-        return bool(self.score_attrs(method)["kind"] == "log_density")
-
-    def checks(self, method: str) -> dict[str, Array]:
-        """(T,) float32 of each check that the method has: `sampling_error`, `level_difference`; {} for most methods."""
-        self._check_method(method)
-        self._check_open()
-        return {check: self._small(field.name) for check, field in required_checks(self._file, method).items()}
-
-    def score(self, method: str, step: int) -> Array:
-        """(N, N) float32 scores [y, x] of one step."""
-        self._check_method(method)
-        values = self._read(self._scores[method], step)
-        if not np.isfinite(values).all():
-            raise CacheError(f"{self.path}: scores/{method} of step {step} holds non-finite values; score it again")
-        return values
 
     def frame(self, step: int) -> Array:
         """(512, 512, 3) uint8 RGB environment frame of one step."""
@@ -156,34 +128,6 @@ class EpisodeCache:
         # HDF5 opens a file a second time only with the same locking.
         return xarray.open_datatree(self.path, engine="h5netcdf", driver_kwds={"locking": False})
 
-    def _check_method(self, method: str) -> None:
-        if method not in self.methods:
-            raise CacheError(f"{self.path} has no scores of method '{method}'; {suggest(method, self.methods)}")
-
-    def _check_open(self) -> None:
-        if not self._file:
-            raise CacheError(f"{self.path} is closed; open it again with open_cache")
-
-    def _read(self, dataset: h5py.Dataset, rows: int | slice) -> Array:
-        self._check_open()
-        if not isinstance(rows, slice) and not 0 <= rows < self.steps:
-            raise CacheError(f"step {rows} is not in {self.path}; it has steps 0 to {self.steps - 1}")
-        try:
-            return np.asarray(dataset[rows])
-        except (OSError, RuntimeError, ValueError) as error:
-            raise CacheError(
-                f"{self.path} is damaged at '{dataset.name}' ({reason_of(error)}); compute it again"
-            ) from error
-
-    def _small(self, name: str) -> Array:
-        values = self._read(self._file[name], slice(None))
-        known = values[self.done] if name not in COORDINATES else values
-        if not np.isfinite(known).all():
-            raise CacheError(f"{self.path}: '{name}' holds non-finite values; compute the episode again")
-        if np.abs(known).max(initial=0) > MAX_POSITION:
-            raise CacheError(f"{self.path}: '{name}' holds values beyond {MAX_POSITION:g}; compute the episode again")
-        return values
-
 
 def open_cache(path: str | Path, *, partial: bool = False) -> EpisodeCache:
     """Open a cache for reading, after checking its schema and the name, type and shape of every dataset.
@@ -206,7 +150,8 @@ def open_cache(path: str | Path, *, partial: bool = False) -> EpisodeCache:
             f"{path} is not a readable HDF5 file ({reason_of(error)}); it is truncated or foreign: compute it again"
         ) from error
     try:
-        cache = EpisodeCache(file, path, check_layout(file, path))
+        check_layout(file, path)
+        cache = EpisodeCache(file, path)
         if sealed == "none":
             _check_unsealed(file, path)
         if not partial and not cache.done.all():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import numpy as np
 
 from dlscore.common.world import WORLD_SIZE
 
-SCHEMA, VERSION = "dlscore-cache", "1.4"
+SCHEMA, VERSION = "dlscore-cache", "1.5"
 MAX_STEPS = 1_000_000  # a header with more is damaged
 MAX_BYTES = 1 << 28  # bytes read at once; more is damage
 MAX_POSITION = 1e6  # px; a larger one is damage
 FILE_BYTES, STEP_BYTES = 60e3, 4.5e3  # of a cache without scores and chunks; a step's frame packs to about 4 kB
 PACKED = 0.95  # share of the scores' bytes that gzip leaves
+COMPONENT_BYTES, ACTION_BYTES = 11, 3.5  # of a mixture's component, and of an action of a denoised chunk, packed
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Field:
 
 
 # Lengths of the dimensions that every file shares; the others are the episode's own: step, x, y, sample (one for each
-# chunk drawn from the policy), horizon, drift_part.
+# chunk drawn from the policy), horizon, drift_part. METHOD_DIMENSIONS are a method's own, in the group of its arrays: a
+# mixture's components, the entries xx, xy, yy of a covariance, denoised chunks, and distances below the peak.
 FIXED_DIMENSIONS = {"xy": 2, "pose": 5, "row": WORLD_SIZE, "column": WORLD_SIZE, "colour": 256, "rgb": 3}
 COORDINATES = {"time": "step", "x": "x", "y": "y"}  # dimension scales that carry values
 
@@ -71,15 +74,33 @@ FIELDS = (
     Field("done", ("step",), "u1", "1", "1 where a step is complete"),
 )  # fmt: skip
 SCORE = Field("scores/{method}", ("step", "y", "x"), "f4", "1", "score of each action, higher = preferred", 1)
-# A method's own estimates of its error at each step. Methods may have none; files of schema 1.0 have none.
+# What is known of a method's density at each step, where its attribute `checks` names it. Methods may have none; files of
+# schema 1.0 have none. The last two are of earlier versions, and of scorers of other packages.
 CHECKS = (
-    Field(
-        "checks/{method}/sampling_error", ("step",), "f4", "1", "standard error of the density, as a total variation"
-    ),
+    Field("checks/{method}/error", ("step",), "f4", "1", "estimated total variation between the density and the truth"),
+    Field("checks/{method}/log_error", ("step", "distance"), "f4", "nats", "estimated error of the log density", 1),
+    Field("checks/{method}/inside", ("step",), "f4", "1", "probability inside the grid"),
+    Field("checks/{method}/own_rank", ("step", "sample"), "f4", "1",
+          "rank of the drawn chunks' current action among highest-density regions, 0 at the peak"),
+    Field("checks/{method}/sampling_error", ("step",), "f4", "1",
+          "standard error of the density, as a total variation"),
     Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
+)  # fmt: skip
+# The density itself, where a method's attribute `components` says of how many Gaussians: dlscore.density.mixture.
+MIXTURE = (
+    Field("mixture/{method}/mean", ("step", "component", "xy"), "f4", "px", "means of the components", 1),
+    Field("mixture/{method}/covariance", ("step", "component", "entry"), "f4", "px^2", "covariances: xx, xy, yy", 1),
+    Field("mixture/{method}/weight", ("step", "component"), "f4", "1", "signed weights, of sum 1", 1),
+    Field("mixture/{method}/base", ("step", "component"), "f4", "1", "weights of the coarse density, of sum 1", 1),
+    Field("mixture/{method}/log_norm", ("step",), "f4", "1", "log of the factor by which the density integrates to 1"),
 )
+DENOISED = Field("mixture/{method}/denoised_chunks", ("step", "denoised", "horizon", "xy"), "f4", "px",
+                 "chunks at the finest noise level", 1)  # fmt: skip
+METHOD_DIMENSIONS = ("component", "entry", "denoised", "distance")
+DISTANCE = Field("checks/{method}/distance", ("distance",), "f4", "nats", "distance below the peak: upper ends of bins")
 # Attributes that readers rely on, with their types. Others are ignored or shown as they are.
 SCORE_ATTRS = {"kind": str, "units": str, "definition": str, "parameters": dict, "evaluations_per_step": int}
+DENSITY_ATTRS = {"density": str, "components": int, "denoised": int, "box": list, "distances": list, "checks": list}
 ROOT_ATTRS = {"episode": int, "fps": float}
 MORE_ATTRS = {
     **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
@@ -97,8 +118,18 @@ def score_field(method: str) -> Field:
 
 def check_fields(method: str) -> dict[str, Field]:
     """The fields of a method's checks, by the last part of their name."""
-    named = {field.name.split("/")[-1]: field for field in CHECKS}
-    return {check: replace(field, name=field.name.format(method=method)) for check, field in named.items()}
+    return {field.name.split("/")[-1]: field for field in _of(method, CHECKS)}
+
+
+def density_fields(method: str, attrs: Mapping[str, Any]) -> list[Field]:
+    """The fields that a method's attributes promise beside its scores: of its mixture, and the axis of its log error."""
+    fields = [*MIXTURE, DENOISED] if attrs.get("denoised") else list(MIXTURE)
+    axis = [DISTANCE] if "log_error" in list(attrs.get("checks", ())) else []
+    return _of(method, [*axis, *(fields if attrs.get("components") else [])])
+
+
+def _of(method: str, fields: Sequence[Field]) -> list[Field]:
+    return [replace(field, name=field.name.format(method=method)) for field in fields]
 
 
 def parse_version(version: str) -> tuple[int, ...]:
@@ -107,9 +138,14 @@ def parse_version(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
 
 
-def cache_bytes(steps: int, resolution: int, methods: int, chunks: int, horizon: int) -> float:
-    """Estimated size of a cache with so many drawn chunks per step."""
-    return FILE_BYTES + steps * (STEP_BYTES + 4 * PACKED * methods * resolution**2 + 8 * chunks * horizon)
+def cache_bytes(
+    steps: int, resolution: int, methods: int, chunks: int, horizon: int, components: int = 0, denoised: int = 0
+) -> float:
+    """Estimated size of a cache with so many drawn chunks per step, and in all methods so many components and denoised chunks."""
+    scores, actions = 4 * PACKED * methods * resolution**2, 8 * chunks * horizon
+    return FILE_BYTES + steps * (
+        STEP_BYTES + scores + actions + COMPONENT_BYTES * components + ACTION_BYTES * denoised * horizon
+    )
 
 
 def part_path(path: Path) -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 
 from dlscore.cache.errors import CacheError
 from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache.trust import summarize_density
 
 PROVENANCE = (
     "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",
@@ -35,6 +36,7 @@ def summarize(path: Path) -> dict[str, Any]:
             "chunk_evaluations_per_step": cache.attrs.get("chunk_evaluations_per_step"),
             "methods": {name: cache.score_attrs(name) for name in cache.methods},
             "mass_in_grid": {name: _mass(cache, name) for name in cache.methods if cache.is_density(name) and done},
+            "densities": summarize_densities(cache),
             "checks": {name: summarize_checks(cache, name) for name in cache.methods if cache.checks(name) and done},
             "largest_drift": cache.largest_drift(),
             "bytes": path.stat().st_size,
@@ -44,8 +46,8 @@ def summarize(path: Path) -> dict[str, Any]:
 
 def _mass(cache: EpisodeCache, method: str) -> list[float]:
     # Least and greatest probability inside the grid over the steps; 1 if the policy stays inside.
-    masses = [np.exp(cache.score(method, int(k)).astype(np.float64)).sum() for k in np.flatnonzero(cache.done)]
-    return [float(min(masses) * cache.grid.cell_area), float(max(masses) * cache.grid.cell_area)]
+    inside = cache.inside(method)[cache.done]
+    return [float(inside.min()), float(inside.max())]
 
 
 def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
@@ -56,10 +58,22 @@ def summarize_checks(cache: EpisodeCache, method: str) -> dict[str, Any]:
     }
 
 
+def summarize_densities(cache: EpisodeCache) -> dict[str, Any]:
+    """`trust.summarize_density` of each method that is a density."""
+    found = {method: summarize_density(cache, method) for method in cache.methods}
+    return {method: each for method, each in found.items() if each}
+
+
 def read_checks(path: Path) -> dict[str, Any]:
     """`summarize_checks` of each method of a cache that has checks."""
     with open_cache(path) as cache:
         return {method: summarize_checks(cache, method) for method in cache.methods if cache.checks(method)}
+
+
+def read_densities(path: Path) -> dict[str, Any]:
+    """`summarize_densities` of a finished cache."""
+    with open_cache(path) as cache:
+        return summarize_densities(cache)
 
 
 CACHE_NAME = re.compile(r"episode_(\d+)\.h5(\.part)?")

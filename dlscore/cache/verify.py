@@ -27,8 +27,11 @@ def verify(path: Path) -> dict[str, Any]:
             cache.frame_index(int(step))
             for method in cache.methods:
                 cache.score(method, int(step))
+                cache.denoised_chunks(method, int(step))
+                if cache.has_mixture(method):
+                    cache.mixture(method, int(step))
         for method in cache.methods:
-            cache.checks(method)
+            cache.checks(method), cache.log_error(method), cache.own_ranks(method)
         finished = done == cache.steps and path.suffix == ".h5"
         checked = _check_sums(path) if finished else {}
         found = {"path": str(path), "state": "finished" if finished else "partial", "steps": cache.steps, "steps_done": done,

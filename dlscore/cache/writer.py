@@ -88,7 +88,7 @@ class CacheWriter:
             file["drift"].attrs["parts"] = json.dumps(list(header.drift_parts))
             file["time"][:], file["x"][:], file["y"][:] = header.time, centres, centres
             for method, score_attrs in header.scores.items():
-                create_score(file, method, sizes, score_attrs)
+                create_score(file, method, sizes | FIXED_DIMENSIONS, score_attrs)
         return cls(path, check_lock)
 
     @classmethod
@@ -97,7 +97,9 @@ class CacheWriter:
     ) -> Self:
         """Start an unfinished copy of the finished `path` with room for more methods; `path` stays until `finish`."""
         with _draft(path, path, check_lock) as file:
-            sizes = {"step": len(file["done"]), "x": len(file["x"]), "y": len(file["y"])}
+            chunks = file["predicted_chunks"].shape
+            sizes = {"step": chunks[0], "x": len(file["x"]), "y": len(file["y"]), "sample": chunks[1],
+                     "horizon": chunks[2]} | FIXED_DIMENSIONS  # fmt: skip
             for method, score_attrs in scores.items():
                 create_score(file, method, sizes, score_attrs)
             if all(field.name in file for field in FIELDS):  # an older file does not have what is required by now
@@ -112,7 +114,8 @@ class CacheWriter:
         with _draft(path, part_path(path), check_lock) as file:
             for method in methods:
                 del file[f"scores/{method}"]
-                file.pop(f"checks/{method}", None)
+                for group in ("checks", "mixture"):
+                    file.pop(f"{group}/{method}", None)
             if "extending" in file.attrs:
                 left = [method for method in json.loads(file.attrs["extending"]) if method not in methods]
                 set_attrs(file, {"extending": left})

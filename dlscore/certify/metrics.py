@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import gaussian_filter, maximum_filter
 from scipy.special import logsumexp
 
 from dlscore.certify.mixtures import Mixture
@@ -20,6 +20,15 @@ def total_variation(p: Array, q: Array) -> float:
     return 0.5 * (float(np.abs(p - q).sum()) + outside)
 
 
+def above_noise(tv: float, noise: float) -> float:
+    """A total variation to a histogram, less what the histogram's own noise adds: √max(tv² - noise², 0).
+
+    Errors and noise of cells are independent, so they add in quadrature where one is a multiple of the other; `noise` is
+    that of `executed.histogram_noise`. It is 0 for an exact truth.
+    """
+    return float(np.sqrt(max(tv**2 - noise**2, 0.0)))
+
+
 def highest_density(masses: Array, share: float) -> Array:
     """(N, N) the part of each cell, 0 to 1, that belongs to the smallest region with `share` of the mass."""
     order = np.argsort(masses, axis=None)[::-1]
@@ -30,9 +39,15 @@ def highest_density(masses: Array, share: float) -> Array:
     return part.reshape(masses.shape)
 
 
-def find_modes(masses: Array, truth: Array, mixture: Mixture, policy: Any, grid: Grid) -> float:
-    """Share of the modes that an estimate finds: at least half of the true mass near it, and a peak where truth has one."""
-    peaks = {"truth": truth == maximum_filter(truth, 3), "estimate": masses == maximum_filter(masses, 3)}
+def find_modes(
+    masses: Array, truth: Array, mixture: Mixture, policy: Any, grid: Grid, *, counted: bool = False
+) -> float:
+    """Share of the modes that an estimate finds: at least half of the true mass near it, and a peak where truth has one.
+
+    A truth that was `counted` has peaks by chance, so its own are sought after a Gaussian filter of one cell.
+    """
+    seen = gaussian_filter(truth, 1.0) if counted else truth
+    peaks = {"truth": seen == maximum_filter(seen, 3), "estimate": masses == maximum_filter(masses, 3)}
     found = []
     for mode in mixture.modes:
         near = mixture.near(mode, policy, grid)
@@ -50,6 +65,7 @@ def log_masses(scorer: Scorer, scores: Array, grid: Grid) -> Array:
 
 
 def kl_divergence(log_p: Array, log_q: Array) -> float:
-    """KL(p ‖ q) [nats] of log masses (N, N), both normalised inside the grid."""
+    """KL(p ‖ q) [nats] of log masses (N, N), both normalised inside the grid; cells without mass in p count nothing."""
     log_p, log_q = (each - logsumexp(each) for each in (log_p, log_q))  # a score that is not a density has no outside
-    return float((np.exp(log_p) * (log_p - log_q)).sum())
+    held = np.isfinite(log_p)
+    return float((np.exp(log_p[held]) * (log_p[held] - log_q[held])).sum())

@@ -17,6 +17,7 @@ from dlscore.grid import Grid
 from dlscore.policy.diffusion import Policy
 
 HORIZON, NOW = 16, 1  # of the policies below: n_obs_steps is 2
+ACTION_RANGE = (12.0, 511.0)  # [px] what [-1, 1] stands for, about the range of the human data
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Mixture:
     """A known density of chunks. `chunks` (K, H, 2) means, `covariances` (K, 2, 2) S_k, `correlation` (H, H) R.
 
     `modes` are the components whose place an estimate must find: those of at least 10 % of the mass, or points along a
-    `curved` mode, which have no peaks of their own.
+    `curved` mode, which have no peaks of their own. `set` is "fixed", or "fresh" for those of `fresh.draw_mixtures`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Mixture:
     correlation: Array
     modes: tuple[int, ...]
     curved: bool = False
+    set: str = "fixed"
 
     @property
     def centres(self) -> Array:
@@ -61,6 +63,20 @@ class Mixture:
         return np.asarray(power <= max(4.0, float(power.min())))
 
 
+def ellipses(deviations: Array, angles: Array) -> Array:
+    """(K, 2, 2) covariances with standard deviations (K, 2) along and across the directions `angles` (K,) [rad]."""
+    along = np.stack([np.cos(angles), np.sin(angles)], -1)
+    axes = np.stack([along, np.stack([-along[:, 1], along[:, 0]], -1)], -1)  # [k, coordinate, axis]
+    return np.asarray(np.einsum("kij,kj,klj->kil", axes, deviations**2, axes))
+
+
+def correlate(length: float) -> Array:
+    """(H, H) correlation over a chunk: squared exponential of correlation length `length` [steps], and a little white noise."""
+    lag = np.arange(HORIZON)[:, None] - np.arange(HORIZON)
+    correlation = np.exp(-0.5 * (lag / length) ** 2) + 1e-3 * np.eye(HORIZON)
+    return np.asarray(correlation / correlation[0, 0])
+
+
 def gaussians(
     name: str,
     centres: Sequence[Sequence[float]],
@@ -80,21 +96,15 @@ def gaussians(
     count = len(centres)
     sigmas = np.broadcast_to(np.asarray(sigma, dtype=float), (count,))
     angles = np.deg2rad(np.zeros(count) if turn is None else np.asarray(turn, dtype=float))
-    axes = np.stack(
-        [np.stack([np.cos(angles), -np.sin(angles)], -1), np.stack([np.sin(angles), np.cos(angles)], -1)], 1
-    )
-    covariances = np.einsum("kij,kj,klj->kil", axes, np.stack([sigmas, sigmas * stretch], -1) ** 2, axes)
     after = np.arange(HORIZON) - NOW
     heading = 2.4 * np.arange(count)[:, None] + 0.05 * after  # 2.4 rad: the golden angle, no two modes alike
     path = speed * after[:, None] * np.stack([np.cos(heading), np.sin(heading)], -1)
-    lag = np.arange(HORIZON)[:, None] - np.arange(HORIZON)
-    correlation = np.exp(-0.5 * (lag / length) ** 2) + 1e-3 * np.eye(HORIZON)
     return Mixture(
         name,
         np.full(count, 1 / count) if weights is None else np.asarray(weights, dtype=float),
         np.asarray(centres, dtype=float)[:, None] + path,
-        covariances,
-        correlation / correlation[0, 0],
+        ellipses(np.stack([sigmas, sigmas * stretch], -1), angles),
+        correlate(length),
         tuple(range(count)) if weights is None else tuple(k for k, weight in enumerate(weights) if weight >= 0.1),
     )
 

@@ -43,7 +43,9 @@ def compute(
     quality: o.Quality = "standard",
     samples: o.Samples = None,
     solver_steps: o.SolverSteps = None,
-    noise_timestep: o.NoiseTimestep = None,
+    noise_level: o.NoiseLevel = None,
+    finest: o.Finest = None,
+    density: o.Density = "executed",
     sampler: o.Sampler = "solver",
     levels: o.Levels = 4,
     chunks: o.Chunks = 8,
@@ -65,7 +67,9 @@ def compute(
     from dlscore.compute.settings import Options, Request
     from dlscore.scores.likelihood import choose_quality
 
-    likelihood = choose_quality(quality, samples=samples, steps=solver_steps, timestep=noise_timestep, sampler=sampler)
+    likelihood = choose_quality(
+        quality, density=density, samples=samples, steps=solver_steps, level=noise_level, finest=finest, sampler=sampler
+    )
     request = Request(
         policy_path=policy_path,
         policy_revision=policy_revision,
@@ -90,17 +94,21 @@ def compute(
     )
     if episode_idx is not None and episodes is not None:
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
-    if engine not in ENGINES:
-        raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
+    _check_engine(engine, workers, gpus_per_worker)
     chosen = Options(force, replace_stale, wait)
-    if engine != "ray" and (workers is not None or gpus_per_worker is not None):
-        raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
     if dry_run:
         _plan(request, chosen, as_json)
     elif engine == "ray":
         _compute(request, chosen, as_json, (2 if workers is None else workers, gpus_per_worker or 0.0))
     else:
         _compute(request, chosen, as_json)
+
+
+def _check_engine(engine: str, workers: int | None, gpus_per_worker: float | None) -> None:
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
+    if engine != "ray" and (workers is not None or gpus_per_worker is not None):
+        raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
 
 
 def _plan(request: Request, options: Options, as_json: bool) -> None:
@@ -211,34 +219,27 @@ def certify(
     scoring_method: o.CertifiedMethods = None,
     quality: o.CertifiedQualities = None,
     levels: o.CertifiedLevels = 9,
+    density: o.CertifiedDensity = "both",
+    schedule: o.Schedules = "cosine",
     policies: o.Policies = None,
+    random: o.Random = None,
+    dataset_repo_id: o.ChunksRepoId = None,
+    dataset_root: o.ChunksRoot = None,
     seeds: o.Seeds = 3,
     action_resolution: o.CertifiedResolution = 50,
+    draws_dir: o.DrawsDir = None,
     figure: o.CertifyFigure = None,
     as_json: o.Json = False,
 ) -> None:
     """Compare the scores with policies whose density is known: total variation, KL, regions, ranks, modes."""
-    from dlscore.scores.likelihood import QUALITIES
-    from dlscore.scores.methods import name_scorers
+    from dlscore.cli.certification import Certification, certify_as_asked, format_certification
 
-    methods = [name for entry in scoring_method or ["likelihood,distance,noise_pred"] for name in entry.split(",")]
-    qualities = [name for entry in quality or QUALITIES for name in entry.split(",")]
-    scorers = name_scorers(methods, qualities, {"noise_pred": {"levels": levels}})
-
-    from dlscore.certify import report
-    from dlscore.certify.certify import certify as run_certification
-    from dlscore.certify.certify import choose_mixtures, summarise
-
-    mixtures = choose_mixtures(policies)
-    if figure is not None:
-        shown = mixtures if policies else [mixture for mixture in mixtures if mixture.name in report.SHOWN]
-        report.save_figure(figure, scorers, shown, action_resolution)
-    with progress.steps("certify", "runs") as tell:
-        results = run_certification(
-            scorers, mixtures=mixtures, seeds=range(seeds), resolution=action_resolution, progress=tell
-        )
-    rows = summarise(results, scorers)
-    typer.echo(json.dumps({"rows": rows}) if as_json else report.format_table(rows))
+    request = Certification(
+        scoring_method, quality, levels, density, schedule, policies, random, (dataset_repo_id, dataset_root), seeds,
+        action_resolution, draws_dir, figure,
+    )  # fmt: skip
+    rows, refused = certify_as_asked(request)
+    typer.echo(json.dumps({"rows": rows, "refused": refused}) if as_json else format_certification(rows, refused))
 
 
 def main() -> None:

@@ -48,11 +48,13 @@ ActionResolution = Annotated[int, _option(help="Cells a side of the grid.", pane
 Quality = Annotated[
     str, _option(help="likelihood: draft, standard or reference; the options below override it.", panel=SCORES)
 ]
-Samples = Annotated[int | None, _option(help="likelihood: chunks, a power of 2.", panel=SCORES)]
-SolverSteps = Annotated[int | None, _option(help="likelihood: steps of the solver.", panel=SCORES)]
-NoiseTimestep = Annotated[
-    int | None, _option(help="likelihood: the coarser noise level, where it stops.", panel=SCORES)
+Density = Annotated[
+    str, _option(help="likelihood: executed, of what the policy does; model, of what its network models.", panel=SCORES)
 ]
+Samples = Annotated[int | None, _option(help="likelihood: chunks, a power of 2.", panel=SCORES)]
+SolverSteps = Annotated[int | None, _option(help="likelihood: solver steps to the coarse noise level.", panel=SCORES)]
+NoiseLevel = Annotated[float | None, _option(help="likelihood: the coarse noise level, as σ/α.", panel=SCORES)]
+Finest = Annotated[int | None, _option(help="likelihood: chunks at the finest level; 0 for none.", panel=SCORES)]
 Sampler = Annotated[str, _option(help="likelihood: solver, or policy: its own sampler, slow.", panel=SCORES)]
 Levels = Annotated[int, _option(help="noise_pred: noise levels.", panel=SCORES)]
 Chunks = Annotated[int, _option(help="Chunks drawn from the policy per step.", panel=SCORES, min=1)]
@@ -91,7 +93,24 @@ CertifiedQualities = Annotated[
     _option("--quality", help="Budgets of likelihood: draft, standard, reference.  [default: all]"),
 ]
 CertifiedLevels = Annotated[int, _option("--levels", help="noise_pred: noise levels.")]
-Policies = Annotated[str | None, _option(help="Analytic policies by name, separated by commas.")]
+Policies = Annotated[
+    str | None, _option(help="Analytic policies by name, separated by commas, or none.  [default: the fixed set]")
+]
+CertifiedDensity = Annotated[
+    str, _option("--density", help="The truth: executed, by the policy's own sampler; model, by its network; both.")
+]
+Schedules = Annotated[str, _option("--schedule", help="Noise schedules by name, separated by commas, or all.")]
+Random = Annotated[
+    tuple[int, int] | None,
+    _option("--random", metavar="SEED N", help="Add N fresh random policies drawn from SEED.  [default: 1 30]"),
+]
+ChunksRepoId = Annotated[
+    str | None, _option("--dataset-repo-id", help="Hub id of a data set: fresh policies also from its chunks.")
+]
+ChunksRoot = Annotated[str | None, _option("--dataset-root", help="The same, a folder or a .zarr folder or .zip.")]
+DrawsDir = Annotated[
+    Path | None, _option(help="Folder that keeps draws of executed densities.  [default: the user's cache folder]")
+]
 Seeds = Annotated[int, _option(help="How many seeds of the noise.", min=1)]
 CertifiedResolution = Annotated[int, _option("--action-resolution", help="Cells a side of the grid.")]
 CertifyFigure = Annotated[

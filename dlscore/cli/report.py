@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import typer
 
 from dlscore.cache.drift import format_drift
 from dlscore.cache.errors import CacheError
-from dlscore.cache.summary import PROVENANCE, read_checks
+from dlscore.cache.summary import PROVENANCE, read_checks, read_densities
 from dlscore.compute.batch import EpisodeResult, Summary
 
 
@@ -28,14 +30,40 @@ def format_verified(found: dict[str, Any]) -> str:
     return f"{found['path']}: intact, {steps}; {sums}; {sealed}"
 
 
-CHECK_WORDS = {"sampling_error": "standard error", "level_difference": "difference of the noise levels"}
+# The checks of files of schema 1.4 and before.
+EARLIER = {"sampling_error": "standard error", "level_difference": "difference of the noise levels"}
 
 
-def format_checks(checks: dict[str, Any], names: Sequence[str] = tuple(CHECK_WORDS)) -> str:
-    """`summarize_checks` as a line."""
-    parts = [f"{CHECK_WORDS[name]} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}"
+def format_checks(checks: Mapping[str, Any], names: Sequence[str] = tuple(EARLIER)) -> str:
+    """`summarize_checks` of an earlier version's checks as a line; "" without them."""
+    parts = [f"{EARLIER[name]} {checks[name]['median']:.3f}, largest {checks[name]['largest']:.3f}"
              for name in names if name in checks]  # fmt: skip
-    return f"{'; '.join(parts)} (total variation)"
+    return f"{'; '.join(parts)} (total variation)" if parts else ""
+
+
+def format_density(density: Mapping[str, Any], checks: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """`summarize_density` as a line: error, mass inside, and how the policy's own actions lie in the density."""
+    parts = [format_checks(checks, ["sampling_error"])]
+    if "error" in density:
+        parts = [f"error {density['error']['median']:.3f}, largest {density['error']['largest']:.3f} (total variation)"]
+    if "inside" in density:
+        parts.append(f"inside the grid {100 * density['inside']['least']:.1f} % or more")
+    if "calibration" in density:
+        parts.append(format_calibration(density["calibration"]))
+    return "; ".join(filter(None, parts))
+
+
+def format_calibration(calibration: Mapping[str, Any]) -> str:
+    """`Calibration.as_dict` in a few words."""
+
+    def said(estimate: Mapping[str, Any], scale: int, digits: int) -> str:
+        interval = estimate["interval"]
+        ends = "" if interval is None else f" [{scale * interval[0]:.{digits}f}, {scale * interval[1]:.{digits}f}]"
+        return f"{scale * estimate['value']:.{digits}f}{ends}"
+
+    levels = "/".join(f"{100 * each['level']:g}" for each in calibration["coverage"])
+    shares = ", ".join(said(each, 100, 0) for each in calibration["coverage"])
+    return f"own actions: mean rank {said(calibration['mean_rank'], 1, 2)}, in the {levels} % regions {shares} %"
 
 
 def _chunk_cost(described: Mapping[str, Any]) -> str:
@@ -61,8 +89,17 @@ def format_cache(described: dict[str, Any]) -> str:
         if name in described["mass_in_grid"]:
             low, high = described["mass_in_grid"][name]
             lines.append(f"    probability inside the grid: {low:.4f} to {high:.4f} over the steps")
-        if name in described["checks"]:
-            lines.append(f"    {format_checks(described['checks'][name])}")
+        checks, density = described["checks"].get(name, {}), described["densities"].get(name, {})
+        if attrs.get("density"):
+            lines.append(
+                f"    density of the {attrs['density']} action, {attrs.get('components', 0)} components a step"
+            )
+        lines += [
+            f"    {line}"
+            for line in (format_density(density) if "error" in density else format_checks(checks),)
+            if line
+        ]
+        lines += [f"    warning: {warning}" for warning in density.get("warnings", ())]
     for name in PROVENANCE:
         if described.get(name) not in (None, "") and name != "identity":
             value = described[name]
@@ -87,8 +124,12 @@ def tell_trouble(result: EpisodeResult) -> None:
     """The failure or the warning of an episode, on stderr."""
     if result.outcome is None:
         note(f"episode {result.episode} failed: {' '.join(result.reason.split())}")
-    elif result.outcome.warning:
-        note(f"warning: {result.outcome.warning}")
+        return
+    warnings = [result.outcome.warning] if result.outcome.warning else []
+    with suppress(CacheError):  # it was removed in the meantime
+        warnings += [each for density in read_densities(result.path).values() for each in density["warnings"]]
+    for warning in warnings:
+        note(f"warning: {warning}")
 
 
 def format_result(result: EpisodeResult) -> str:
@@ -99,10 +140,9 @@ def format_result(result: EpisodeResult) -> str:
         f"{result.path}: {outcome.state}, {outcome.steps} steps in {outcome.seconds:.1f} s, largest replay drift "
         f"{format_drift(outcome.drift)}; the block's pose from {outcome.pose_source}"
     )
-    checks = read_checks(result.path)
-    return line + "".join(
-        f"\n  {name}: {format_checks(each, ['sampling_error'])}" for name, each in checks.items() if each
-    )
+    checks, densities = read_checks(result.path), read_densities(result.path)
+    told = {name: format_density(density, checks.get(name, {})) for name, density in densities.items()}
+    return line + "".join(f"\n  {name}: {each}" for name, each in told.items() if each)
 
 
 def as_row(result: EpisodeResult) -> dict[str, Any]:
@@ -112,9 +152,9 @@ def as_row(result: EpisodeResult) -> dict[str, Any]:
     outcome = result.outcome
     row = {**vars(outcome), "path": str(result.path), "warning": outcome.warning}
     try:
-        return {**row, "checks": read_checks(result.path)}
+        return {**row, "checks": read_checks(result.path), "densities": read_densities(result.path)}
     except CacheError as error:  # it was removed in the meantime
-        return {**row, "checks": {}, "unread": str(error)}
+        return {**row, "checks": {}, "densities": {}, "unread": str(error)}
 
 
 def end(summary: Summary, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from dlscore.common.arrays import Array
 from dlscore.common.files import follow_link
 from dlscore.common.progress import Notice, Report, no_notice, no_report
 from dlscore.compute.attributes import file_attributes
+from dlscore.compute.density import check_scores, score_arrays
 from dlscore.compute.fields import StepBlock, compute_fields
 from dlscore.compute.outcome import Outcome
 from dlscore.compute.run import Run
@@ -31,7 +32,7 @@ from dlscore.episodes.episode import Episode, to_unit
 from dlscore.episodes.replay import measured_parts, replay
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.out_of_memory import within_memory
-from dlscore.scores.base import Scorer, ScorerError
+from dlscore.scores.base import Scorer
 
 __all__ = ["compute_episode", "windows"]
 
@@ -153,17 +154,12 @@ def _score(work: _Work, rows: slice) -> tuple[dict[str, Array], Array, int]:
     conditioning = policy.encode(windows(policy, work.episode, rows))
     drawn = writer.read("predicted_chunks", rows) if writer.extending else None
     chunks = _draw_chunks(run, work.episode, rows, conditioning) if drawn is None else drawn
-    found = {}
+    found: dict[str, Array] = {}
     for name, scorer in work.scorers.items():
         scores = scorer.score(policy, conditioning, chunks.astype(np.float64), run.grid, run.settings.seed)
-        expected = (len(conditioning), run.grid.resolution, run.grid.resolution)
-        if np.shape(scores.values) != expected or set(scores.checks) != set(scorer.checks):
-            raise ScorerError(
-                f"method {name} returned scores of shape {np.shape(scores.values)} and checks {sorted(scores.checks)}; it must "
-                f"return {expected} and {sorted(scorer.checks)}"
-            )
-        found[f"scores/{name}"] = scores.values
-        found |= {f"checks/{name}/{check}": values for check, values in scores.checks.items()}
+        shape = (len(conditioning), run.grid.resolution, run.grid.resolution)
+        check_scores(scorer, scores, run.score_attrs[name], shape)
+        found |= score_arrays(run, name, scores, chunks, work.episode.index, range(rows.start, rows.stop))
     return found, chunks, policy.evaluations - before
 
 

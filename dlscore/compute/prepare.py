@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlscore.cache.schema import cache_bytes
+from dlscore.common.arrays import Array
 from dlscore.common.files import check_writable
 from dlscore.common.progress import Notice, Watch, no_notice, silent
 from dlscore.compute.identity import digest_inputs
@@ -24,7 +25,10 @@ from dlscore.scores.methods import make_scorers
 if TYPE_CHECKING:  # torch takes seconds to import, and everything up to `load_run` does without it
     from dlscore.compute.run import Run
 
-__all__ = ["digest_request", "load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run"]
+__all__ = ["digest_request", "load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run",
+           "read_actions"]  # fmt: skip
+
+COMPONENTS_PER_SAMPLE, KEPT = 2, 64  # of a mixture, about; and denoised chunks that are stored, at most
 
 
 def prepare_run(request: Request) -> Run:
@@ -75,6 +79,12 @@ def digest_request(request: Request) -> dict[int, str]:
     return digest_inputs(request, dataset, parse_episodes(request.episodes, len(dataset), dataset.name))
 
 
+def read_actions(repo_id: str | None, root: str | None, revision: str | None, episodes: str = "all") -> list[Array]:
+    """(T, 2) recorded actions [px] of each of the episodes of a data set."""
+    dataset = open_dataset(repo_id, root, revision)
+    return [dataset.actions(index) for index in parse_episodes(episodes, len(dataset), dataset.name)]
+
+
 def make_settings(request: Request) -> Settings:
     """Those of the options that decide the numbers, checked."""
     options = {"likelihood": request.likelihood, "noise_pred": request.noise_pred}
@@ -94,9 +104,12 @@ def _check_room(
     folder: Path, dataset: Dataset, indices: Sequence[int], settings: Settings, horizon: int, rewrite: bool
 ) -> None:
     sizes: dict[bool, list[float]] = {False: [], True: []}  # by whether a file exists
+    # Before the policy is loaded, a scorer's layout is not known.
+    samples = [int(getattr(scorer, "samples", 0)) for scorer in settings.scorers if hasattr(scorer, "layout")]
+    mixtures = COMPONENTS_PER_SAMPLE * sum(samples), sum(min(KEPT, each) for each in samples)
     for index in indices:
         steps = settings.count_steps(dataset.lengths[index])
-        size = cache_bytes(steps, settings.resolution, len(settings.scorers), settings.chunks, horizon)
+        size = cache_bytes(steps, settings.resolution, len(settings.scorers), settings.chunks, horizon, *mixtures)
         sizes[episode_path(folder, index).exists()].append(size)
     check_disk(folder, sizes[False], sizes[True] if rewrite else [])
 

@@ -51,8 +51,15 @@ class Run:
 
     @cached_property
     def score_attrs(self) -> dict[str, dict[str, Any]]:
-        """What the cache keeps beside each method's scores: units, definition, parameters, evaluations per step."""
-        return {name: score_attributes(scorer, self.policy, self.grid) for name, scorer in self.scorers.items()}
+        """What the cache keeps beside each method's scores: units, definition, parameters, checks, evaluations per step."""
+        described = {name: score_attributes(scorer, self.policy, self.grid) for name, scorer in self.scorers.items()}
+        for attrs in described.values():
+            measured = [
+                *(["inside"] if attrs["kind"] == "log_density" else []),
+                *(["own_rank"] if attrs.get("components") else []),
+            ]
+            attrs["checks"] += measured  # by compute, for every density
+        return described
 
     @cached_property
     def evaluations_per_step(self) -> int:

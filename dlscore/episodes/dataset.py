@@ -85,13 +85,19 @@ class Dataset:
         """Features that are pictures."""
         return sorted(name for name, shape in self.features.items() if is_image(shape))
 
+    def actions(self, index: int) -> Array:
+        """(T, 2) recorded actions [px] of an episode; nothing else of it is read. Raises DatasetError as `load` does."""
+        self._check_index(index)
+        found = {ACTION: self._reader.read(index, [self._theirs[ACTION]])[self._theirs[ACTION]]}
+        self._check(index, found)
+        return found[ACTION]
+
     def load(self, index: int, observations: Iterable[str] = (), steps: int | None = None) -> Episode:
         """One episode with the named observations; DatasetError if it is missing, incomplete or not finite.
 
         Pictures are decoded only of cameras that are needed, and only for the first `steps` steps.
         """
-        if not 0 <= index < len(self):
-            raise DatasetError(f"episode {index} is not in data set {self.name}; it has episodes 0 to {len(self) - 1}")
+        self._check_index(index)
         observations = list(observations)
         for name in observations:
             if name not in self.features:
@@ -128,6 +134,10 @@ class Dataset:
     def _cameras(self) -> dict[str, bool]:
         # Camera -> whether it is a video, with losses.
         return {name: self._theirs[name] in self._reader.compressed for name in self.cameras}
+
+    def _check_index(self, index: int) -> None:
+        if not 0 <= index < len(self):
+            raise DatasetError(f"episode {index} is not in data set {self.name}; it has episodes 0 to {len(self) - 1}")
 
     def _check(self, index: int, arrays: Mapping[str, Array]) -> None:
         # Before anything is drawn or fitted: shapes as declared, positions finite and near the world.

@@ -15,10 +15,12 @@ import torch
 from torch import Tensor
 
 from dlscore.common.arrays import Array
+from dlscore.common.world import WORLD_SIZE
 from dlscore.policy import fast_unet
 from dlscore.policy.errors import PolicyError
 
 STATISTICS = ("mean", "std", "min", "max")
+NARROWEST_RANGE = 8.0  # px between normalised -1 and 1 of an action: less is another unit, such as [-1, 1]
 
 
 class Policy:
@@ -184,6 +186,12 @@ class Policy:
             raise PolicyError(
                 f"policy {self.name} does not normalise its actions; PushT policies do: its processor files lack the "
                 "data set's statistics"
+            )
+        if (2 * scale < NARROWEST_RANGE).any():
+            low, high = ((offset + end * scale).round(3).tolist() for end in (-1, 1))
+            raise PolicyError(
+                f"policy {self.name} has actions from {low} to {high}, which cannot be px of a world of {WORLD_SIZE} px: "
+                "train it on actions in px, or put their statistics in px into its processor files"
             )
         return offset, scale
 

@@ -7,13 +7,18 @@ them; each scorer's docstring says how the two are related. Every scorer is dete
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
 from dlscore.common.errors import UserError
+from dlscore.density.cells import log_cell_density
+from dlscore.density.mixture import Mixture
+from dlscore.density.rounding import rounded
 from dlscore.grid import Grid
 
 if TYPE_CHECKING:
@@ -50,11 +55,53 @@ class Scorer(Protocol):
 
 
 @dataclass(frozen=True)
+class MixtureLayout:
+    """What a scorer's mixtures have at every step, so that a file is laid out before the first one.
+
+    components: K of each mixture. denoised: chunks that are kept, 0 for none. box: that of the mixtures, px. distances: the
+    upper ends of the bins [nats below the peak] of the check `log_error`.
+    """
+
+    components: int
+    denoised: int = 0
+    box: Any = None
+    distances: Sequence[float] = ()
+
+
+class MixtureScorer(Scorer, Protocol):
+    """A scorer whose Scores have mixtures; `density` is "executed" (what the policy's own sampler returns) or "model"."""
+
+    density: str
+
+    def layout(self, policy: Policy) -> MixtureLayout:
+        """The same at every step."""
+        ...
+
+
+@dataclass(frozen=True)
 class Scores:
-    """Scores of S steps: `values` (S, N, N) float64 [step, y, x], and the method's checks by name, each (S,)."""
+    """Scores of S steps: `values` (S, N, N) float64 [step, y, x], and the method's checks by name, each (S,).
+
+    mixtures: where the method has them, one for each step, from which `values` follow. denoised: (S, D, H, 2) px, chunks at the
+    finest noise level. The check `log_error` is (S, B), for the bins of the layout's `distances`.
+    """
 
     values: Array
     checks: Mapping[str, Array] = field(default_factory=dict)
+    mixtures: Sequence[Mixture] | None = None
+    denoised: Array | None = None
+
+    @classmethod
+    def of_mixtures(
+        cls,
+        mixtures: Sequence[Mixture],
+        grid: Grid,
+        checks: Mapping[str, Array] | None = None,
+        denoised: Array | None = None,
+    ) -> Scores:
+        """The scores of S mixtures, rounded to what a cache keeps of them: the log of the mean density over each cell."""
+        stored = [rounded(each) for each in mixtures]
+        return cls(np.stack([log_cell_density(each, grid) for each in stored]), checks or {}, stored, denoised)
 
 
 def check_scorer(scorer: Any) -> None:
@@ -80,7 +127,7 @@ def score_parameters(scorer: Scorer) -> dict[str, Any]:
 
 def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:
     """What the cache keeps beside a method's scores."""
-    return {
+    attributes = {
         "kind": scorer.kind,
         "units": scorer.units,
         "definition": scorer.definition,
@@ -88,3 +135,11 @@ def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, An
         "checks": list(scorer.checks),
         "evaluations_per_step": scorer.evaluations(policy, grid),
     }
+    if hasattr(scorer, "density"):
+        attributes["density"] = scorer.density
+    if hasattr(scorer, "layout"):
+        layout: MixtureLayout = scorer.layout(policy)
+        attributes |= {"components": layout.components, "denoised": layout.denoised}
+        attributes |= {"distances": [float(each) for each in layout.distances]}
+        attributes |= {} if layout.box is None else {"box": np.asarray(layout.box, dtype=float).tolist()}
+    return attributes

@@ -1,92 +1,92 @@
-"""One density from mixtures at two noise levels, and two estimates of its error.
+"""One density from Gaussians at several noise levels.
 
-At a coarse level the mixture of all M chunks is smooth, but each Gaussian covers what is finer than its noise: narrow
-modes side by side run together. At a fine level it resolves them, but few chunks make it rough. As in multilevel Monte
-Carlo (Giles 2008, eq. 2.3), the coarse density of all chunks is corrected by the mean difference of some of them:
+At a coarse level the Gaussians of all chunks make a smooth density, but each covers what is finer than its noise: narrow
+modes side by side run together. At a fine level they are told apart, but few chunks make it rough. As in multilevel Monte
+Carlo (Giles 2008, eq. 2.3), each level is corrected by the mean difference to the next of the chunks that both have:
 
-    p(a) = p_coarse(a; all) + w [p_fine(a; chosen) - p_coarse(a; chosen)]
+    p(a) = p_1(a) + Σ_l w_l [p_{l+1}(a; chosen) - p_l(a; chosen)]
 
-where w drops the correction when it is noise. With D_A, D_B from two halves of the chosen chunks,
-s = <D_A, D_B> / |(D_A + D_B) / 2|² is the part of the mean difference that is not noise, because independent
-noise cancels in <D_A, D_B>. s is itself an estimate, so w rises from 0 at s = ¼ to 1 at s = ¾.
+where w_l drops a correction that is noise. With D_g the difference from the chunks of one of GROUPS groups,
+s = mean over g ≠ h of <D_g, D_h> / |mean of D_g|² is the part of the mean difference that is not noise, because
+independent noise cancels in <D_g, D_h>. s is itself an estimate, so w rises from 0 at s = ¼ to 1 at s = ¾. The inner products
+of Gaussians are Gaussians too, so no grid is involved.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.grid import Grid
-from dlscore.scores.cell_density import log_cell_density
-from dlscore.scores.posterior import GaussianMixture
+from dlscore.density.gaussians import TINY, coefficients, monomials, sums
+from dlscore.density.mixture import Mixture
+from dlscore.scores.points import spread_points
 
-FLOOR = 0.02  # the correction leaves at least this part of the coarse density
-NOTHING = 1e-200  # a probability inside the grid that counts as zero
+GROUPS = 4  # runs of a level's chunks; a run of a Sobol sequence is nearly as even as the whole
 
 
 @dataclass(frozen=True)
-class JoinedDensity:
-    """`log_density` (N, N) [nats / px²], and two estimates of its error as total variations.
+class Level:
+    """The Gaussians of one step at one noise level, in the order of the chunks: mean (m, 2) [px], covariance (m, 2, 2) [px²]."""
 
-    `sampling_error` is the standard error: half the total variation between the densities from either half of the
-    chunks. `level_difference` is the total variation between the two levels, cross-fitted between the halves
-    (½ Σ sign(D_A) D_B) so that sampling adds about nothing to it in the mean; large where narrow modes lie side by side.
+    mean: Array
+    covariance: Array
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The density of one step: `mixture`. Its components are those of the levels, one after another.
+
+    Of each of L corrections: `differences` (L, K), the components' weights in p_{l+1} - p_l; `shares` (L,), the part s of it
+    that is no noise; `weights` (L,), w. `groups` (1 + L, K): the group of each component in p_1 and in each correction.
     """
 
-    log_density: Array
-    sampling_error: float
-    level_difference: float
+    mixture: Mixture
+    differences: Array
+    shares: Array
+    weights: Array
+    groups: Array
 
 
-def choose(samples: int, count: int) -> Array:
-    """Indices of the chunks that are denoised to the fine level: the first count / 2 of each half of a Sobol sequence."""
-    half = np.arange(count // 2)
-    return np.concatenate([half, samples // 2 + half])
-
-
-def join(coarse: GaussianMixture, fine: GaussianMixture, step: int, grid: Grid) -> JoinedDensity:
-    """The density of one step, from the mixtures that `posterior.two_level_mixtures` returns."""
-    samples, count = coarse.mean.shape[1], fine.mean.shape[1]
-
-    def log_density(gaussians: GaussianMixture, first: int, number: int) -> Array:
-        part = slice(first, first + number)
-        return log_cell_density(gaussians.mean[step, part], gaussians.covariance[step, part], grid)
-
-    halves = (0, samples // 2)
-    coarse_halves = [log_density(coarse, first, samples // 2) for first in halves]
-    log_coarse = np.logaddexp(*coarse_halves) - np.log(2)
-    # Densities relative to the coarse one. Where that is almost zero, a ratio may overflow.
-    ratios = [
-        _ratio(log_density(fine, k * count // 2, count // 2), log_coarse)
-        - _ratio(log_density(coarse, halves[k], count // 2), log_coarse)
-        for k in range(2)
-    ]
-    mass = np.exp(log_coarse) * grid.cell_area
-    if mass.sum() < NOTHING:  # all mass is far outside the grid: nothing to correct or to divide by
-        return JoinedDensity(log_coarse, 0.0, 0.0)
-    first, second = (mass * ratio for ratio in ratios)
-    both = (first + second) / 2
-    energy = float((both**2).sum())
-    share = float((first * second).sum()) / energy if energy > 0 else 0.0
-    weight = float(np.clip(2 * share - 0.5, 0, 1))
-
-    log_corrected = log_coarse + np.log(np.maximum(1 + weight * (ratios[0] + ratios[1]) / 2, FLOOR))
-    expected = max(mass.sum() + weight * both.sum(), FLOOR * mass.sum())
-    log_corrected += np.log(expected / (np.exp(log_corrected).sum() * grid.cell_area))
-
-    half_masses = [
-        np.exp(each) * grid.cell_area + weight * difference
-        for each, difference in zip(coarse_halves, (first, second), strict=True)
-    ]
-    return JoinedDensity(
-        log_corrected,
-        0.25 * float(np.abs(half_masses[0] - half_masses[1]).sum()),
-        max(0.0, 0.25 * float((np.sign(first) * second + np.sign(second) * first).sum())),
+def join(levels: Sequence[Level], box: Array | None) -> Joined:
+    """The density of one step from its levels, coarse to fine; each level's chunks are the first of the level before."""
+    counts = [len(level.mean) for level in levels]
+    first = np.cumsum([0, *counts])
+    base = np.where(np.arange(first[-1]) < counts[0], 1 / counts[0], 0.0)
+    differences = np.zeros((len(levels) - 1, first[-1]))
+    groups = np.tile(np.arange(first[-1]) * GROUPS // counts[0], (len(levels), 1))
+    shares = np.zeros(len(levels) - 1)
+    for k, (coarse, fine) in enumerate(pairwise(levels)):
+        count = counts[k + 1]
+        group = np.arange(count) * GROUPS // count
+        for sign, start in ((-1, first[k]), (1, first[k + 1])):
+            differences[k, start : start + count] = sign / count
+            groups[k + 1, start : start + count] = group
+        shares[k] = _signal(Level(coarse.mean[:count], coarse.covariance[:count]), fine, group)
+    weights = np.clip(2 * shares - 0.5, 0, 1)
+    mixture = Mixture(
+        np.concatenate([level.mean for level in levels]),
+        np.concatenate([level.covariance for level in levels]),
+        base + weights @ differences,
+        base,
+        box,
     )
+    return Joined(mixture, differences, shares, weights, groups)
 
 
-def _ratio(log_density: Array, log_reference: Array) -> Array:
-    ratio: Array = np.exp(np.clip(log_density - log_reference, -700, 700))
-    return ratio
+def _signal(coarse: Level, fine: Level, group: Array) -> float:
+    # s of a correction from the same chunks at two levels.
+    mean, covariance = np.concatenate([coarse.mean, fine.mean]), np.concatenate([coarse.covariance, fine.covariance])
+    points, proposal = spread_points(coarse.mean, coarse.covariance)
+    member = (group[:, None] == np.arange(GROUPS)) * (GROUPS / len(group))  # (m, G)
+    columns = np.column_stack([np.vstack([-member, member]), np.full(len(mean), 0.5 / len(group))])
+    relative, scale = sums(monomials(points) @ coefficients(mean, covariance), columns.astype(np.float32))
+    both = np.maximum(relative[:, -1], TINY)
+    weight = np.exp(scale - proposal) / both
+    products = relative[:, :-1].T @ (weight[:, None] * relative[:, :-1])  # <D_g, D_h>
+    everything = float(products.sum())
+    across = everything - float(np.trace(products))
+    return across * GROUPS / (GROUPS - 1) / everything if everything > 0 else 0.0

@@ -17,7 +17,7 @@ from dlscore.compute.episode import windows
 from dlscore.episodes.dataset import open_dataset
 from dlscore.grid import Grid
 from dlscore.policy.load import load_policy
-from dlscore.scores import posterior
+from dlscore.scores import solve
 from dlscore.scores.likelihood import Likelihood
 
 STEPS = ((0, 5), (0, 60), (3, 20), (5, 60), (7, 40))
@@ -55,15 +55,15 @@ def accuracy() -> None:
     policy = load_policy("data/demo/policy", device="cpu")
     policy.accelerated = True  # leave LeRobot's own layers: the packed product knows float32 only
     source, grid = open_dataset(root="data/demo/episodes"), Grid(50)
-    plain_epsilon, plain_posterior = policy.epsilon, posterior.posterior
+    plain_epsilon, plain_posterior = policy.epsilon, solve.find_posterior
 
     def coarse_epsilon(x, t, conditioning):
         with bfloat16():
             return plain_epsilon(x, t, conditioning).float()
 
-    def exact_posterior(policy, conditioning, x, t, epsilon):
+    def exact_posterior(policy, conditioning, y, t):
         with mock.patch.object(policy, "epsilon", plain_epsilon):
-            return plain_posterior(policy, conditioning, x, t, plain_epsilon(x, t, conditioning))
+            return plain_posterior(policy, conditioning, y, t)
 
     found: dict[str, list[float]] = {"another scramble": [], "bfloat16 solver": [], "bfloat16 throughout": []}
     for episode, step in STEPS:
@@ -76,7 +76,7 @@ def accuracy() -> None:
         found["another scramble"].append(total_variation(exact, density(1)))
         with mock.patch.object(policy, "epsilon", coarse_epsilon):
             found["bfloat16 throughout"].append(total_variation(exact, density()))
-            with mock.patch.object(posterior, "posterior", exact_posterior):
+            with mock.patch.object(solve, "find_posterior", exact_posterior):
                 found["bfloat16 solver"].append(total_variation(exact, density()))
     print("total variation from float32:", {name: np.round(each, 4).tolist() for name, each in found.items()})
 

@@ -89,7 +89,7 @@ def growth(folder: Path, episodes: int, steps: int) -> dict:
 
     policy = load_policy(str(stub.save_policy(folder / "policy", num_inference_steps=5)), device="cpu")
     source = open_dataset(root=stub.save_dataset(folder / "long", episodes=1, steps=200))
-    methods = {"likelihood": {"samples": 64, "steps": 5, "timestep": 12}, "noise_pred": {"levels": 1}}
+    methods = {"likelihood": {"samples": 64, "finest": 0, "density": "model"}, "noise_pred": {"levels": 1}}
 
     def run(length: int, cells: int) -> tuple[float, float]:
         path = folder / "growth" / f"{length}_{cells}" / "episode_000.h5"

@@ -6,9 +6,13 @@ from pathlib import Path
 
 from published import PublishedLikelihood, PublishedNoisePrediction, SampleDensity
 
-from dlscore.certify.certify import certify, choose_mixtures, summarise
+from dlscore.certify.certify import certify, choose_densities, choose_mixtures
+from dlscore.certify.fresh import RELEASE, cut_chunks, draw_mixtures
 from dlscore.certify.report import SHOWN, format_table, save_figure
+from dlscore.certify.schedules import choose_schedules
+from dlscore.certify.summary import summarise
 from dlscore.common.progress import steps
+from dlscore.compute.prepare import read_actions
 from dlscore.scores.likelihood import QUALITIES, Likelihood
 from dlscore.scores.noise_prediction import NoisePrediction
 
@@ -29,19 +33,31 @@ def finite(result) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--methods", default="", help="only those whose name begins with this")
     parser.add_argument("--policies")
+    parser.add_argument("--random", type=int, nargs=2, default=RELEASE, metavar=("SEED", "N"))
+    parser.add_argument("--dataset", default="data/demo/episodes", help="recorded chunks for fresh policies")
+    parser.add_argument("--density", default="both")
+    parser.add_argument("--schedule", default="cosine")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
-    mixtures = choose_mixtures(options.policies)
-    with steps("certify") as report:
-        results = certify(ENTRIES, mixtures=mixtures, seeds=range(options.seeds), progress=report)
-    rows = summarise(results, ENTRIES)
-    print(format_table(rows))
+    entries = {name: scorer for name, scorer in ENTRIES.items() if name.startswith(options.methods)}
+    fixed = choose_mixtures(options.policies)
+    fresh = draw_mixtures(*options.random, cut_chunks(read_actions(None, options.dataset, None)))
+    refused: list[str] = []
+    with steps("certify", "runs") as report:
+        results = certify(
+            entries, mixtures=(*fixed, *fresh), schedules=choose_schedules(options.schedule),
+            densities=choose_densities(options.density), seeds=range(options.seeds), progress=report, refused=refused.append,
+        )  # fmt: skip
+    rows = summarise(results, entries)
+    print(format_table(rows), *(f"refused: {each}" for each in refused), sep="\n")
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "results": list(map(finite, results))}, indent=1) + "\n")
+        found = {"rows": rows, "refused": refused, "results": list(map(finite, results))}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
     if options.figure:
-        save_figure(options.figure, ENTRIES, [m for m in mixtures if m.name in SHOWN])
+        save_figure(options.figure, entries, [mixture for mixture in fixed if mixture.name in SHOWN])
 
 
 if __name__ == "__main__":

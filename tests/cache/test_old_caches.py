@@ -8,10 +8,13 @@ import pytest
 from PIL import Image
 from support import ROOT
 
+from dlscore.cache.mixtures import mixture_arrays
 from dlscore.cache.reader import open_cache
 from dlscore.cache.schema import FIELDS, VERSION
 from dlscore.cache.verify import verify
 from dlscore.cache.writer import CacheWriter
+from dlscore.density.cells import log_cell_density
+from dlscore.density.mixture import Mixture
 
 OLD = ROOT / "tests" / "support" / "old_caches"
 # (arrays, attributes) with checksums, and whether the file is sealed.
@@ -91,3 +94,29 @@ def test_it_gains_a_method(old):
     with open_cache(old) as cache:
         assert cache.methods == ("distance", "likelihood", "noise_pred")
         np.testing.assert_array_equal(cache.score("likelihood", 1), before)
+
+
+def test_it_gains_a_density(old):
+    mixture = Mixture([[200.0, 300.0]], [np.diag([400.0, 900.0])], [1.0], [1.0])
+    with open_cache(old) as cache:
+        chunks, grid = cache.predicted_chunks, cache.grid
+    attrs = {"kind": "log_density", "units": "nats / px^2", "parameters": {}, "definition": "", "evaluations_per_step": 1,
+             "density": "executed", "components": 1, "denoised": 3, "distances": [1.0, 4.0],
+             "checks": ["error", "log_error", "inside", "own_rank"]}  # fmt: skip
+    writer = CacheWriter.extend(old, {"mixed": attrs})
+    arrays = mixture_arrays("mixed", [mixture, mixture]) | {
+        "scores/mixed": np.stack([log_cell_density(mixture, grid)] * 2),
+        "mixture/mixed/denoised_chunks": np.repeat(chunks[:, :1], 3, axis=1),
+        "checks/mixed/error": np.array([0.1, 0.2]),
+        "checks/mixed/log_error": np.ones((2, 2)),
+        "checks/mixed/inside": np.ones(2),
+        "checks/mixed/own_rank": np.full(chunks.shape[:2], 0.5),
+    }
+    writer.write(slice(0, 2), arrays)
+    writer.finish()
+    assert verify(old)["sealed"]
+    with open_cache(old) as cache:
+        assert cache.attrs["schema_version"] == VERSION
+        np.testing.assert_array_equal(cache.mixture("mixed", 1).mean, mixture.mean)
+        assert cache.denoised_chunks("mixed", 0).shape == (3, *chunks.shape[2:])
+        assert not cache.has_mixture("likelihood")

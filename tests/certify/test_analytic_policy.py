@@ -1,6 +1,7 @@
 """The analytic policy is the exact denoiser of its mixture."""
 
 import numpy as np
+import pytest
 import torch
 
 from dlscore.certify import analytic_policy, mixtures
@@ -29,15 +30,19 @@ def test_the_noise_is_the_score_of_the_noisy_density():
 def test_a_noise_that_is_predicted_as_a_sample_is_the_same_policy():
     # ε and x₀ are the same prediction: (x_t - α x̂₀)/σ = ε̂ (Ho et al. 2020, eq. 9).
     mixture = mixtures.gaussians("", [[0.3, -0.4]], 0.1)
-    policy = analytic_policy.make_policy(mixture)
-    x, given = torch.randn(1, 5, policy.horizon, 2), analytic_policy.encode_observation(policy)
-    epsilon = policy.epsilon(x, 30, given)
-    alpha, sigma = policy.noise_level(30)
-    plain = policy.policy.diffusion.unet
+    noise, sample = (analytic_policy.make_policy(mixture, prediction_type=kind) for kind in ("epsilon", "sample"))
+    x, given = torch.randn(1, 5, noise.horizon, 2), analytic_policy.encode_observation(noise)
+    torch.testing.assert_close(sample.epsilon(x, 30, given), noise.epsilon(x, 30, given), atol=1e-4, rtol=1e-4)
+    clean = sample.policy.diffusion.unet(x[0], torch.tensor([30]))
+    alpha, sigma = noise.noise_level(30)
+    torch.testing.assert_close(x[0], alpha * clean + sigma * noise.epsilon(x, 30, given)[0], atol=1e-5, rtol=1e-5)
 
-    class Sample(torch.nn.Module):
-        def forward(self, x, t, global_cond):
-            return (x - sigma * plain(x, t, global_cond)) / alpha
 
-    policy.policy.diffusion.unet, policy.config.prediction_type = Sample(), "sample"
-    torch.testing.assert_close(policy.epsilon(x, 30, given), epsilon, atol=1e-4, rtol=1e-4)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+def test_the_network_may_be_differentiated():
+    policy = analytic_policy.make_policy(mixtures.MIXTURES[-4])
+    unet, x = policy.policy.diffusion.unet, torch.randn(3, 16, 2, dtype=torch.float64)
+    tangent, step = torch.randn(3, 16, 2, dtype=torch.float64), 1e-5
+    exact = torch.func.jvp(lambda v: unet(v, torch.tensor([20])), (x,), (tangent,))[1]
+    ends = [unet(x + sign * step * tangent, torch.tensor([20])) for sign in (1, -1)]
+    torch.testing.assert_close(exact, (ends[0] - ends[1]) / (2 * step), atol=1e-6, rtol=1e-6)

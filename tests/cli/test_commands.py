@@ -1,9 +1,12 @@
 """`dlscore` on the command line: bad input is one line on stderr that says what, why and what to do; nothing is left."""
 
+import gzip
 import json
 import os
+import re
 
 import pytest
+from support import ROOT
 from support.runs import flat
 from support.synthetic import write_cache
 
@@ -34,13 +37,23 @@ def test_what_the_drawn_chunks_cost_is_told_also_where_the_method_costs_nothing(
     assert "drawn with 300 evaluations per step" in dlscore("info", row["path"])[1]
 
 
-def test_how_much_the_noise_levels_differ_is_a_detail_of_info(dlscore, options):
-    code, out, err = dlscore("compute", *flat({**options, "scoring-method": "likelihood", "samples": 16}))
+def test_what_the_density_is_worth_is_told_by_compute_and_info(dlscore, options):
+    code, out, err = dlscore("compute", *flat({**options, "scoring-method": "likelihood", "quality": "draft"}))
+    assert code == 0, err
+    for told in (out, dlscore("info", options["output-dir"] / "episode_000.h5")[1]):
+        assert re.search(
+            r"error 0\.\d{3}, largest 0\.\d{3} \(total variation\); inside the grid [\d.]+ % or more", told
+        )
+        assert "own actions: mean rank 0." in told
+
+
+def test_the_checks_of_earlier_versions_are_still_told(dlscore, tmp_path):
+    path = tmp_path / "episode_000.h5"
+    path.write_bytes(gzip.decompress((ROOT / "tests" / "support" / "old_caches" / "schema_1.4.h5.gz").read_bytes()))
+    code, out, _ = dlscore("info", path)
     assert code == 0
-    assert "standard error" in out
-    assert "noise levels" not in out + err
-    code, out, _ = dlscore("info", options["output-dir"] / "episode_000.h5")
-    assert "difference of the noise levels" in out
+    assert "standard error 0." in out
+    assert "difference of the noise levels 0." in out
 
 
 def test_options_as_lerobots_users_write_them(dlscore, options):
@@ -53,7 +66,9 @@ def test_options_as_lerobots_users_write_them(dlscore, options):
 
 def test_methods_by_commas_or_again(dlscore, options):
     options["scoring-method"] = "distance,noise_pred"
-    code, out, _ = dlscore("compute", *flat(options), "--scoring_method", "likelihood", "--samples", 8, "--json")
+    code, out, _ = dlscore(
+        "compute", *flat(options), "--scoring_method", "likelihood", "--samples", 16, "--density", "model", "--json"
+    )
     assert code == 0
     (row,) = json.loads(out)["episodes"]
     code, out, _ = dlscore("info", row["path"], "--json")

@@ -25,7 +25,7 @@ def test_a_computed_episode_is_the_experts(policy, dataset, finished):
         assert cache.attrs["policy"] == policy.name
         assert cache.attrs["identity"]["policy"] == policy.fingerprint
         assert cache.attrs["pose_source"] == "full state (full_state)"
-        assert cache.attrs["network_evaluations"] == 14 * (16 * 6 + 16 * 3 + 3 * 64 + 2 * 5)
+        assert cache.attrs["network_evaluations"] == 14 * (41 + 16 * 9 + 3 * 64 + 2 * 5)  # with a pilot of 41
 
 
 def test_the_same_run_twice_is_bit_identical(policy, dataset, finished, tmp_path):
@@ -40,7 +40,9 @@ def test_the_batch_size_does_not_change_the_scores(policy_folder, dataset, finis
     compute_episode(Run(small, dataset, ALL), 0, path)
     one, two = everything(finished), everything(path)
     for name in one:
-        np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=1e-5, err_msg=name)
+        # The last bits of a network's output depend on the batch. Where they turn a number's rounding, it moves by a step.
+        atol = 1e-3 * np.abs(one[name]).max() if "likelihood" in name else 1e-5
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-5, atol=atol, err_msg=name)
 
 
 def test_drift_beyond_the_limit_is_a_warning(policy, dataset, tmp_path, monkeypatch):
@@ -63,9 +65,10 @@ def test_an_observation_is_encoded_once_a_step_and_the_cache_keeps_the_checks(po
     assert policy.encodings == 14
     with open_cache(path) as cache:
         checks = cache.checks("likelihood")
-        assert sorted(checks) == ["level_difference", "sampling_error"]
+        assert sorted(checks) == ["error", "inside"]
         assert all(values.shape == (14,) and (values >= 0).all() for values in checks.values())
-        assert checks["sampling_error"].max() > 0
+        assert checks["error"].max() > 0
+        assert checks["inside"].max() <= 1
         assert cache.checks("distance") == cache.checks("noise_pred") == {}
 
 

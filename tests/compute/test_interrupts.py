@@ -25,7 +25,7 @@ def test_an_interrupt_says_what_is_left(policy, dataset, tmp_path):
 
 @pytest.mark.slow
 def test_sigterm_is_an_interrupt_that_leaves_no_lock_and_no_draft(options):
-    argv = flat(options | {"scoring-method": "likelihood", "action-resolution": 50})
+    argv = flat(options | {"scoring-method": "likelihood", "density": "model", "action-resolution": 50})
     with start("from dlscore.cli.commands import main; main()", "compute", *map(str, argv)) as run:
         for line in run.stderr:
             if "by the first 10 steps" in line:

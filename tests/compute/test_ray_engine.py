@@ -20,7 +20,7 @@ from dlscore.compute.batch import EpisodeResult
 from dlscore.compute.ray_engine import EngineError, Workers
 from dlscore.compute.settings import Options, Request, episode_path
 
-LIKELIHOOD = {"samples": 64, "steps": 5, "timestep": 12}
+LIKELIHOOD = {"samples": 64, "finest": 0, "density": "model"}
 
 
 def kill_one(folder: Path, killed: list[int]) -> None:

@@ -61,9 +61,9 @@ def test_the_evaluations_of_a_step_are_those_of_its_methods_and_of_the_chunks(po
     run = Run(policy, dataset, ALL)
     assert list(run.scorers) == ["likelihood", "distance", "noise_pred"]
     assert {name: attrs["evaluations_per_step"] for name, attrs in run.score_attrs.items()} == {
-        "likelihood": 16 * 6 + 16 * 3, "distance": 0, "noise_pred": 3 * 8**2,
+        "likelihood": 41 + 16 * 9, "distance": 0, "noise_pred": 3 * 8**2,
     }  # fmt: skip
-    assert run.evaluations_per_step == 16 * 6 + 16 * 3 + 3 * 8**2 + 2 * 5
+    assert run.evaluations_per_step == 41 + 16 * 9 + 3 * 8**2 + 2 * 5
     with open_cache(finished) as cache:
         assert cache.attrs["network_evaluations"] == 14 * run.evaluations_per_step
     assert run.grid.resolution == 8

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from support import ROOT
 from support.processes import run_without
+from support.synthetic import write_cache
 
 import dlrender
-from dlrender import Overlay, RenderError, Style, load_style, plot_environment, plot_sheet, plot_step
+from dlrender import Overlay, RenderError, Style, load_style, log_density, plot_environment, plot_sheet, plot_step
 from dlrender.overlays.artists import HaloLines, Mark
 from dlrender.overlays.text_artist import Label
 from dlscore.cache import CacheError, open_cache
+from dlscore.density.mixture import Mixture
 
 
 @pytest.fixture
@@ -227,3 +229,63 @@ def test_every_public_name_is_there_and_explained():
         assert name in (ROOT / "dlrender" / "README.md").read_text()
     with pytest.raises(AttributeError, match="has no attribute 'plot_stepp'"):
         dlrender.plot_stepp  # noqa: B018
+
+
+# ---- the density itself -----------------------------------------------------------------------------------------------
+
+
+def two_modes():
+    mean = np.array([[240.0, 250.0], [300.1, 260.3], [300.0, 260.0]])
+    covariance = np.array([[[900, 200], [200, 300]], [[64, 8], [8, 81]], [[100, 0], [0, 100]]], dtype=float)
+    box = np.array([[12.0, 12.0], [500.0, 500.0]])
+    return Mixture(mean, covariance, [0.9, 0.5, -0.4], [0.9, 0.0, 0.1], box).normalised()
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """A cache of 6 steps that holds the density of the executed action, of two modes."""
+    return write_cache(tmp_path_factory.mktemp("dense") / "episode_000.h5", mixture=two_modes())
+
+
+@pytest.mark.parametrize("fine", [4, 16])
+def test_the_density_at_points_averaged_over_cells_is_the_scores(dense, fine):
+    with open_cache(dense) as cache:
+        scores, grid = cache.score("likelihood", 2), cache.grid
+        points = log_density(cache, 2, grid.subdivide(fine))
+        masses = np.exp(points).reshape(32, fine, 32, fine).mean(axis=(1, 3)) * grid.cell_area
+        # The floor is of each point in one, of each cell's mean in the other; it adds 1 % of the mass here.
+        assert 0.5 * np.abs(masses - np.exp(scores.astype(float)) * grid.cell_area).sum() < (
+            0.02 if fine == 4 else 0.003
+        )
+
+
+def test_the_density_of_a_window_at_any_resolution_is_the_same(dense):
+    with open_cache(dense) as cache:
+        scores = cache.score("likelihood", 2)
+    np.testing.assert_allclose(log_density(dense, 2, resolution=32), scores, rtol=1e-6)
+    left, top, side = 160, 320, 48  # three cells of 16 px
+    window = log_density(dense, 2, window=(left, top, side), resolution=96)
+    masses = np.exp(window).reshape(3, 32, 3, 32).mean(axis=(1, 3))
+    np.testing.assert_allclose(masses, np.exp(scores[20:23, 10:13].astype(float)), rtol=0.01)
+    beyond = log_density(dense, 2, window=(-100, -100, 50), resolution=8)
+    np.testing.assert_array_equal(beyond, -1e6)  # outside the box
+
+
+def test_a_density_that_is_not_there_is_one_error(dense, drawn_cache):
+    with pytest.raises(CacheError, match="has no mixture of likelihood"):
+        log_density(drawn_cache, 0)
+    with pytest.raises(CacheError, match="has no mixture of distance"):
+        log_density(dense, 0, method="distance")
+    with pytest.raises(RenderError, match="resolution 1 is not allowed; give left, top"):
+        log_density(dense, 0, resolution=1)
+    with pytest.raises(CacheError, match="step 9 is not in"):
+        log_density(dense, 9)
+
+
+def test_the_colour_bar_names_the_density(dense, drawn_cache):
+    for cache, label in (
+        (dense, "log density of the executed action [nats / px²]"),
+        (drawn_cache, "log density [nats / px²]"),
+    ):
+        figure = plot_step(cache, 2).figure
+        assert label in [axes.get_ylabel() for axes in figure.axes]

@@ -23,6 +23,7 @@ from dlrender.overlays import (
     Drift,
     ExpertAction,
     ExpertTrace,
+    Inside,
     Landscape,
     PolicyPrediction,
     Worms,
@@ -37,7 +38,8 @@ from dlscore.grid import Grid
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path, name):
-    path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0))
+    edge = np.linspace([4.0, 100.0], [4.0, 300.0], 6)  # almost half of the mass is beyond the grid
+    path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0), expert=edge, predicted=edge + 60)
     with open_cache(path) as episode:
         style = with_overlays(name, panel="heatmap")
         panel, view = make_panel(episode, style=style), at(episode, 4)
@@ -52,7 +54,7 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         assert len(panel.axes.get_children()) == before
         handles = style.overlay[name].legend(episode, "likelihood")
         assert all(handle.get_label() for handle in handles)
-        assert bool(handles) == (name not in ("landscape", "counter", "drift"))  # these explain themselves
+        assert bool(handles) == (name not in ("landscape", "counter", "drift", "inside"))  # these explain themselves
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_contours_hold_the_mass_they_name(tmp_path):
     path = write_cache(tmp_path / "fine.h5", steps=1, resolution=256, expert=np.array([256.0, 256.0]), sigma=40.0)
     with open_cache(path) as fine:
         scores = fine.score("likelihood", 0)
-        levels = Contours().levels(scores, is_density=True)
+        levels = Contours().levels(scores, fine.grid.cell_area)
         # of an isotropic Gaussian the region of mass p is where the density is over (1 - p) of its peak
         np.testing.assert_allclose(levels - scores.max(), np.log([0.05, 0.2, 0.5]), atol=0.02)
         (lines,) = artists(fine, Contours(), 0)
@@ -103,21 +105,21 @@ def test_contours_hold_the_mass_they_name(tmp_path):
 
 def test_contours_of_a_score_are_the_best_tenth_of_the_cells_and_say_so(drawn_episode):
     scores = drawn_episode.score("distance", 0)
-    (level,) = Contours().levels(scores, is_density=False)
+    (level,) = Contours().levels(scores, None)
     assert np.mean(scores >= level) == pytest.approx(0.1, abs=0.01)
     labels = [Contours().legend(drawn_episode, method)[0].get_label() for method in ("distance", "likelihood")]
     assert labels == ["top 10 % of the cells", "50/80/95 % of the mass"]
 
 
 def test_contours_of_a_flat_score_are_none():
-    assert not len(Contours().levels(np.zeros((5, 5), dtype=np.float32), is_density=True))
+    assert not len(Contours().levels(np.zeros((5, 5), dtype=np.float32), 100.0))
 
 
 def test_contours_are_solid_though_the_levels_are_negative(tmp_path):
     where = np.array([256.0, 256.0])
     path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
     with open_cache(path) as episode:
-        assert (Contours().levels(episode.score("likelihood", 0), is_density=True) < 0).all()
+        assert (Contours().levels(episode.score("likelihood", 0), 64.0) < 0).all()
         style = with_overlays("contours", masses=(0.8,), linewidth=3.0)
         with style.active():
             panel = make_panel(episode, style=style)
@@ -253,6 +255,29 @@ def test_drift_is_told_where_it_is_over_its_limit(tmp_path):
         assert artists(episode, Drift(), 0) == []
         said = [artists(episode, Drift(), step)[0].text for step in (1, 2)]
     assert said == ["the replay is 5.1 px off the record", "the replay is 7.5 px off the record"]  # 0.1 rad · 75 px
+
+
+def test_mass_beyond_the_grid_is_told_in_the_picture_and_in_the_legend(tmp_path):
+    expert = np.array([[256.0, 256.0], [30.0, 256.0], [0.0, 256.0]])
+    with open_cache(write_cache(tmp_path / "a.h5", steps=3, expert=expert, resolution=64)) as episode:
+        assert artists(episode, Inside(), 0) == []
+        said = [artists(episode, Inside(), step)[0].text for step in (1, 2)]
+        assert said == ["84 % of the mass inside", "50 % of the mass inside"]  # Φ(1) and Φ(0)
+        assert artists(episode, Inside(), 2, "distance") == []
+        (handle,) = Contours().legend(episode, "likelihood")
+        assert handle.get_label() == "50/80/95 % of the mass (in part beyond the grid)"
+
+
+@pytest.mark.parametrize(("x", "drawn"), [(253.1, 3), (30.0, 2), (-3.0, 0)])
+def test_regions_that_the_grid_cannot_hold_have_no_contour(tmp_path, x, drawn):
+    path = write_cache(tmp_path / "a.h5", steps=1, expert=np.array([x, 257.9]), resolution=64)
+    with open_cache(path) as episode:
+        scores = episode.score("likelihood", 0).astype(float)
+        levels = Contours().levels(scores, episode.grid.cell_area)
+        assert len(levels) == drawn
+        for level, mass in zip(levels[::-1], Contours().masses, strict=False):
+            content = np.exp(scores[scores >= level]).sum() * episode.grid.cell_area
+            assert content == pytest.approx(mass, abs=0.01)
 
 
 # ---- our artists and matplotlib's ----------------------------------------------------------------------------------

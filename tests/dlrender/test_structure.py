@@ -44,7 +44,7 @@ def test_a_module_imports_what_is_below_it(name):
         if other.startswith("dlrender."):
             assert floor_of(other) <= floor_of(name), other
         elif other.startswith("dlscore."):
-            assert other.removeprefix("dlscore.").split(".")[0] == "common" or other in FROM_DLSCORE, other
+            assert other.removeprefix("dlscore.").split(".")[0] in ("common", "density") or other in FROM_DLSCORE, other
         elif other == "typer":
             assert name in ("dlrender.cli", "dlrender.options")
 

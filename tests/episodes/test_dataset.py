@@ -28,6 +28,12 @@ def test_what_is_not_there_is_named(dataset, tmp_path):
         dataset.load(0, ["observation.image"])
 
 
+def test_the_actions_alone_are_those_of_the_episode(dataset):
+    assert (dataset.actions(1) == dataset.load(1).action).all()
+    with pytest.raises(DatasetError, match="episode 999 is not in data set tiny"):
+        dataset.actions(999)
+
+
 def test_features_under_other_names_are_renamed_as_lerobot_does(dataset, tmp_path):
     from support import stub
 

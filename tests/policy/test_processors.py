@@ -12,7 +12,7 @@ from support.checkpoints import assert_same_policy, edit_config, load
 
 from dlscore.common.errors import UserError
 from dlscore.compute.episode import windows
-from dlscore.episodes.episode import ENVIRONMENT, STATE
+from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
 from dlscore.policy.load import load_policy
 
 
@@ -80,6 +80,17 @@ def test_statistics_in_processor_files_are_checked_too(policy_folder, tmp_path, 
     tensors[f"{STATE}.{statistic}"] = torch.full((2,), value)
     save_file(tensors, file)
     with pytest.raises(UserError, match=words):
+        load(folder)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.001), (0.0, 1.0), (-3.0, 4.9)])
+def test_actions_that_cannot_be_px_are_refused(policy_folder, tmp_path, low, high):
+    folder = shutil.copytree(policy_folder, tmp_path / "policy")
+    for file in folder.glob("policy_*normalizer_processor.safetensors"):
+        tensors = load_file(file)
+        tensors |= {f"{ACTION}.min": torch.full((2,), low), f"{ACTION}.max": torch.full((2,), high)}
+        save_file(tensors, file)
+    with pytest.raises(UserError, match="which cannot be px of a world of 512 px: train it on actions in px"):
         load(folder)
 
 

@@ -1,49 +1,97 @@
-"""Two noise levels are joined: the finer one corrects where it is right."""
+"""Levels are joined: a finer one corrects where it is right, and nowhere else."""
 
 import numpy as np
+import pytest
 
 from dlscore.certify.metrics import total_variation
+from dlscore.density.cells import log_cell_density
+from dlscore.density.mixture import Mixture
 from dlscore.grid import Grid
-from dlscore.scores import multilevel
-from dlscore.scores.posterior import GaussianMixture
+from dlscore.scores.multilevel import GROUPS, Level, join
+
+GRID = Grid(40)
 
 
-def test_the_correction_is_dropped_where_it_is_noise_and_kept_where_it_is_not():
-    grid, rng = Grid(40), np.random.default_rng(0)
+def gaussians(centres, sigma):
+    return Level(centres, np.broadcast_to(np.eye(2) * sigma**2, (len(centres), 2, 2)))
 
-    def gaussians(centres, sigma):
-        return GaussianMixture(centres[None], np.broadcast_to(np.eye(2) * sigma**2, (1, len(centres), 2, 2)))
 
+def masses(mixture):
+    return np.exp(log_cell_density(mixture, GRID)) * GRID.cell_area
+
+
+def plain(level):
+    even = np.full(len(level.mean), 1 / len(level.mean))
+    return masses(Mixture(level.mean, level.covariance, even, even))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_a_correction_is_kept_where_it_is_no_noise(rng):
     # Chunks in two narrow modes 60 px apart, blurred at the coarse level, and not at the fine one.
-    modes = np.where(rng.random(256)[:, None] < 0.5, [220.0, 256.0], [280.0, 256.0])
-    chosen = multilevel.choose(256, 64)
-    coarse, fine = gaussians(0.5 * modes + 0.5 * np.array([250.0, 256.0]), 25), gaussians(modes[chosen], 12)
-    truth = (
-        np.exp(multilevel.log_cell_density(modes, np.broadcast_to(np.eye(2) * 144.0, (256, 2, 2)), grid))
-        * grid.cell_area
-    )
-    joined = multilevel.join(coarse, fine, 0, grid)
-    assert joined.level_difference > 0.2
-    assert total_variation(np.exp(joined.log_density) * grid.cell_area, truth) < 0.1
+    modes = np.where(np.arange(256)[:, None] % 2, [220.0, 256.0], [280.0, 256.0])
+    coarse, fine = gaussians(0.5 * modes + 0.5 * np.array([250.0, 256.0]), 25), gaussians(modes[:64], 12)
+    joined = join([coarse, fine], None)
+    assert joined.shares[0] > 0.9
+    assert joined.weights[0] == 1
+    truth = plain(gaussians(modes, 12))
+    assert total_variation(masses(joined.mixture), truth) < 0.05 < total_variation(plain(coarse), truth)
 
+
+def test_a_correction_is_dropped_where_it_is_noise(rng):
     # One wide mode: the fine level of 64 chunks is nothing but rougher.
     centres = rng.normal(256, 60, (256, 2))
-    coarse, fine = gaussians(centres, 35), gaussians(centres[chosen] + rng.normal(0, 30, (64, 2)), 18)
-    joined = multilevel.join(coarse, fine, 0, grid)
-    plain = multilevel.log_cell_density(coarse.mean[0], coarse.covariance[0], grid)
-    assert joined.level_difference < 0.1
-    assert total_variation(np.exp(joined.log_density), np.exp(plain)) * grid.cell_area < 0.05
-    assert np.isfinite(joined.log_density).all()
+    coarse, fine = gaussians(centres, 35), gaussians(centres[:64] + rng.normal(0, 30, (64, 2)), 18)
+    joined = join([coarse, fine], None)
+    assert joined.shares[0] < 0.5
+    assert joined.weights[0] < 0.5
+    assert total_variation(masses(joined.mixture), plain(coarse)) < 0.05
+    assert np.isfinite(log_cell_density(joined.mixture, GRID)).all()
+
+
+def test_each_correction_has_a_weight_of_its_own():
+    modes = np.where(np.arange(256)[:, None] % 2, [220.0, 256.0], [280.0, 256.0])
+    rng = np.random.default_rng(1)
+    coarse, fine = gaussians(0.5 * modes + 0.5 * np.array([250.0, 256.0]), 25), gaussians(modes, 12)
+    finest = gaussians(modes[:32] + rng.normal(0, 8, (32, 2)), 9)
+    one, two = join([coarse, fine, finest], None).weights
+    assert one == 1
+    assert two < 0.5
+
+
+def test_weights_sum_to_one_and_say_which_component_is_whose():
+    rng = np.random.default_rng(2)
+    centres = rng.normal(256, 60, (64, 2))
+    levels = [gaussians(centres, 30), gaussians(centres, 15), gaussians(centres[:16], 8)]
+    box = np.array([[0.0, 0.0], [512.0, 512.0]])
+    joined = join(levels, box)
+    mixture = joined.mixture
+    assert len(mixture.weight) == 64 + 64 + 16
+    np.testing.assert_array_equal(mixture.box, box)
+    assert mixture.weight.sum() == pytest.approx(1)
+    np.testing.assert_array_equal(mixture.base, np.repeat([1 / 64, 0.0], [64, 80]))
+    np.testing.assert_allclose(joined.differences.sum(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(mixture.weight, mixture.base + joined.weights @ joined.differences)
+    np.testing.assert_allclose(joined.differences[1, 64:], np.repeat([-1 / 16, 0.0, 1 / 16], [16, 48, 16]))
+    assert joined.groups.shape == (3, 144)
+    for row, used in zip(joined.groups, [mixture.base, *joined.differences], strict=True):
+        shares = [np.abs(used[row == g]).sum() for g in range(GROUPS)]
+        np.testing.assert_allclose(shares, np.abs(used).sum() / GROUPS)
+
+
+def test_one_level_is_itself():
+    level = gaussians(np.random.default_rng(3).normal(256, 60, (16, 2)), 30)
+    joined = join([level], None)
+    assert joined.shares.shape == joined.weights.shape == (0,)
+    np.testing.assert_array_equal(joined.mixture.weight, np.full(16, 1 / 16))
 
 
 def test_a_mixture_that_is_outside_the_grid_stays_finite():
-    grid = Grid(20)
-
-    def gaussians(centre, count, sigma):
-        centres = np.random.default_rng(0).normal(centre, 5, (1, count, 2))
-        return GaussianMixture(centres, np.broadcast_to(np.eye(2) * sigma**2, (1, count, 2, 2)))
-
+    rng = np.random.default_rng(0)
     for near, far in ((-2000, -2000), (-70, -85), (560, 540)):
-        joined = multilevel.join(gaussians(near, 64, 25), gaussians(far, 32, 12), 0, grid)
-        assert np.isfinite(joined.log_density).all()
-        assert np.exp(joined.log_density).sum() * grid.cell_area <= 1 + 1e-6
+        joined = join([gaussians(rng.normal(near, 5, (64, 2)), 25), gaussians(rng.normal(far, 5, (32, 2)), 12)], None)
+        assert np.isfinite(log_cell_density(joined.mixture, GRID)).all()
+        assert masses(joined.mixture).sum() <= 1 + 1e-6

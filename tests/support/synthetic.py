@@ -1,13 +1,19 @@
 """A small cache whose every number is known, made without torch, lerobot or gym-pusht."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from dlscore.cache import checksums
+from dlscore.cache.mixtures import mixture_arrays
 from dlscore.cache.schema import FRAMES
 from dlscore.cache.writer import CacheWriter, Header
+from dlscore.density.cells import log_cell_density
+from dlscore.density.mixture import Mixture
+from dlscore.density.regions import mass_inside
+from dlscore.density.rounding import rounded
 from dlscore.grid import Grid
 
 WHITE, GREEN, BLUE, GRAY = (255, 255, 255), (144, 238, 144), (65, 105, 225), (119, 136, 153)
@@ -44,11 +50,13 @@ def write_cache(
     methods: tuple[str, ...] = ("likelihood", "distance"),
     drift: np.ndarray | None = None,
     finish: bool = True,
+    mixture: Mixture | None = None,
 ) -> Path:
     """Write `path`: at each step the likelihood is a Gaussian about the expert's action, which is where the agent is.
 
     expert, predicted: (steps, 2) px; by default they move along a line. Two chunks of 16 actions go from the prediction,
-    their entry 1, along two lines. drift: (steps, 3), none by default.
+    their entry 1, along two lines. drift: (steps, 3), none by default. mixture: the likelihood's at every step, moved to the
+    expert's action from the world's centre; with it come its checks and four denoised chunks.
     """
     grid = Grid(resolution)
     ramp = np.linspace(0, 1, steps)[:, None]
@@ -66,6 +74,12 @@ def write_cache(
         "noise_pred": {"units": "nats", "kind": "score", "definition": "minus the denoising error"},
     }
     common = {"parameters": {}, "evaluations_per_step": 1}
+    mixtures = [] if mixture is None else [moved(mixture, expert[k] - 256) for k in range(steps)]
+    if mixture is not None:
+        definitions["likelihood"] |= {
+            "checks": ["error", "log_error", "inside", "own_rank"], "density": "executed", "denoised": 4,
+            "components": len(mixture.weight), "distances": [1.0, 3.0, 8.0],
+        } | ({} if mixture.box is None else {"box": mixture.box.tolist()})  # fmt: skip
     header = Header(
         time=np.arange(steps) / 10,
         grid=grid,
@@ -86,7 +100,8 @@ def write_cache(
     writer = CacheWriter.create(path, header)
     away = [np.linalg.norm(grid.actions - predicted[k], axis=-1) for k in range(steps)]
     scores = {
-        "likelihood": [gaussian_log_density(grid, expert[k], sigma) for k in range(steps)],
+        "likelihood": [log_cell_density(each, grid) for each in mixtures]
+        or [gaussian_log_density(grid, expert[k], sigma) for k in range(steps)],
         "distance": [-distance for distance in away],
         "noise_pred": [-((distance / 50) ** 2) for distance in away],
     }
@@ -100,6 +115,7 @@ def write_cache(
             rows,
             {
                 **{f"scores/{name}": np.stack(scores[name][rows]) for name in methods},
+                **density_arrays(mixtures[rows], np.stack(scores["likelihood"][rows]), grid, chunks[rows]),
                 "predicted_action": predicted[rows],
                 "predicted_chunks": chunks[rows],
                 "expert_action": expert[rows],
@@ -111,6 +127,27 @@ def write_cache(
     if finish:
         writer.finish()
     return path
+
+
+def moved(mixture: Mixture, away: np.ndarray) -> Mixture:
+    """The mixture as a cache keeps it, with its means moved [px]."""
+    return rounded(replace(mixture, mean=mixture.mean + away))
+
+
+def density_arrays(
+    mixtures: list[Mixture], values: np.ndarray, grid: Grid, chunks: np.ndarray
+) -> dict[str, np.ndarray]:
+    """What a cache keeps of the likelihood beside its scores: errors and ranks that grow from step to step."""
+    if not mixtures:
+        return {}
+    ramp = np.linspace(0.01, 0.2, len(mixtures))
+    return mixture_arrays("likelihood", mixtures) | {
+        "mixture/likelihood/denoised_chunks": np.repeat(chunks[:, :1], 4, axis=1),
+        "checks/likelihood/error": ramp,
+        "checks/likelihood/log_error": ramp[:, None] * [1.0, 2.0, 5.0],
+        "checks/likelihood/inside": np.array([mass_inside(each, grid.cell_area) for each in values]),
+        "checks/likelihood/own_rank": np.stack([ramp, 1 - ramp], axis=-1),
+    }
 
 
 def tamper(path: Path, change) -> None:

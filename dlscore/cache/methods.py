@@ -1,0 +1,118 @@
+"""What a cache has of each scoring method: scores, what they mean, checks, and the density itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dlscore.cache.errors import CacheError
+from dlscore.cache.layout import required_checks
+from dlscore.cache.mixtures import PARTS, mixture_of
+from dlscore.cache.rows import StoredRows
+from dlscore.cache.schema import Field, density_fields, json_or_text, score_field
+from dlscore.common.arrays import Array
+from dlscore.common.choices import suggest
+from dlscore.density.mixture import Mixture
+from dlscore.density.regions import mass_inside
+from dlscore.grid import Grid
+
+__all__ = ["StoredMethods"]
+
+
+class StoredMethods(StoredRows):
+    """The methods of an open cache file, by name; a step at a time is read."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        super().__init__(file, path)
+        self.grid = Grid(len(file["x"]))
+        self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
+        self._score_attrs = {
+            method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
+            for method in self.methods
+        }
+        # Looked up once: h5py takes longer to find a dataset than to read a step of it.
+        self._scores = {method: file[f"scores/{method}"] for method in self.methods}
+
+    def score_attrs(self, method: str) -> dict[str, Any]:
+        """Units, definition, parameters and network evaluations per step of a method."""
+        self._check_method(method)
+        return self._score_attrs[method]
+
+    def is_density(self, method: str) -> bool:
+        """Whether a method's scores are log densities: exp(score) · cell area is probability."""
+        return bool(self.score_attrs(method)["kind"] == "log_density")
+
+    def checks(self, method: str) -> dict[str, Array]:
+        """(T,) float32 of each check that the method has: `error`, `inside`, those of earlier versions; {} for most methods."""
+        found = {name: field for name, field in self._promised(method).items() if field.shape == ("step",)}
+        return {name: self._small(field.name) for name, field in found.items()}
+
+    def inside(self, method: str) -> Array:
+        """(T,) probability inside the grid, of a method that is a density; steps that are not done have 0."""
+        found = self.checks(method).get("inside")
+        if found is None:  # a file of an earlier version
+            found = np.zeros(self.steps, dtype=np.float32)
+            for step in map(int, np.flatnonzero(self.done)):
+                found[step] = mass_inside(self.score(method, step), self.grid.cell_area)
+        return found
+
+    def own_ranks(self, method: str) -> Array | None:
+        """(T, M) float32: ranks of the drawn chunks' current actions among the density's regions; None where there are none."""
+        field = self._promised(method).get("own_rank")
+        return None if field is None else self._small(field.name)
+
+    def log_error(self, method: str) -> tuple[Array, Array] | None:
+        """(B,) distances below the peak [nats], each the upper end of a bin, and (T, B) error of the log density there."""
+        field = self._promised(method).get("log_error")
+        if field is None:
+            return None
+        return np.asarray(self.score_attrs(method)["distances"], dtype=np.float32), self._small(field.name)
+
+    def has_mixture(self, method: str) -> bool:
+        """Whether the file holds the method's density itself, as a mixture of Gaussians."""
+        return bool(self.score_attrs(method).get("components"))
+
+    def mixture(self, method: str, step: int) -> Mixture:
+        """The density of the current action at one step, exactly: at any point, beyond the grid, as draws."""
+        if not self.has_mixture(method):
+            why = "its scorer has none, or an earlier version made the file"
+            raise CacheError(
+                f"{self.path} has no mixture of {method} ({why}); choose another method, or compute it again"
+            )
+        parts = {part: self._read(self._file[f"mixture/{method}/{part}"], step) for part in PARTS}
+        return mixture_of(parts, self.score_attrs(method), self.path)
+
+    def denoised_chunks(self, method: str, step: int) -> Array:
+        """(D, H, 2) float32 px: chunks of one step at the finest noise level; D is 0 where the file has none."""
+        if not self.score_attrs(method).get("denoised"):
+            return np.empty((0, *self._file["predicted_chunks"].shape[2:]), dtype=np.float32)
+        return self._read(self._file[f"mixture/{method}/denoised_chunks"], step)
+
+    def score(self, method: str, step: int) -> Array:
+        """(N, N) float32 scores [y, x] of one step."""
+        self._check_method(method)
+        values = self._read(self._scores[method], step)
+        if not np.isfinite(values).all():
+            raise CacheError(f"{self.path}: scores/{method} of step {step} holds non-finite values; score it again")
+        return values
+
+    def method_arrays(self, method: str, steps: slice) -> dict[str, Array]:
+        """Everything that the file has of a method at these steps, by field name, as it is stored."""
+        fields = [
+            score_field(method),
+            *self._promised(method).values(),
+            *density_fields(method, self.score_attrs(method)),
+        ]
+        return {field.name: self._read(self._file[field.name], steps) for field in fields if field.shape[0] == "step"}
+
+    def _promised(self, method: str) -> dict[str, Field]:
+        self._check_method(method)
+        self._check_open()
+        return required_checks(self._file, method)
+
+    def _check_method(self, method: str) -> None:
+        if method not in self.methods:
+            raise CacheError(f"{self.path} has no scores of method '{method}'; {suggest(method, self.methods)}")

@@ -1,0 +1,48 @@
+"""Reading rows of a cache's datasets: in range, finite, and of a file that is open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dlscore.cache.errors import CacheError
+from dlscore.cache.schema import COORDINATES, MAX_POSITION
+from dlscore.common.arrays import Array
+from dlscore.common.text import reason_of
+
+__all__ = ["StoredRows"]
+
+
+class StoredRows:
+    """An open cache file; `steps` in number, of which those in the mask `done` (T,) are complete."""
+
+    def __init__(self, file: h5py.File, path: Path) -> None:
+        self.path, self._file = path, file
+        self.done: Array = np.asarray(file["done"][:], dtype=bool)
+        self.steps = len(self.done)
+
+    def _check_open(self) -> None:
+        if not self._file:
+            raise CacheError(f"{self.path} is closed; open it again with open_cache")
+
+    def _read(self, dataset: h5py.Dataset, rows: int | slice) -> Array:
+        self._check_open()
+        if not isinstance(rows, slice) and not 0 <= rows < self.steps:
+            raise CacheError(f"step {rows} is not in {self.path}; it has steps 0 to {self.steps - 1}")
+        try:
+            return np.asarray(dataset[rows])
+        except (OSError, RuntimeError, ValueError) as error:
+            raise CacheError(
+                f"{self.path} is damaged at '{dataset.name}' ({reason_of(error)}); compute it again"
+            ) from error
+
+    def _small(self, name: str) -> Array:
+        values = self._read(self._file[name], slice(None))
+        known = values[self.done] if name not in COORDINATES else values
+        if not np.isfinite(known).all():
+            raise CacheError(f"{self.path}: '{name}' holds non-finite values; compute the episode again")
+        if np.abs(known).max(initial=0) > MAX_POSITION:
+            raise CacheError(f"{self.path}: '{name}' holds values beyond {MAX_POSITION:g}; compute the episode again")
+        return values

@@ -1,0 +1,128 @@
+"""From the density that the network models to the one that the policy executes.
+
+A policy's own sampler takes steps of finite length, adds less noise than the posterior has (DDPM, `fixed_small`) and none in
+its last step, so its actions are narrower than the network's density. For Gaussian data of variance λ each step is linear
+(`policy.sampler_steps`), and what it makes of them is exact:
+
+- V(λ), the variance of y = x / α when the sampler comes to a noise level (the model's is λ + v²);
+- F(λ), the variance of the action in the end; and f(λ), its variance given y at that level, from there on.
+
+Given y, the mean of the action is the posterior mean κ y whatever the steps, so κ² V + f = F. Here each chunk's posterior plays
+the Gaussian: the solver gives chunks the deviation √V (`solver`), and the kernel at level v is f of the posterior covariance,
+an eigenvalue c of which belongs to λ = c v² / (v² - c). For the model's density F = λ, f = c, V = λ + v².
+
+At a level that the sampler does not visit, and from its last step on, where f = 0 (DDIM: everywhere), V and f are not used.
+There chunks follow the model's flow, and both parts of the variance shrink by F / λ: the kernel is f = c F / λ, and the mean
+moves towards that of the data nearby, μ = y + (y - D) v² / (c - v²), until its deviation is √(F / λ) of what it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlscore.common.arrays import Array
+from dlscore.policy.diffusion import Policy
+from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
+from dlscore.scores.base import ScorerError
+from dlscore.scores.denoise import Posterior
+from dlscore.scores.levels import noise_levels
+from dlscore.scores.solver import data_gain, data_variances
+
+DENSITIES = ("executed", "model")
+NARROWEST = 0.004  # smallest standard deviation of a component in normalised units, about 1 px
+LARGEST = 0.98  # of c / v² that is believed: 1 is data of infinite width
+TYPICAL, SHRINKAGE = 0.1, 0.2  # the mean of data of this deviation may shrink by so much, the most that was certified
+FARTHEST = 0.7  # largest relative deviation of the spectrum that is believed
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What is executed of Gaussian data of each variance in `solver.data_variances()`, at the nodes of the solver.
+
+    `deviations` (K + 1, W): √V of y; `ratios` (K + 1, W): f / c, of the kernel's variance to the posterior's;
+    `shrinkage` (K + 1, W): of the deviation of the mean, 0 where V has it already.
+    """
+
+    deviations: Array
+    ratios: Array
+    shrinkage: Array
+
+
+def find_execution(policy: Policy, density: str, nodes: tuple[int, ...]) -> Execution:
+    """Of a density in DENSITIES, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
+    variances, noise = data_variances(), noise_levels(policy)[list(nodes), None]
+    deviations = np.sqrt(variances + noise**2)
+    if density == "model":
+        return Execution(deviations, np.ones_like(deviations), np.zeros_like(deviations))
+    steps = sampler_steps(policy.scheduler, policy.sampler_steps).steps
+    path = gaussian_path(steps, 0.0, variances)[1]
+    shape = deviations.shape
+    ratios = np.broadcast_to(path[-1] / variances, shape).copy()
+    shrinkage = np.broadcast_to(1 - np.sqrt(path[-1] / variances), shape).copy()
+    visited = [step.t for step in steps]
+    typical = int(np.abs(variances - TYPICAL**2).argmin())
+    for k, t in enumerate(nodes):
+        if t in visited and any(step.noise_variance for step in steps[visited.index(t) :]):
+            at = visited.index(t)
+            given = gaussian_path(steps[at:], 0.0, variances, 0.0, 0.0)[1][-1]
+            deviations[k], shrinkage[k] = np.sqrt(path[at]) / steps[at].alpha, 0
+            ratios[k] = given / (data_gain(variances, noise[k]) * noise[k] ** 2)
+    if shrinkage[-1, typical] > SHRINKAGE:
+        raise ScorerError(
+            f"the policy's own sampler takes so few steps ({len(steps)}) that its actions have {1 - shrinkage[-1, typical]:.2f} "
+            f"of the deviation that its network models, too far from it to be told from the network; choose --density model, or "
+            "--sampler policy"
+        )
+    return Execution(deviations, ratios, shrinkage)
+
+
+def visited_timesteps(policy: Policy, density: str) -> tuple[int, ...]:
+    """The timesteps that are better than others to make densities at: of the executed one, those that the sampler visits."""
+    if density == "model":
+        return tuple(range(len(policy.alphas_cumprod)))
+    return tuple(sorted(step.t for step in sampler_steps(policy.scheduler, policy.sampler_steps)))
+
+
+def find_clip(policy: Policy, density: str) -> float | None:
+    """Where actions of the density are clipped, in normalised units; None where they are not."""
+    return None if density == "model" else sampler_steps(policy.scheduler, policy.sampler_steps).clip
+
+
+def execute(posterior: Posterior, execution: Execution, node: int, noise: float) -> tuple[Array, Array]:
+    """Means' moves (S, M, 2) and kernels' covariances (S, M, 2, 2) of the current action, normalised, at v = `noise`.
+
+    Both are functions of C, the posterior covariance of the whole chunk: the kernel is f(C), the move s(C) (y - D). Only the
+    current action's rows are wanted. By Gauss quadrature over C's spectrum (Golub & Meurant 2010, chapters 6 and 7) they need
+    the blocks of C, C² and C³: f(C) ≈ C^½ E[r(c)] C^½, where r = f / c, and c has the mean C^-½ (C²) C^-½ and the deviation that
+    follows from C³, in two nodes of equal weight.
+    """
+    root, inverse = _roots(posterior.covariance)
+    mean, vectors = np.linalg.eigh(_symmetric(inverse @ posterior.square @ inverse))
+    second = np.einsum("smia,smij,smja->sma", vectors, inverse @ posterior.cube @ inverse, vectors)
+    mean = np.maximum(mean, NARROWEST**2)
+    deviation = np.sqrt(np.clip(second - mean**2, 0, (FARTHEST * mean) ** 2))
+    scale, pull = np.zeros_like(mean), np.zeros_like(mean)
+    for c in (mean - deviation, mean + deviation):
+        c = np.clip(c, 1e-8, LARGEST * noise**2)
+        log_variance = np.log(c * noise**2 / (noise**2 - c))
+        scale += np.interp(log_variance, np.log(data_variances()), execution.ratios[node]) / 2
+        pull -= np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node]) / (noise**2 - c) / 2
+    transposed = vectors.swapaxes(-1, -2)
+    moves = (root @ (vectors * pull[..., None, :]) @ transposed @ inverse @ posterior.residual[..., None])[..., 0]
+    values, axes = np.linalg.eigh(_symmetric(root @ (vectors * scale[..., None, :]) @ transposed @ root))
+    return moves, (axes * np.maximum(values, NARROWEST**2)[..., None, :]) @ axes.swapaxes(-1, -2)
+
+
+def _roots(matrices: Array) -> tuple[Array, Array]:
+    # C^½ and C^-½ of matrices (…, 2, 2), whose eigenvalues are made positive.
+    values, vectors = np.linalg.eigh(matrices)
+    roots = np.sqrt(np.maximum(values, NARROWEST**2))
+    transposed = vectors.swapaxes(-1, -2)
+    return (vectors * roots[..., None, :]) @ transposed, (vectors / roots[..., None, :]) @ transposed
+
+
+def _symmetric(matrices: Array) -> Array:
+    symmetric: Array = (matrices + matrices.swapaxes(-1, -2)) / 2
+    return symmetric

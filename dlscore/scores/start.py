@@ -1,0 +1,115 @@
+"""Where the solver starts: chunks of the marginal at the first noise level, from Sobol points and a small pilot.
+
+At the start y = x₀ + v ε, and v is so large that the marginal is nearly the Gaussian N(μ, Σ + v² I), with μ and Σ the mean
+and covariance of whole chunks. A pilot of POINTS + 2 H + 1 evaluations measures them by Tweedie's formulas: D(y) ≈ μ + J (y - μ)
+with J = Σ (Σ + v² I)⁻¹ (Robbins 1956; Meng et al. 2021, eq. 10). N(0, v² I), where LeRobot's sampler starts, has neither.
+
+Chunks are smooth in time, so most directions have next to no variance, and most eigenvalues of J are next to 0. A trained
+network may have a slope of its own in all directions instead, far above that of its data. Then J says nothing of Σ, and chunks
+start in N(μ, v² I). The solver is told which of the two it is.
+
+The first Sobol dimensions, which are the most even, go to the directions that move the current action most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy.fft import idct
+from scipy.special import ndtri
+from scipy.stats import qmc
+from torch import Tensor
+
+from dlscore.common.arrays import Array
+from dlscore.policy.diffusion import Policy
+from dlscore.scores.denoise import predict_data
+from dlscore.scores.levels import noise_levels
+
+POINTS = 8  # chunks whose data predictions give the mean; antithetic, so that it is exact for Gaussian data
+SPAN = 0.3  # step of the pilot's finite differences, in units of v
+SLOPE = 0.25  # the median eigenvalue of J over the largest, above which J is the network's own slope
+LARGEST = 0.5  # largest eigenvalue of J that is believed: data within [-1, 1] have no larger one
+NEIGHBOURHOOD = 3.0  # [steps] width of the neighbourhood of the current action
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Mean (S, 2H) and the eigenvectors (S, 2H, 2H) and eigenvalues (S, 2H) of the covariance Σ of clean chunks, normalised.
+
+    believed: (S,) bool; where it is false, Σ is not known and the eigenvalues are 0.
+    """
+
+    mean: Array
+    vectors: Array
+    variances: Array
+    believed: Array
+
+
+def pilot_evaluations(policy: Policy) -> int:
+    """Network evaluations of `run_pilot` per step."""
+    return POINTS + 2 * policy.horizon + 1
+
+
+@torch.inference_mode()
+def run_pilot(policy: Policy, conditioning: Tensor, t: int, clip: float | None, seed: int) -> Pilot:
+    """The pilot of S steps at timestep t, under `conditioning` (S, D)."""
+    count, size, v = len(conditioning), 2 * policy.horizon, float(noise_levels(policy)[t])
+    half = normal_points(POINTS // 2, size, seed)
+    around = v * np.concatenate([half, -half])
+    mean = _predict(policy, conditioning, np.broadcast_to(around, (count, POINTS, size)), t).mean(axis=1)
+    moves = np.vstack([np.zeros(size), SPAN * v * np.eye(size)])
+    found = _predict(policy, conditioning, mean[:, None] + moves, t)  # (S, 1 + 2H, 2H)
+    jacobian = (found[:, 1:] - found[:, :1]) / (SPAN * v)
+    values, vectors = np.linalg.eigh((jacobian + jacobian.swapaxes(1, 2)) / 2)
+    believed = np.median(values, axis=1) <= SLOPE * values[:, -1]
+    values = np.where(believed[:, None], np.clip(values, 0, LARGEST), 0)
+    # D averages to μ - J μ over noise about 0.
+    mean = np.einsum("sij,sj,skj,sk->si", vectors, 1 / (1 - values), vectors, mean)
+    return Pilot(mean if clip is None else np.clip(mean, -clip, clip), vectors, v**2 * values / (1 - values), believed)
+
+
+def start(policy: Policy, pilot: Pilot, samples: int, noise: float, seed: int) -> Array:
+    """(S, M, H, 2) chunks y of N(μ, Σ + v² I) at the level v = `noise`, of N(μ, v² I) where Σ is not known."""
+    size = 2 * policy.horizon
+    points = normal_points(samples, size, seed)
+    chunks = []
+    for mean, vectors, variances in zip(pilot.mean, pilot.vectors, pilot.variances, strict=True):
+        rotation = directions(policy.horizon, policy.current, vectors, variances)
+        spread = (vectors * np.sqrt(variances + noise**2)) @ vectors.T
+        chunks.append(mean + points @ (spread @ rotation).T)
+    return np.stack(chunks).reshape(len(chunks), samples, policy.horizon, 2)
+
+
+def directions(horizon: int, current: int, vectors: Array, variances: Array) -> Array:
+    """(2H, 2H) orthonormal columns: what moves the current action, its neighbourhood, then the DCT-II modes from low to high.
+
+    If the data are Gaussian, the flow takes the noise z to Σ^½ z, so the current action's rows of Σ^½ come first, if Σ is known.
+    """
+    now = slice(2 * current, 2 * current + 2)
+    nearby = np.exp(-0.5 * ((np.arange(horizon) - current) / NEIGHBOURHOOD) ** 2)
+    temporal = np.column_stack([nearby, idct(np.eye(horizon), axis=0, norm="ortho")])
+    columns = np.kron(temporal, np.eye(2))
+    if variances.any():
+        columns = np.column_stack([(vectors * np.sqrt(variances)) @ vectors[now].T, columns])
+    q, r = np.linalg.qr(columns)
+    signed: Array = q * np.where(np.diag(r[:, : len(q)]) < 0, -1.0, 1.0)  # LAPACK does not define the signs
+    return signed
+
+
+@lru_cache(maxsize=8)
+def normal_points(count: int, size: int, seed: int) -> Array:
+    """(count, size) standard normal points of one scrambled Sobol sequence (Owen 1998)."""
+    points = qmc.Sobol(size, scramble=True, rng=np.random.default_rng(seed)).random(count)
+    normal: Array = ndtri(np.clip(points, 1e-10, 1 - 1e-10))
+    normal.flags.writeable = False  # it is shared
+    return normal
+
+
+def _predict(policy: Policy, conditioning: Tensor, y: Array, t: int) -> Array:
+    # Data predictions of flat chunks (S, M, 2H).
+    chunks = torch.tensor(y.reshape(*y.shape[:2], policy.horizon, 2)).to(conditioning)
+    found: Array = predict_data(policy, conditioning, chunks, t).cpu().double().numpy().reshape(y.shape)
+    return found

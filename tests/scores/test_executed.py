@@ -1,0 +1,128 @@
+"""What a sampler executes of Gaussian data is exact, and each chunk's posterior becomes the kernel that follows."""
+
+import numpy as np
+import pytest
+import torch
+
+from dlscore.certify import analytic_policy, mixtures
+from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
+from dlscore.scores.base import ScorerError
+from dlscore.scores.denoise import Posterior
+from dlscore.scores.executed import NARROWEST, execute, find_clip, find_execution, visited_timesteps
+from dlscore.scores.levels import noise_levels
+from dlscore.scores.solver import data_gain, data_variances
+
+ONE = mixtures.gaussians("", [[0.2, -0.3]], 0.1)
+NODES = (77, 59, 37, 20, 9, 4)  # of 100 cosine timesteps
+VARIANCES = data_variances()
+
+
+def make_policy(schedule="cosine"):
+    return analytic_policy.make_policy(ONE, schedule)
+
+
+def executed_variances(policy):
+    return gaussian_path(sampler_steps(policy.scheduler, policy.sampler_steps).steps, 0.0, VARIANCES)[1][-1]
+
+
+def make_posterior(covariance, mean, residual):
+    """One chunk whose posterior is the same and independent at all times."""
+    whole = torch.tensor(np.broadcast_to(mean, (1, 1, 16, 2)).copy())
+    square = covariance @ covariance
+    blocks = [each[None, None] for each in (covariance, square, covariance @ square)]
+    return Posterior(whole, *blocks, np.asarray(residual)[None, None])
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "cosine-fixed_large", "cosine-sample"])
+def test_the_kernel_and_the_spread_of_means_add_up_to_what_is_executed(schedule):
+    policy = make_policy(schedule)
+    found, noise = find_execution(policy, "executed", NODES), noise_levels(policy)
+    for k, t in enumerate(NODES):
+        gain = data_gain(VARIANCES, noise[t])
+        kernel = found.ratios[k] * gain * noise[t] ** 2
+        np.testing.assert_allclose(kernel + gain**2 * found.deviations[k] ** 2, executed_variances(policy), rtol=1e-5)
+        if schedule != "cosine-fixed_large":  # which adds more noise than the posterior has
+            assert (found.deviations[k] ** 2 <= (VARIANCES + noise[t] ** 2) * 1.001).all()
+    np.testing.assert_array_equal(found.shrinkage, 0)
+
+
+def test_of_the_model_nothing_is_changed():
+    policy = make_policy()
+    found, noise = find_execution(policy, "model", NODES), noise_levels(policy)[list(NODES), None]
+    np.testing.assert_array_equal(found.ratios, 1)
+    np.testing.assert_array_equal(found.shrinkage, 0)
+    np.testing.assert_allclose(found.deviations**2, VARIANCES + noise**2)
+    covariance = np.array([[0.004, 0.001], [0.001, 0.002]])
+    moves, kernel = execute(make_posterior(covariance, [0, 0], [1.0, 2.0]), found, 3, 0.35)
+    np.testing.assert_array_equal(moves, 0)
+    np.testing.assert_allclose(kernel[0, 0], covariance, rtol=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["ddim", "cosine-25-steps"])
+def test_where_a_sampler_does_not_come_or_adds_no_noise_both_parts_shrink(schedule):
+    policy = make_policy(schedule)
+    found, noise = find_execution(policy, "executed", NODES), noise_levels(policy)
+    ratio = executed_variances(policy) / VARIANCES
+    visited = set(visited_timesteps(policy, "executed")) if schedule != "ddim" else set()
+    shrunk = [k for k, t in enumerate(NODES) if t not in visited]
+    assert shrunk
+    for k in shrunk:
+        np.testing.assert_allclose(found.ratios[k], ratio)
+        np.testing.assert_allclose(found.shrinkage[k], 1 - np.sqrt(ratio))
+        np.testing.assert_allclose(found.deviations[k] ** 2, VARIANCES + noise[NODES[k]] ** 2)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "ddim"])
+@pytest.mark.parametrize("index", [20, 35, 45])
+def test_white_noise_is_executed_exactly(schedule, index):
+    policy = make_policy(schedule)
+    node, variance = 3, VARIANCES[index]
+    found, v = find_execution(policy, "executed", NODES), noise_levels(policy)[NODES[node]]
+    gain, mean, y = data_gain(variance, v), np.array([0.2, -0.3]), np.array([0.45, 0.1])
+    denoised, c = mean + gain * (y - mean), gain * v**2
+    moves, kernel = execute(make_posterior(c * np.eye(2), denoised, c * (y - denoised)), found, node, v)
+    np.testing.assert_allclose(kernel[0, 0], found.ratios[node, index] * c * np.eye(2), rtol=1e-6, atol=1e-12)
+    # Shrunk, the mean comes nearer to that of the data: nothing else keeps F of λ.
+    shrunk = mean + (1 - found.shrinkage[node, index]) * (denoised - mean)
+    np.testing.assert_allclose(denoised + moves[0, 0], shrunk, rtol=1e-6)
+    if schedule == "ddim":
+        executed = executed_variances(policy)[index]
+        spread = (1 - found.shrinkage[node, index]) ** 2 * gain**2 * found.deviations[node, index] ** 2
+        assert kernel[0, 0, 0, 0] + spread == pytest.approx(executed, rel=1e-6)
+
+
+def test_kernels_turn_with_the_posterior():
+    policy = make_policy()
+    found, v = find_execution(policy, "executed", NODES), noise_levels(policy)[20]
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]])
+    plain = np.diag([0.004, 0.001])
+    _, one = execute(make_posterior(plain, [0, 0], [0, 0]), found, 3, v)
+    _, two = execute(make_posterior(turn @ plain @ turn.T, [0, 0], [0, 0]), found, 3, v)
+    np.testing.assert_allclose(two[0, 0], turn @ one[0, 0] @ turn.T, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("density", ["executed", "model"])
+@pytest.mark.parametrize("covariance", [-0.01 * np.eye(2), np.zeros((2, 2)), 0.5 * np.eye(2)], ids=["-", "0", "+"])
+def test_covariances_that_cannot_be_stay_finite_and_positive(density, covariance):
+    policy = make_policy()
+    moves, kernel = execute(
+        make_posterior(covariance, [0, 0], [0.1, 0]), find_execution(policy, density, NODES), 3, 0.35
+    )
+    assert np.isfinite(moves).all()
+    assert np.linalg.eigvalsh(kernel[0, 0]).min() >= 0.999 * NARROWEST**2
+
+
+def test_clipping_and_timesteps_are_the_samplers():
+    policy = make_policy("cosine-clip-2")
+    assert find_clip(policy, "executed") == 2
+    assert find_clip(policy, "model") is None
+    assert find_clip(make_policy("cosine-unclipped"), "executed") is None
+    assert visited_timesteps(make_policy("cosine-25-steps"), "executed") == tuple(range(0, 100, 4))
+    assert visited_timesteps(policy, "model") == tuple(range(100))
+
+
+def test_a_sampler_too_far_from_its_network_is_refused():
+    policy = make_policy("ddim-10-steps")
+    find_execution(policy, "model", NODES)
+    with pytest.raises(ScorerError, match=r"so few steps \(10\)"):
+        find_execution(policy, "executed", NODES)
