@@ -99,8 +99,8 @@ class Scores:
         checks: Mapping[str, Array] | None = None,
         denoised: Array | None = None,
     ) -> Scores:
-        """The scores of S mixtures, rounded to what a cache keeps of them: the log of the mean density over each cell."""
-        stored = [rounded(each) for each in mixtures]
+        """The scores of S mixtures, normalised and rounded to what a cache keeps: the log of the mean density over each cell."""
+        stored = [rounded(each.normalised()) for each in mixtures]
         return cls(np.stack([log_cell_density(each, grid) for each in stored]), checks or {}, stored, denoised)
 
 

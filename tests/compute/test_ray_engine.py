@@ -64,7 +64,7 @@ def test_a_killed_worker_is_replaced_and_the_scores_are_the_local_engines(
     assert len(notes) == 1
     assert "died; another one continues it" in notes[0]
     argv = ["--policy-path", policy_folder, "--dataset-root", dataset_folder, "--episodes", "all", "--quality", "draft",
-            "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
+            "--density", "model", "--device", "cpu", "--output-dir", tmp_path / "local"]  # fmt: skip
     assert dlscore("compute", *argv)[0] == 0
     for index in range(5):
         assert_same(episode_path(tmp_path / "local", index), episode_path(request.output_dir, index))
