@@ -17,7 +17,18 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
-from dlscore.density.gaussians import BLOCK, CENTRE, LOWEST, ZERO, blocks, coefficients, log_sum, monomials, precision
+from dlscore.density.gaussians import (
+    BLOCK,
+    CENTRE,
+    LOWEST,
+    ZERO,
+    blocks,
+    coefficients,
+    log_sum,
+    monomials,
+    precision,
+    smallest_eigenvalue,
+)
 from dlscore.density.mixture import Mixture
 from dlscore.density.normal import quadrature
 from dlscore.grid import Grid
@@ -128,17 +139,9 @@ def _cells_in_box(mixture: Mixture, corner: Array, cell: float, resolution: int)
     return Cells((low + high)[index] / 2, (high - low)[index] / 2), index
 
 
-def _narrowest(covariance: Array) -> Array:
-    # (J,) px: the smallest eigenvalue's root, without cancellation
-    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
-    largest = (xx + yy) / 2 + np.sqrt((xx - yy) ** 2 / 4 + xy**2)
-    deviation: Array = np.sqrt((xx * yy - xy**2) / largest)
-    return deviation
-
-
 def _components(mixture: Mixture, cell: float) -> Components:
     pieces = mixture.pieces
-    deviation = _narrowest(pieces.covariance)
+    deviation = np.sqrt(smallest_eigenvalue(pieces.covariance))
     first = np.argsort(deviation < cell, kind="stable")  # the wide ones
     mean, covariance, deviation = pieces.mean[first], pieces.covariance[first], deviation[first]
     pxx, pxy, pyy, log_determinant = precision(covariance)

@@ -28,6 +28,13 @@ def precision(covariance: Array) -> tuple[Array, Array, Array, Array]:
     return yy / determinant, -xy / determinant, xx / determinant, np.log(determinant)
 
 
+def smallest_eigenvalue(covariance: Array) -> Array:
+    """(K,) px² of covariances (K, 2, 2) px², without cancellation."""
+    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
+    smallest: Array = (xx * yy - xy**2) / ((xx + yy) / 2 + np.sqrt((xx - yy) ** 2 / 4 + xy**2))
+    return smallest
+
+
 def coefficients(mean: Array, covariance: Array) -> Array:
     """(6, K) of the monomials, for means (K, 2) px and covariances (K, 2, 2) px²."""
     pxx, pxy, pyy, log_determinant = precision(covariance)

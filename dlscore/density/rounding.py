@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.density.gaussians import smallest_eigenvalue
 from dlscore.density.mixture import Mixture
 
 MEAN_BITS = 6  # a mean moves by less than 2^-7 of the narrowest deviation
@@ -38,9 +39,7 @@ def rounded(mixture: Mixture) -> Mixture:
 
 def _scale(covariance: Array) -> Array:
     # (K, 1, 1) px²: the smallest eigenvalue, rounded down to a power of two
-    xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
-    smallest = (xx * yy - xy**2) / ((xx + yy) / 2 + np.sqrt((xx - yy) ** 2 / 4 + xy**2))
-    scale: Array = np.exp2(np.floor(np.log2(smallest)))[:, None, None]
+    scale: Array = np.exp2(np.floor(np.log2(smallest_eigenvalue(covariance))))[:, None, None]
     return scale
 
 

@@ -60,7 +60,7 @@ def find_posterior(policy: Policy, conditioning: Tensor, y: Tensor, t: int) -> P
     whole = torch.stack(columns, dim=-1).cpu().double().numpy()  # (S, M, H, 2, 2): two columns of C
     square = np.einsum("smhca,smhcb->smab", whole, whole)
     residual = np.einsum("smhca,smhc->sma", whole, (y - mean).cpu().double().numpy())
-    return Posterior(mean, _symmetric(whole[:, :, now]), square, _cube(whole, now), residual)
+    return Posterior(mean, symmetric(whole[:, :, now]), square, _cube(whole, now), residual)
 
 
 def _cube(columns: Array, now: int) -> Array:
@@ -72,10 +72,11 @@ def _cube(columns: Array, now: int) -> Array:
         by_lag[:, :, lag] = (by_lag[:, :, lag] + columns[:, :, now - lag]) / 2
     lags = np.abs(np.arange(horizon)[:, None] - np.arange(horizon))
     flat = columns.reshape(steps, samples, 2 * horizon, 2)
-    every = _symmetric(by_lag)[:, :, lags].swapaxes(3, 4).reshape(steps, samples, 2 * horizon, 2 * horizon)
-    return _symmetric(flat.swapaxes(-1, -2) @ (every @ flat))
+    every = symmetric(by_lag)[:, :, lags].swapaxes(3, 4).reshape(steps, samples, 2 * horizon, 2 * horizon)
+    return symmetric(flat.swapaxes(-1, -2) @ (every @ flat))
 
 
-def _symmetric(matrices: Array) -> Array:
+def symmetric(matrices: Array) -> Array:
+    """The symmetric parts of matrices (…, n, n)."""
     symmetric: Array = (matrices + matrices.swapaxes(-1, -2)) / 2
     return symmetric

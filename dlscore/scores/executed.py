@@ -26,7 +26,7 @@ from dlscore.common.arrays import Array
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
 from dlscore.scores.base import ScorerError
-from dlscore.scores.denoise import Posterior
+from dlscore.scores.denoise import Posterior, symmetric
 from dlscore.scores.levels import noise_levels
 from dlscore.scores.solver import data_gain, data_variances
 
@@ -99,7 +99,7 @@ def execute(posterior: Posterior, execution: Execution, node: int, noise: float)
     follows from C³, in two nodes of equal weight.
     """
     root, inverse = _roots(posterior.covariance)
-    mean, vectors = np.linalg.eigh(_symmetric(inverse @ posterior.square @ inverse))
+    mean, vectors = np.linalg.eigh(symmetric(inverse @ posterior.square @ inverse))
     second = np.einsum("smia,smij,smja->sma", vectors, inverse @ posterior.cube @ inverse, vectors)
     mean = np.maximum(mean, NARROWEST**2)
     deviation = np.sqrt(np.clip(second - mean**2, 0, (FARTHEST * mean) ** 2))
@@ -111,7 +111,7 @@ def execute(posterior: Posterior, execution: Execution, node: int, noise: float)
         pull -= np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node]) / (noise**2 - c) / 2
     transposed = vectors.swapaxes(-1, -2)
     moves = (root @ (vectors * pull[..., None, :]) @ transposed @ inverse @ posterior.residual[..., None])[..., 0]
-    values, axes = np.linalg.eigh(_symmetric(root @ (vectors * scale[..., None, :]) @ transposed @ root))
+    values, axes = np.linalg.eigh(symmetric(root @ (vectors * scale[..., None, :]) @ transposed @ root))
     return moves, (axes * np.maximum(values, NARROWEST**2)[..., None, :]) @ axes.swapaxes(-1, -2)
 
 
@@ -121,8 +121,3 @@ def _roots(matrices: Array) -> tuple[Array, Array]:
     roots = np.sqrt(np.maximum(values, NARROWEST**2))
     transposed = vectors.swapaxes(-1, -2)
     return (vectors * roots[..., None, :]) @ transposed, (vectors / roots[..., None, :]) @ transposed
-
-
-def _symmetric(matrices: Array) -> Array:
-    symmetric: Array = (matrices + matrices.swapaxes(-1, -2)) / 2
-    return symmetric

@@ -8,8 +8,8 @@ Carlo (Giles 2008, eq. 2.3), each level is corrected by the mean difference to t
 
 where w_l drops a correction that is noise. With D_g the difference from the chunks of one of GROUPS groups,
 s = mean over g ≠ h of <D_g, D_h> / |mean of D_g|² is the part of the mean difference that is not noise, because
-independent noise cancels in <D_g, D_h>. s is itself an estimate, so w rises from 0 at s = ¼ to 1 at s = ¾. The inner products
-of Gaussians are Gaussians too, so no grid is involved.
+independent noise cancels in <D_g, D_h> = ∫ D_g D_h / p da, with p the mean of both levels, so that wide modes count as much as
+narrow ones. s is itself an estimate, so w rises from 0 at s = ¼ to 1 at s = ¾. No grid is involved (`points`).
 """
 
 from __future__ import annotations
