@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dlscore.certify.analytic_policy import encode_observation, make_policy
 from dlscore.certify.errors import CertifyError
-from dlscore.certify.executed import DENSITIES, Truth, default_folder, find_truth
+from dlscore.certify.executed import Truth, default_folder, find_truth
 from dlscore.certify.metrics import above_noise, find_modes, highest_density, kl_divergence, log_masses, total_variation
 from dlscore.certify.mixtures import MIXTURES, Mixture
 from dlscore.common.arrays import Array
@@ -28,6 +28,7 @@ from dlscore.common.progress import Notice, Report, no_report
 from dlscore.grid import Grid
 from dlscore.policy.diffusion import Policy
 from dlscore.scores.base import Scorer, ScorerError
+from dlscore.scores.likelihood import DENSITIES
 
 CHUNKS = 8  # drawn from the policy for the methods that start from one, as `dlscore compute` does by default
 TALL = 0.95, 0.90  # the highest-density regions of `hdr95_iou` and `coverage90`

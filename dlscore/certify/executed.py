@@ -23,7 +23,6 @@ from dlscore.policy.sampler_steps import SamplerSteps, gaussian_gain, gaussian_p
 
 DRAWS = 131_072
 RARELY = 1e-3  # a Gaussian that is clipped with at most this probability counts as unclipped: its largest error in TV
-DENSITIES = ("executed", "model")
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Truth:
 
 
 def find_truth(density: str, mixture: Mixture, policy: Policy, grid: Grid, folder: Path) -> Truth:
-    """The truth of a density in DENSITIES; draws are kept in `folder`."""
+    """The truth of a density in `likelihood.DENSITIES`; draws are kept in `folder`."""
     if density == "model":
         return Truth(mixture.log_masses(policy, grid))
     sampler = sampler_steps(policy.scheduler, policy.sampler_steps)

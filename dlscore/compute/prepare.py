@@ -20,6 +20,7 @@ from dlscore.episodes.dataset import Dataset, open_dataset
 from dlscore.episodes.episode import DatasetError, is_image
 from dlscore.policy.config import read_config, read_rename_map
 from dlscore.policy.folder import resolve_policy
+from dlscore.scores.likelihood import STORED
 from dlscore.scores.methods import make_scorers
 
 if TYPE_CHECKING:  # torch takes seconds to import, and everything up to `load_run` does without it
@@ -28,7 +29,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and everything up to `load_r
 __all__ = ["digest_request", "load_run", "open_request", "parse_episodes", "parse_rename_map", "prepare_run",
            "read_actions"]  # fmt: skip
 
-COMPONENTS_PER_SAMPLE, KEPT = 2, 64  # of a mixture, about; and denoised chunks that are stored, at most
+COMPONENTS_PER_SAMPLE = 2  # of a mixture, about
 
 
 def prepare_run(request: Request) -> Run:
@@ -106,7 +107,7 @@ def _check_room(
     sizes: dict[bool, list[float]] = {False: [], True: []}  # by whether a file exists
     # Before the policy is loaded, a scorer's layout is not known.
     samples = [int(getattr(scorer, "samples", 0)) for scorer in settings.scorers if hasattr(scorer, "layout")]
-    mixtures = COMPONENTS_PER_SAMPLE * sum(samples), sum(min(KEPT, each) for each in samples)
+    mixtures = COMPONENTS_PER_SAMPLE * sum(samples), sum(min(STORED, each) for each in samples)
     for index in indices:
         steps = settings.count_steps(dataset.lengths[index])
         size = cache_bytes(steps, settings.resolution, len(settings.scorers), settings.chunks, horizon, *mixtures)

@@ -19,18 +19,18 @@ moves towards that of the data nearby, μ = y + (y - D) v² / (c - v²), until i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.policy.diffusion import Policy
-from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
+from dlscore.policy.sampler_steps import SamplerSteps, gaussian_path, sampler_steps
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior, symmetric
 from dlscore.scores.levels import noise_levels
 from dlscore.scores.solver import data_gain, data_variances
 
-DENSITIES = ("executed", "model")
 NARROWEST = 0.004  # smallest standard deviation of a component in normalised units, about 1 px
 LARGEST = 0.98  # of c / v² that is believed: 1 is data of infinite width
 TYPICAL, SHRINKAGE = 0.1, 0.2  # the mean of data of this deviation may shrink by so much, the most that was certified
@@ -50,13 +50,19 @@ class Execution:
     shrinkage: Array
 
 
+@lru_cache(maxsize=4)
+def own_sampler(policy: Policy) -> SamplerSteps:
+    """The steps of the policy's own sampler, read off once: a thousand of them take half a second."""
+    return sampler_steps(policy.scheduler, policy.sampler_steps)
+
+
 def find_execution(policy: Policy, density: str, nodes: tuple[int, ...]) -> Execution:
-    """Of a density in DENSITIES, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
+    """Of a density, executed or model, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
     variances, noise = data_variances(), noise_levels(policy)[list(nodes), None]
     deviations = np.sqrt(variances + noise**2)
     if density == "model":
         return Execution(deviations, np.ones_like(deviations), np.zeros_like(deviations))
-    steps = sampler_steps(policy.scheduler, policy.sampler_steps).steps
+    steps = own_sampler(policy).steps
     path = gaussian_path(steps, 0.0, variances)[1]
     shape = deviations.shape
     ratios = np.broadcast_to(path[-1] / variances, shape).copy()
@@ -82,12 +88,12 @@ def visited_timesteps(policy: Policy, density: str) -> tuple[int, ...]:
     """The timesteps that are better than others to make densities at: of the executed one, those that the sampler visits."""
     if density == "model":
         return tuple(range(len(policy.alphas_cumprod)))
-    return tuple(sorted(step.t for step in sampler_steps(policy.scheduler, policy.sampler_steps)))
+    return tuple(sorted(step.t for step in own_sampler(policy)))
 
 
 def find_clip(policy: Policy, density: str) -> float | None:
     """Where actions of the density are clipped, in normalised units; None where they are not."""
-    return None if density == "model" else sampler_steps(policy.scheduler, policy.sampler_steps).clip
+    return None if density == "model" else own_sampler(policy).clip
 
 
 def execute(posterior: Posterior, execution: Execution, node: int, noise: float) -> tuple[Array, Array]:
