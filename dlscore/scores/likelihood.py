@@ -112,7 +112,7 @@ class Likelihood:
 QUALITIES: dict[str, dict[str, Any]] = {
     "draft": {"samples": 64, "steps": 3, "level": 0.35, "finest": 0},
     "standard": {"samples": 256, "steps": 3, "level": 0.35, "finest": 64},
-    "reference": {"samples": 2048, "steps": 6, "level": 0.25, "finest": 64},
+    "reference": {"samples": 2048, "steps": 5, "level": 0.25, "finest": 512},
 }
 
 
