@@ -55,7 +55,7 @@ def test_large_errors_are_counted_and_the_warning_says_what_to_do(path):
     error = np.full(60, 0.05)
     error[10:13] = 0.2
     (warning,) = store(path, "error", error)["warnings"]
-    assert warning == "likelihood: the estimated error is above 0.15 on 3 of 60 steps; its settings may lower it"
+    assert warning == "likelihood: the estimated error is above 0.1 on 3 of 60 steps; its settings may lower it"
     for samples, remedy in ((256, "--quality reference"), (2048, "more --samples")):
         rewrite(
             path,

@@ -22,7 +22,7 @@ def test_info_tells_error_mass_and_own_actions(tmp_path, dlscore):
         "error 0.200, largest 0.200 (total variation); inside the grid 100.0 % or more; own actions: mean rank 0.50, "
         in out
     )
-    assert "warning: likelihood: the estimated error is above 0.15 on 6 of 6 steps" in out
+    assert "warning: likelihood: the estimated error is above 0.1 on 6 of 6 steps" in out
     described = json.loads(dlscore("info", path, "--json")[1])["files"][0]["densities"]["likelihood"]
     assert described["error"]["steps"] == 6
     assert described["calibration"]["coverage"][1]["level"] == 0.8
