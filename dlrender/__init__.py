@@ -3,6 +3,7 @@
 plot_step, plot_environment    one step in your own axes, or in a new figure
 plot_sheet                     several steps in one figure
 log_density                    log p of actions, anywhere and at any resolution
+step_table                     statistics of each step
 render                         videos, as `dlrender render` makes them
 Style, load_style              how everything is drawn
 Overlay, StepView              the base of overlays, and what they draw
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dlrender.answers.table import step_table
     from dlrender.api import log_density, plot_environment, plot_sheet, plot_step, render
     from dlrender.errors import RenderError
     from dlrender.overlays import Overlay, StepView, known_overlays
@@ -32,6 +34,7 @@ __all__ = [
     "plot_sheet",
     "plot_step",
     "render",
+    "step_table",
 ]
 
 # Imported on first use: matplotlib, numpy and h5py take a while.
@@ -47,6 +50,7 @@ _MODULES = {
     "plot_sheet": "api",
     "plot_step": "api",
     "render": "api",
+    "step_table": "answers.table",
 }
 
 

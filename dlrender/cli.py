@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from dlrender.answers.cli import app as answers
 from dlrender.options import MakeStyle, styled
 from dlscore import __version__
 from dlscore.common import console, progress
@@ -140,6 +141,9 @@ def styles(
         typer.echo(format_style(load_style(print_style)), nl=False)
     else:
         typer.echo("\n".join(f"{name:10s} {about}" for name, about in describe_styles().items()))
+
+
+app.add_typer(answers)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 from support import ROOT
+from support.known import gaussian
 from support.synthetic import write_cache
 
 from dlrender import cli
@@ -33,7 +34,18 @@ DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 ROOMS = sorted(path.parent for path in ROOT.glob("dlscore/*/__init__.py"))
 FOLDERS = [
     *ROOMS,
-    *(ROOT / name for name in ("dlscore", "dlrender", "dlrender/style", "data", "data/examples", "tests/bench")),
+    *(
+        ROOT / name
+        for name in (
+            "dlscore",
+            "dlrender",
+            "dlrender/style",
+            "dlrender/answers",
+            "data",
+            "data/examples",
+            "tests/bench",
+        )
+    ),
 ]
 EXAMPLES = ROOT / "data" / "examples"
 QUICK = (
@@ -74,9 +86,11 @@ def anchors(document: Path) -> set[str]:
 
 @pytest.fixture(scope="session")
 def long_cache(tmp_path_factory) -> Path:
-    """A cache as long as the demo's first episode, of three methods, made without a policy."""
+    """A cache as long as the demo's first episode, of three methods, one with its density, made without a policy."""
     path = tmp_path_factory.mktemp("long") / "episode_000.h5"
-    return write_cache(path, steps=78, methods=("likelihood", "distance", "noise_pred"))
+    return write_cache(
+        path, steps=78, methods=("likelihood", "distance", "noise_pred"), mixture=gaussian([256, 256], 30)
+    )
 
 
 @pytest.fixture

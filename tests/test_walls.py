@@ -26,10 +26,16 @@ ROOMS = {
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "colors", "overlays", "style", "frames", "output", "metadata", "videos", "sheets", "figures",
-                "jobs", "api", "options", "cli")  # fmt: skip
+                "jobs", "api", "options", "answers", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")
-TYPER = ("dlscore/cli/", "dlscore/common/console.py", "dlrender/cli.py", "dlrender/options.py")
+TYPER = (
+    "dlscore/cli/",
+    "dlscore/common/console.py",
+    "dlrender/cli.py",
+    "dlrender/options.py",
+    "dlrender/answers/cli.py",
+)
 MODULE_LINES, FUNCTION_LINES = 250, 40
 
 

@@ -1,0 +1,82 @@
+"""Intervals: by a bootstrap over episodes, since steps of one episode are alike, and Wilson's for shares of episodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlscore.common.arrays import Array
+
+FEWEST = 5  # episodes, below which there is no interval: one episode would give a width of 0, three hardly more
+RESAMPLES = 2000
+LEVEL = 0.95
+Z = 1.959963984540054  # normal quantile of LEVEL
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value and its 95 % interval; `low` and `high` are None where fewer than FEWEST episodes refuse one."""
+
+    value: float
+    low: float | None
+    high: float | None
+    episodes: int
+
+    def as_dict(self) -> dict[str, float | int | None]:
+        """For JSON."""
+        return {**vars(self), "value": self.value if math.isfinite(self.value) else None}
+
+    def __str__(self) -> str:
+        shown = _digits(self.value, self.high if self.low is None or self.high is None else self.high - self.low)
+        if self.low is None or self.high is None:
+            return f"{self.value:.{shown}f}"
+        return f"{self.value:.{shown}f} [{self.low:.{shown}f}, {self.high:.{shown}f}]"
+
+
+def bootstrap(
+    totals: Array, statistic: Callable[[Array], Array], seed: int = 0, resamples: int = RESAMPLES
+) -> Interval:
+    """The interval of a statistic of totals (E, K), one row an episode, by resampling episodes.
+
+    statistic: of sums (..., K) over episodes, gives (...). The percentiles are those that make the interval of a mean as wide as
+    Student's (Hesterberg 2015, section 4.3: the expanded percentile interval), since plain ones are too narrow for few episodes.
+    """
+    episodes = len(totals)
+    value = float(statistic(totals.sum(axis=0)))
+    if episodes < FEWEST:
+        return Interval(value, None, None, episodes)
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), resamples)
+    found = statistic(counts @ totals)
+    reach = math.sqrt(episodes / (episodes - 1)) * student(Z, episodes - 1)
+    tail = 0.5 * math.erfc(reach / math.sqrt(2))
+    low, high = np.quantile(found[np.isfinite(found)], [tail, 1 - tail]) if np.isfinite(found).any() else (np.nan,) * 2
+    return Interval(value, float(low), float(high), episodes)
+
+
+def wilson(successes: int, trials: int) -> Interval:
+    """The share of successes with Wilson's score interval (1927), which holds for few trials and at 0 and 1."""
+    if not trials:
+        return Interval(math.nan, None, None, 0)
+    share, wide = successes / trials, Z**2 / trials
+    centre = (share + wide / 2) / (1 + wide)
+    half = Z / (1 + wide) * math.sqrt(share * (1 - share) / trials + wide / (4 * trials))
+    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
+
+
+def student(z: float, freedom: float) -> float:
+    """Student's quantile from the normal one `z` (Abramowitz & Stegun 1964, 26.7.5), to 2 % from 4 degrees of freedom on."""
+    terms = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + sum(term / freedom ** (k + 1) for k, term in enumerate(terms))
+
+
+def _digits(value: float, width: float | None) -> int:
+    # Decimals that show two figures of the interval's width, or three of a value alone.
+    scale = abs(width if width else value)
+    figures = 2 if width else 3
+    return (
+        2 if not (scale > 0 and math.isfinite(scale)) else min(4, max(0, figures - 1 - math.floor(math.log10(scale))))
+    )

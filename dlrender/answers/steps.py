@@ -1,0 +1,164 @@
+"""One step of an episode as statistics see it: its density as weighted points, its modes, its chunks, and the step before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from dlrender.answers.modes import Mode, find_modes
+from dlrender.answers.points import WeightedPoints, weighted_points
+from dlrender.answers.samples import energy_distance
+from dlscore.cache import CacheError, EpisodeCache
+from dlscore.common.arrays import Array
+from dlscore.density.censoring import spread_edges
+from dlscore.density.mixture import Mixture
+
+LARGEST_ERROR, LEAST_INSIDE = 0.1, 0.99  # of a step's density: beyond these, its modes cannot be told
+OPTIONAL = ("reward", "success")  # fields that a file need not have
+LATEST = 3  # steps by which an action may be early or late in the surprise without timing
+
+
+@dataclass(eq=False)
+class Episode:
+    """An open cache under one method, and what all its steps share."""
+
+    cache: EpisodeCache
+    method: str
+
+    @cached_property
+    def numbers(self) -> Array:
+        """(T,) indices of the steps in the episode."""
+        found: Array = np.rint(self.cache.time * float(self.cache.attrs["fps"])).astype(int)
+        return found
+
+    @cached_property
+    def actions(self) -> Array:
+        """(T, 2) px: the actions that were recorded, by the expert or by the policy that acted."""
+        return self.cache.expert_action.astype(np.float64)
+
+    @cached_property
+    def checks(self) -> dict[str, Array]:
+        """(T,) of each check of the density; `inside` also for files that do not store it."""
+        return {**self.cache.checks(self.method), "inside": self.cache.inside(self.method)}
+
+    @cached_property
+    def log_error(self) -> tuple[Array, Array] | None:
+        """Upper ends (B,) of bins of the distance below the peak [nats], and the error (T, B) of the log density there."""
+        return self.cache.log_error(self.method)
+
+    @cached_property
+    def own_ranks(self) -> Array | None:
+        """(T, M) ranks of the policy's own draws; None where the file has none."""
+        return self.cache.own_ranks(self.method)
+
+    @property
+    def seed(self) -> int:
+        """Of the run that scored it."""
+        return int(self.cache.attrs.get("seed", 0))
+
+    @cached_property
+    def fields(self) -> dict[str, Array | None]:
+        """(T, …) of each of OPTIONAL, None where the file does not have it."""
+        return {name: self._field(name) for name in OPTIONAL}
+
+    def _field(self, name: str) -> Array | None:
+        try:
+            return self.cache.array(name)
+        except CacheError:
+            return None
+
+    def steps(self) -> Iterator[Step]:
+        """The steps that are done, in order."""
+        before = None
+        for row in np.flatnonzero(self.cache.done):
+            step = Step(self, int(row), before)
+            yield step
+            step.before, before = None, step
+
+
+@dataclass(eq=False)
+class Step:
+    """A row of a cache. What is asked of it is read and computed once. `before` is the scored step before."""
+
+    episode: Episode
+    row: int
+    before: Step | None = None
+
+    @property
+    def number(self) -> int:
+        """Index of the step in its episode."""
+        return int(self.episode.numbers[self.row])
+
+    @property
+    def lag(self) -> int:
+        """Steps of the episode since the scored step before; 0 at the first."""
+        return 0 if self.before is None else self.number - self.before.number
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random numbers of this step, from the run's seed, the episode and the step."""
+        return np.random.default_rng([self.episode.seed, self.episode.cache.episode, self.number])
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """The density; CacheError where the file holds none."""
+        return self.episode.cache.mixture(self.episode.method, self.row)
+
+    @cached_property
+    def points(self) -> WeightedPoints:
+        """The density as weighted points."""
+        return weighted_points(self.mixture, self.rng)
+
+    @cached_property
+    def log_density(self) -> float:
+        """log p of the recorded action [nats / px²]."""
+        return float(self.log_densities(self.episode.actions[self.row][None])[0])
+
+    def log_densities(self, actions: Array) -> Array:
+        """(P,) log p [nats / px²] of actions (P, 2) px; on an edge of the box they are spread as the density is."""
+        box = self.mixture.box
+        return self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng))
+
+    @cached_property
+    def tie(self) -> tuple[float, float]:
+        """Bounds of the recorded action's rank: the mass that is denser, without and with the action's own share."""
+        denser, own = self.points.denser(self.log_density), 1 / (len(self.points.weight) + 1)
+        return denser * (1 - own), denser * (1 - own) + own
+
+    @cached_property
+    def modes(self) -> list[Mode] | None:
+        """The modes, that of the largest mass first; None where the density is too uncertain, or too much is outside."""
+        if not (self.check("error") <= LARGEST_ERROR and self.check("inside") >= LEAST_INSIDE):
+            return None
+        return find_modes(self.episode.cache.score(self.episode.method, self.row), self.episode.cache.grid)
+
+    def check(self, name: str) -> float:
+        """A check of the density at this step, such as `error`; nan where the file has none."""
+        values = self.episode.checks.get(name)
+        return np.nan if values is None else float(values[self.row])
+
+    @cached_property
+    def chunks(self) -> Array:
+        """(D, H, 2) px: chunks at the finest noise level, from the current action on."""
+        cache = self.episode.cache
+        found: Array = cache.denoised_chunks(self.episode.method, self.row)[:, cache.current :].astype(np.float64)
+        return found
+
+    def chunk_distance(self) -> float:
+        """Energy distance [px] between what this step and the one before plan for the same actions, root mean square per action.
+
+        nan at the first step, without denoised chunks, and where the plans do not overlap.
+        """
+        if self.before is None or len(self.chunks) < 2 or self.chunks.shape[1] <= self.lag:
+            return np.nan
+        length = self.chunks.shape[1] - self.lag
+        old, new = self.before.chunks[:, self.lag :], self.chunks[:, :length]
+        return energy_distance(old.reshape(len(old), -1), new.reshape(len(new), -1)) / float(np.sqrt(length))
+
+    def actions_nearby(self) -> Array:
+        """(A, 2) px: the recorded actions of the steps within LATEST of this one."""
+        near: Array = self.episode.actions[np.abs(self.episode.numbers - self.number) <= LATEST]
+        return near

@@ -1,0 +1,157 @@
+"""What a table of steps says in all: each quantity with its interval over episodes. A quantity is one line of QUANTITIES."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlrender.answers.columns import LEVELS
+from dlrender.answers.intervals import Interval, bootstrap, wilson
+from dlrender.answers.table import Table
+from dlscore.common.arrays import Array
+
+ALPHAS = np.linspace(0, 1, 101)  # levels at which calibration is looked at
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A statistic of the means over steps of some numbers a step: values (rows, K) → means (..., K) → statistic (...)."""
+
+    name: str
+    units: str
+    meaning: str
+    values: Callable[[Table], Array]
+    statistic: Callable[[Array], Array] = lambda means: means[..., 0]
+
+
+def mean_of(column: str) -> Callable[[Table], Array]:
+    """A column as it is."""
+    return lambda table: table[column][:, None]
+
+
+def within(level: float) -> Callable[[Table], Array]:
+    """1 where the recorded action is in the region of a level."""
+    return lambda table: _where(table["rank"], table["rank"] <= level)[:, None]
+
+
+def levels_reached(table: Table) -> Array:
+    """(rows, levels) 1 where the rank is at most each of ALPHAS."""
+    return _where(table["rank"][:, None], table["rank"][:, None] <= ALPHAS)
+
+
+def calibration_error(shares: Array) -> Array:
+    """∫ |F(α) − α| dα of shares (..., levels) inside the regions of ALPHAS: 0 when calibrated, ½ at most."""
+    away = np.abs(shares - ALPHAS)
+    area: Array = ((away[..., 1:] + away[..., :-1]) / 2 * np.diff(ALPHAS)).sum(axis=-1)
+    return area
+
+
+def multimodal(table: Table) -> Array:
+    """1 where there is more than one mode; nan where it cannot be told."""
+    return _where(table["modes"], table["modes"] > 1)[:, None]
+
+
+def _where(known: Array, value: Array) -> Array:
+    found: Array = np.where(np.isnan(known), np.nan, value)
+    return found
+
+
+QUANTITIES = (
+    Quantity("nll", "nats", "mean surprise of the recorded actions", mean_of("surprise")),
+    Quantity("nll_untimed", "nats", "the same, up to three steps early or late", mean_of("surprise_untimed")),
+    Quantity("entropy", "nats", "mean entropy", mean_of("entropy")),
+    Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", mean_of("excess")),
+    Quantity("energy_score", "px", "mean energy score", mean_of("energy_score")),
+    Quantity("mean_rank", "1", "0.5 if calibrated; below: too wide, above: too narrow", mean_of("rank")),
+    *(
+        Quantity(f"inside_{100 * level:.0f}", "1", f"share in the {100 * level:.0f} % regions", within(level))
+        for level in LEVELS
+    ),
+    Quantity("calibration_error", "1", "∫|F(α) − α| dα", levels_reached, calibration_error),
+    Quantity("own_rank", "1", "mean rank of the policy's own draws, 0.5 if the density is right", mean_of("own_rank")),
+    Quantity("multimodal", "1", "share of the steps with two modes or more", multimodal),
+    Quantity("mode_switches", "1", "share of the steps at which the main mode jumps", mean_of("mode_switch")),
+    Quantity("chunk_distance", "px", "between successive plans", mean_of("chunk_distance")),
+    Quantity("error", "1", "mean estimated error of the density", mean_of("error")),
+    Quantity("reward", "1", "mean of the best reward of each episode", lambda table: best_reward(table)[:, None]),
+)
+BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
+
+
+def summarize(table: Table, seed: int = 0) -> dict[str, Interval]:
+    """Each quantity that the table has, and `success`, with its 95 % interval over episodes."""
+    found = {each.name: estimate(each, table, seed) for each in QUANTITIES}
+    known = {name: interval for name, interval in found.items() if interval is not None}
+    return known if (success := success_rate(table)) is None else {**known, "success": success}
+
+
+def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None:
+    """A quantity and its interval by a bootstrap over episodes; None where no step has it.
+
+    A step stands for the steps until the next one that was scored, so that episodes of which each fifth step was scored can be
+    mixed with others.
+    """
+    values = quantity.values(table)
+    known = np.asarray(np.isfinite(values).all(axis=1))
+    weight = step_weights(table) * known
+    if not known.any():
+        return None
+    sums = np.concatenate([np.where(known[:, None], values, 0) * weight[:, None], weight[:, None]], axis=1)
+    totals = np.stack([sums[rows].sum(axis=0) for rows in episodes_of(table)])
+    totals = totals[totals[:, -1] > 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return bootstrap(totals, lambda all_: quantity.statistic(all_[..., :-1] / all_[..., -1:]), seed)
+
+
+def success_rate(table: Table) -> Interval | None:
+    """The share of episodes that succeed at some step, with Wilson's interval; None where the table does not say."""
+    outcomes = [found for rows in episodes_of(table) if (found := outcome(table["success"][rows])) is not None]
+    return wilson(sum(outcomes), len(outcomes)) if outcomes else None
+
+
+def outcome(success: Array) -> bool | None:
+    """Whether an episode succeeds, from its column `success` (T,); None where it does not say."""
+    return None if np.isnan(success).all() else bool(np.nanmax(success) > 0)
+
+
+def best_reward(table: Table) -> Array:
+    """(rows,) the largest reward of each row's episode."""
+    found = np.full(len(table["reward"]), np.nan)
+    for rows in episodes_of(table):
+        if not np.isnan(table["reward"][rows]).all():
+            found[rows] = np.nanmax(table["reward"][rows])
+    return found
+
+
+def episodes_of(table: Table) -> list[Array]:
+    """The rows of each episode, in the order of the table."""
+    keys = list(zip(table["policy"], table["dataset"], table["seed"], table["episode"], strict=True))
+    rows: dict[Any, list[int]] = {}
+    for row, key in enumerate(keys):
+        rows.setdefault(key, []).append(row)
+    return [np.array(each) for each in rows.values()]
+
+
+def step_weights(table: Table) -> Array:
+    """(rows,) steps that each row stands for: the usual distance between the scored steps of its episode."""
+    weight = np.ones(len(table["step"]))
+    for rows in episodes_of(table):
+        if len(rows) > 1:
+            weight[rows] = np.median(np.diff(table["step"][rows]))
+    return weight
+
+
+def format_summary(summary: dict[str, Interval], table: Table, names: Sequence[str] = ()) -> str:
+    """A line for each quantity: name, value, interval, meaning; the last line says what the intervals are."""
+    episodes = len(episodes_of(table))
+    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {"success": ("1", "share of episodes")}
+    lines = [f"{len(table['step'])} steps of {episodes} episode{'s' * (episodes > 1)}"]
+    for name, interval in summary.items():
+        units = "" if about[name][0] == "1" else about[name][0]
+        lines.append(f"  {name:18s} {f'{interval} {units}'.strip():32s} {about[name][1]}")
+    some = any(each.low is not None for name, each in summary.items() if name != "success")
+    note = "95 % intervals: bootstrap over episodes" if some else "no intervals: they need 5 episodes or more"
+    return "\n".join([*lines, f"  ({note}{'; success: Wilson' if 'success' in summary else ''})"])

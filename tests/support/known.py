@@ -1,0 +1,87 @@
+"""Caches of densities that are known: any mixture and action at each step, several episodes and policies, without torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from dlscore.cache.mixtures import mixture_arrays
+from dlscore.cache.schema import FRAMES
+from dlscore.cache.writer import CacheWriter, Header
+from dlscore.density.cells import log_cell_density
+from dlscore.density.mixture import Mixture
+from dlscore.density.regions import hdr_ranks, mass_inside
+from dlscore.density.rounding import rounded
+from dlscore.grid import Grid
+from support.synthetic import frame
+
+HORIZON, CURRENT, OWN, DENOISED = 8, 1, 4, 8
+
+
+def gaussian(mean, sigma=25.0, box=None) -> Mixture:
+    """One isotropic Gaussian [px]."""
+    return mixture_of([(1.0, mean, sigma)], box)
+
+
+def mixture_of(parts: Sequence[tuple[float, Sequence[float], float]], box=None) -> Mixture:
+    """Isotropic Gaussians: (weight, mean [px], deviation [px]) each."""
+    weight = np.array([part[0] for part in parts])
+    mean = np.array([part[1] for part in parts], dtype=float)
+    covariance = np.stack([np.eye(2) * part[2] ** 2 for part in parts])
+    return Mixture(mean, covariance, weight, weight, box)
+
+
+def write_known(
+    path: Path,
+    mixtures: Sequence[Mixture],
+    *,
+    actions: np.ndarray | None = None,
+    episode: int = 0,
+    policy: str = "known",
+    dataset: str = "synthetic",
+    seed: int = 0,
+    resolution: int = 32,
+    error: float = 0.02,
+    state: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> Path:
+    """Write a cache with one mixture a step. actions: (T, 2) px, drawn from the mixtures by default, as are all chunks."""
+    rng = np.random.default_rng([seed, episode]) if rng is None else rng
+    mixtures, grid, steps = [rounded(each) for each in mixtures], Grid(resolution), len(mixtures)
+    actions = (
+        np.concatenate([each.draw(1, rng) for each in mixtures]) if actions is None else np.asarray(actions, float)
+    )
+    own = np.stack([each.draw(OWN, rng) for each in mixtures])
+    fine = np.stack([each.draw(DENOISED, rng) for each in mixtures])
+    state = np.concatenate([actions, np.tile([256.0, 256.0, 0.5], (steps, 1))], axis=1) if state is None else state
+    scores = np.stack([log_cell_density(each, grid) for each in mixtures])
+    attrs = {"kind": "log_density", "units": "nats / px^2", "definition": "known", "parameters": {},
+             "evaluations_per_step": 1, "checks": ["error", "log_error", "inside", "own_rank"], "density": "executed",
+             "denoised": DENOISED, "components": len(mixtures[0].weight), "distances": [1.0, 4.0, 10.0]}  # fmt: skip
+    attrs |= {} if mixtures[0].box is None else {"box": mixtures[0].box.tolist()}
+    header = Header(
+        time=np.arange(steps) / 10, grid=grid, chunks=OWN, horizon=HORIZON, drift_parts=("agent_px",),
+        scores={"likelihood": attrs},
+        attrs={"episode": episode, "fps": 10.0, "policy": policy, "dataset": dataset, "seed": seed, "key": policy,
+               "current_action_index": CURRENT},
+    )  # fmt: skip
+    writer = CacheWriter.create(path, header)
+    ranks = np.stack([hdr_ranks(each, drawn, rng).randomised for each, drawn in zip(mixtures, own, strict=True)])
+    arrays = {
+        "scores/likelihood": scores,
+        **mixture_arrays("likelihood", mixtures),
+        "mixture/likelihood/denoised_chunks": np.repeat(fine[:, :, None], HORIZON, axis=2),
+        "checks/likelihood/error": np.full(steps, error),
+        "checks/likelihood/log_error": error * np.tile([1.0, 2.0, 5.0], (steps, 1)),
+        "checks/likelihood/inside": np.array([mass_inside(each, grid.cell_area) for each in scores]),
+        "checks/likelihood/own_rank": ranks,
+        "predicted_action": own[:, 0],
+        "predicted_chunks": np.repeat(own[:, :, None], HORIZON, axis=2),
+        "expert_action": actions,
+        "state": state,
+        "drift": np.zeros((steps, 1)),
+        FRAMES: np.stack([frame(np.clip(each, 16, 495)) for each in actions]),
+    }
+    writer.write(slice(0, steps), arrays)
+    writer.finish()
+    return path
