@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dlscore.common import progress
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from dlrender.style.style import Style
+
 app = typer.Typer()
 
-Files = Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/episode_*.h5.")]
+File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
+Files = Annotated[list[Path], typer.Argument(help="Caches, such as data/cache/episode_*.h5, or folders of them.")]
 Method = Annotated[
     str | None,
     typer.Option("--scoring-method", "-m", help="The density to ask.  [default: likelihood, if present]"),
 ]
+FigureFile = Annotated[
+    Path | None, typer.Option("--output", "-o", help="The figure: a name that ends in .png, .pdf or .svg.")
+]
+Width = Annotated[str | None, typer.Option(help="Width of the figure, such as 3.5in, 85mm, 8.5cm or 240pt.")]
+StyleName = Annotated[str, typer.Option("--style", help="A bundled style (dlrender styles), or a TOML file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")]
+
+
+class _Chart:
+    """The options of a command that draws, checked before anything is read; `show` reports the answer and its figure."""
+
+    def __init__(
+        self, files: Sequence[Path], output: Path | None, width: str | None, style: str, as_json: bool
+    ) -> None:
+        from dlrender.answers.charts import check_chart_name, parse_width
+        from dlrender.style.toml import load_style
+
+        if output is None and not as_json:
+            raise typer.BadParameter("name the figure with -o, or ask for the numbers with --json")
+        if output is not None:
+            check_chart_name(output)
+        self.files, self.output, self.as_json = files, output, as_json
+        self.width, self.style = None if width is None else parse_width(width), load_style(style)
+
+    def show(self, answer: Any, draw: Callable[[Any, Style, float | None], Figure]) -> None:
+        """Write the figure that `draw` makes of the answer, and print the answer as JSON, or where the figure is."""
+        from dlrender.answers.charts import chart_style, save_chart
+
+        if self.output is not None:
+            with chart_style(self.style):
+                about = {"files": [str(file) for file in self.files]}
+                save_chart(draw(answer, self.style, self.width), self.output, self.style, about)
+        typer.echo(json.dumps(answer.as_dict()) if self.as_json else self.output)
 
 
 @app.command()
@@ -31,14 +70,91 @@ def stats(
 ) -> None:
     """Tabulate statistics of each step, and summarize them with intervals over episodes."""
     from dlrender.answers.summary import format_summary, summarize
-    from dlrender.answers.table import check_table_name, read_tables, write_table
+    from dlrender.answers.table import caches_in, check_table_name, read_tables, write_table
 
     if output is not None:
         check_table_name(output)
     with progress.steps("stats", "episodes") as report:
-        table = read_tables(files, scoring_method, report=report)
+        table = read_tables(caches_in(files), scoring_method, report=report)
     if output is not None:
         typer.echo(write_table(table, output), err=as_json)
     summary = summarize(table)
     shown = {name: each.as_dict() for name, each in summary.items()}
     typer.echo(json.dumps({"summary": shown}) if as_json else format_summary(summary, table))
+
+
+@app.command()
+def timeline(
+    file: File,
+    output: FigureFile = None,
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw an episode over time: where the policy would go, how undecided it is, how surprised by what was done."""
+    chart = _Chart([file], output, width, style, as_json)
+    from dlrender.answers.timeline import read_timeline, timeline_figure
+
+    chart.show(read_timeline(file, scoring_method), timeline_figure)
+
+
+@app.command()
+def calibration(
+    files: Files,
+    output: FigureFile = None,
+    by: Annotated[str, typer.Option(help="One row for each policy, or each dataset.")] = "policy",
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw how the recorded actions lie among the density's regions, and beside them the policy's own draws."""
+    chart = _Chart(files, output, width, style, as_json)
+    from dlrender.answers.calibration import calibration_figure, read_calibration
+    from dlrender.answers.table import caches_in
+
+    chart.show(read_calibration(caches_in(files), by, scoring_method), calibration_figure)
+
+
+@app.command()
+def modes(
+    file: File,
+    step: Annotated[int, typer.Option(help="The step to draw.")],
+    output: FigureFile = None,
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the modes of a step on a map: their mass and prominence, the plans that start at each, the regions."""
+    chart = _Chart([file], output, width, style, as_json)
+    from dlrender.answers.choices import choices_figure, read_choices
+
+    chart.show(read_choices(file, step, scoring_method), choices_figure)
+
+
+@app.command()
+def compare(
+    files: Files,
+    others: Annotated[list[Path], typer.Option("--with", help="Caches of the other policy, or their folder. Repeat.")],
+    null: Annotated[
+        list[Path] | None,
+        typer.Option("--null", help="Caches of the first policy with another seed, or their folder. Repeat."),
+    ] = None,
+    output: FigureFile = None,
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two policies on the same episodes, beside their own errors and the first policy with another seed."""
+    chart = _Chart([*files, *others, *(null or [])], output, width, style, as_json)
+    from dlrender.answers.compare import read_comparison
+    from dlrender.answers.compare_chart import comparison_figure
+    from dlrender.answers.table import caches_in
+
+    if not null:
+        typer.echo("no null row: score the first policy again with another --seed, and name it with --null", err=True)
+    a, b, again = (caches_in(each) for each in (files, others, null or []))
+    chart.show(read_comparison(a, b, again, scoring_method), comparison_figure)

@@ -48,13 +48,25 @@ def bootstrap(
     value = float(statistic(totals.sum(axis=0)))
     if episodes < FEWEST:
         return Interval(value, None, None, episodes)
+    low, high = percentiles(totals, statistic, seed, resamples)
+    return Interval(value, float(low), float(high), episodes)
+
+
+def percentiles(
+    totals: Array, statistic: Callable[[Array], Array], seed: int = 0, resamples: int = RESAMPLES
+) -> tuple[Array, Array]:
+    """The ends of that interval for a statistic that gives any shape: (..., K) → (..., …); nan where it is never finite."""
+    episodes = len(totals)
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), resamples)
-    found = statistic(counts @ totals)
+    found = np.asarray(statistic(counts @ totals))
     reach = math.sqrt(episodes / (episodes - 1)) * student(Z, episodes - 1)
     tail = 0.5 * math.erfc(reach / math.sqrt(2))
-    low, high = np.quantile(found[np.isfinite(found)], [tail, 1 - tail]) if np.isfinite(found).any() else (np.nan,) * 2
-    return Interval(value, float(low), float(high), episodes)
+    kept = found[np.isfinite(found).reshape(len(found), -1).all(axis=1)]
+    if not len(kept):
+        return np.full(found.shape[1:], np.nan), np.full(found.shape[1:], np.nan)
+    low, high = np.quantile(kept, [tail, 1 - tail], axis=0)
+    return low, high
 
 
 def wilson(successes: int, trials: int) -> Interval:

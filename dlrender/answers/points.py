@@ -13,9 +13,11 @@ from functools import cached_property
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.common.world import WORLD_SIZE
 from dlscore.density.gaussians import FLOOR, TINY, blocks, coefficients, monomials, sums
 from dlscore.density.mixture import Mixture
 
+MARGIN = 20.0  # px around what a window shows
 POINTS = 512  # error of one step's entropy: 0.03 nats, independent from step to step; 2.7 ms for 576 components
 PLASTIC = 1.32471795724474602596  # the root of x³ = x + 1
 
@@ -45,6 +47,16 @@ class WeightedPoints:
         found: Array = np.interp(levels, mass, area)
         return found
 
+    def threshold(self, level: float) -> float:
+        """The log density at the border of the highest-density region of a level [nats / px²]."""
+        order = np.argsort(-self.log_density)
+        return float(np.interp(level, np.cumsum(self.weight[order]), self.log_density[order]))
+
+    def likely(self, level: float = 0.95) -> Array:
+        """(K, 2) px: the points in that region."""
+        found: Array = self.point[self.log_density >= self.threshold(level)]
+        return found
+
 
 def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POINTS) -> WeightedPoints:
     """`count` points of a mixture; those beyond its box are left out.
@@ -69,3 +81,12 @@ def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POI
     log_density = np.log(density) + np.concatenate([largest for _, largest in parts]) + mixture.log_norm
     ratio = density / coarse
     return WeightedPoints(points, log_density, ratio / ratio.sum())
+
+
+def window_around(points: Array) -> tuple[float, float, float]:
+    """Left, top and side [px] of a square around points (P, 2) px, not much beyond the world."""
+    low = np.maximum(points.min(axis=0) - MARGIN, -MARGIN)
+    high = np.minimum(points.max(axis=0) + MARGIN, WORLD_SIZE + MARGIN)
+    side = float((high - low).max())
+    left, top = ((low + high) / 2 - side / 2).tolist()
+    return left, top, side

@@ -82,6 +82,17 @@ def read_tables(
     return stack(tables)
 
 
+def caches_in(places: Sequence[Path]) -> list[Path]:
+    """The caches that some files and folders name; RenderError for a folder without caches."""
+    found: list[Path] = []
+    for place in places:
+        inside = sorted(place.glob("*.h5")) if place.is_dir() else [place]
+        if not inside:
+            raise RenderError(f"folder {place} has no caches; name a folder with files such as episode_000.h5")
+        found += inside
+    return found
+
+
 def stack(tables: Sequence[Table]) -> Table:
     """Tables of the same columns, one below the other."""
     return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}

@@ -49,3 +49,19 @@ def test_the_energy_distance_is_unbiased_and_has_the_unit_of_the_points():
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(2000)
     a, b = np.zeros((4, 2)), np.tile([30.0, 40.0], (4, 1))
     assert energy_distance(a, b) == pytest.approx(100)  # 2 × 50 px
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [(1.0, 0.47, 0.53), (1.3, 0.0, 0.42), (1 / 1.3, 0.58, 1.0)])
+def test_ranks_of_true_draws_are_uniform_and_wrong_scales_are_told(scale, low, high):
+    parts = [(0.6, [200, 300], 20), (0.4, [330, 260], 30)]
+    actions = mixture_of(parts).draw(800, np.random.default_rng(0))
+    scored = mixture_of([(weight, mean, scale * sigma) for weight, mean, sigma in parts])
+    ranks = np.sort([
+        weighted_points(scored, np.random.default_rng(k)).denser(log_density)
+        for k, log_density in enumerate(scored.log_density(actions))
+    ])  # fmt: skip
+    assert low < ranks.mean() < high
+    if scale == 1:
+        steps = np.arange(801) / 800
+        distance = max(np.abs(ranks - steps[1:]).max(), np.abs(ranks - steps[:-1]).max())
+        assert distance < 1.36 / np.sqrt(800)  # Kolmogorov & Smirnov, 5 %

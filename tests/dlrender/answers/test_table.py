@@ -78,23 +78,6 @@ def test_a_table_is_the_same_whenever_it_is_made(still_episode):
         np.testing.assert_array_equal(one[name], two[name])
 
 
-def test_ranks_of_true_draws_are_uniform_and_wrong_scales_are_told(tmp_path):
-    rng, truth = np.random.default_rng(0), mixture_of([(0.6, [200, 300], 20), (0.4, [330, 260], 30)])
-    actions = truth.draw(240, rng)
-    wrong = {
-        scale: mixture_of([(0.6, [200, 300], 20 * scale), (0.4, [330, 260], 30 * scale)]) for scale in (1, 1.3, 1 / 1.3)
-    }
-    mean = {}
-    for k, (scale, mixture) in enumerate(wrong.items()):
-        path = write_known(tmp_path / f"{k}.h5", [mixture] * 240, actions=actions)
-        ranks = np.sort(step_table(path, columns=["rank"])["rank"])
-        mean[scale] = ranks.mean()
-        if scale == 1:
-            steps = np.arange(241) / 240
-            assert max(np.abs(ranks - steps[1:]).max(), np.abs(ranks - steps[:-1]).max()) < 1.36 / np.sqrt(240)
-    assert mean[1.3] < 0.42 < mean[1] < 0.58 < mean[1 / 1.3]
-
-
 def test_modes_are_left_blank_where_the_density_cannot_say(tmp_path):
     path = write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 2, error=0.12)
     assert np.isnan(step_table(path)["modes"]).all()

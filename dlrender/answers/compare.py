@@ -1,0 +1,198 @@
+"""Two policies on the same observations: how far their densities are apart, beside their own errors, and whom the record favours.
+
+Steps are paired by data set, episode and step. A null row is the first policy again, scored with another seed: what differs
+there is the estimate's own noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrender.answers.intervals import Interval, bootstrap
+from dlrender.answers.points import weighted_points, window_around
+from dlrender.answers.samples import distances
+from dlrender.answers.steps import Episode, Step
+from dlrender.answers.table import Table, density_of
+from dlrender.errors import RenderError
+from dlscore.cache import EpisodeCache, open_cache
+from dlscore.common.arrays import Array
+from dlscore.density.cells import log_window_density
+from dlscore.density.mixture import Mixture
+
+SHARP = 160  # cells a side of the map
+FEWER = 4  # every so manieth point is enough for the energy distance
+SAME = 0.01  # px: recorded actions of one step differ by less
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Paired steps: columns episode, step, tv, tv_error, js, energy_distance, surprise_a, surprise_b, (rows,) each."""
+
+    a: str
+    b: str
+    columns: Table
+
+    def mean(self, column: str) -> Interval:
+        """The mean of a column, with its interval over episodes."""
+        return bootstrap(self._totals(self.columns[column]), lambda sums: sums[..., 0] / sums[..., 1])
+
+    def nll_difference(self) -> Interval:
+        """Mean surprise under B less that under A [nats a step]: above 0 where the record favours A."""
+        return bootstrap(self._totals(self.difference), lambda sums: sums[..., 0] / sums[..., 1])
+
+    @property
+    def difference(self) -> Array:
+        """(rows,) surprise under B less that under A."""
+        return self.columns["surprise_b"] - self.columns["surprise_a"]
+
+    def within_error(self) -> float:
+        """The share of the steps whose total variation is within the estimates' own error."""
+        return float((self.columns["tv"] <= self.columns["tv_error"]).mean())
+
+    def rows_of(self) -> dict[int, Array]:
+        """The rows of each episode."""
+        return {int(e): np.flatnonzero(self.columns["episode"] == e) for e in np.unique(self.columns["episode"])}
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "a": self.a, "b": self.b, "steps": len(self.columns["tv"]), "within_error": self.within_error(),
+            **{name: self.mean(name).as_dict() for name in ("tv", "js", "energy_distance")},
+            "nll_difference": self.nll_difference().as_dict(),
+        }  # fmt: skip
+
+    def _totals(self, values: Array) -> Array:
+        return np.array([[values[rows].sum(), len(rows)] for rows in self.rows_of().values()])
+
+
+@dataclass(frozen=True)
+class Map:
+    """Log densities of A and B at a step, (SHARP, SHARP) [y, x] on a window (left, top, side) px, and the recorded action."""
+
+    episode: int
+    step: int
+    log_a: Array
+    log_b: Array
+    recorded: Array
+    window: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The pairs of A and B, those of the null (A with another seed) or None, and the map of a step."""
+
+    pairs: Pairs
+    null: Pairs | None
+    map: Map
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"pairs": self.pairs.as_dict(), "null": None if self.null is None else self.null.as_dict()}
+
+
+def read_comparison(
+    a: Sequence[Path], b: Sequence[Path], null: Sequence[Path] = (), method: str | None = None
+) -> Comparison:
+    """Compare the caches of A with those of B, and with those of the null. The map is of the step that differs most."""
+    pairs = _read_pairs(a, b, method)
+    again = _read_pairs(a, null, method, null=True) if null else None
+    most = int((pairs.columns["tv"] - pairs.columns["tv_error"]).argmax())
+    episode, step = int(pairs.columns["episode"][most]), int(pairs.columns["step"][most])
+    return Comparison(pairs, again, _map(a, b, episode, step, method))
+
+
+def distances_between(p: Mixture, q: Mixture, rng: np.random.Generator) -> dict[str, float]:
+    """tv and js [nats] of two densities, and their energy distance [px].
+
+    With g = |p − q| / (p + q), TV = ½ E_p[g] + ½ E_q[g], and the Jensen-Shannon divergence ½ E_p[log 2p / (p + q)] + the same
+    of q: expectations of bounded functions, so that few points are enough. (A Kullback-Leibler divergence is not bounded.)
+    """
+    x, y = weighted_points(p, rng), weighted_points(q, rng)
+    ratio_x, ratio_y = q.log_density(x.point) - x.log_density, p.log_density(y.point) - y.log_density
+    tv = 0.5 * sum(float(each.weight @ np.abs(np.tanh(r / 2))) for each, r in ((x, ratio_x), (y, ratio_y)))
+    js = 0.5 * sum(float(w.weight @ (np.log(2) - np.logaddexp(0, r))) for w, r in ((x, ratio_x), (y, ratio_y)))
+    some = [(each.point[::FEWER], each.weight[::FEWER] / each.weight[::FEWER].sum()) for each in (x, y)]
+    (u, wu), (v, wv) = some
+    energy = 2 * float(wu @ distances(u, v) @ wv) - float(wu @ distances(u, u) @ wu) - float(wv @ distances(v, v) @ wv)
+    return {"tv": min(max(tv, 0.0), 1.0), "js": max(js, 0.0), "energy_distance": max(energy, 0.0)}
+
+
+def _read_pairs(a: Sequence[Path], b: Sequence[Path], method: str | None, null: bool = False) -> Pairs:
+    rows: list[dict[str, float]] = []
+    with ExitStack() as stack:
+        first, second = ({_key(c): c for c in (stack.enter_context(open_cache(f)) for f in files)} for files in (a, b))
+        common = [key for key in first if key in second]
+        if not common:
+            raise RenderError("the two have no episode in common; score both policies on the same episodes")
+        label_a, label_b = _label(first, null), _label(second, null)
+        if null and label_a == label_b:
+            raise RenderError(
+                f"the null has the same policy and seed as the first ({label_a}); score it with another --seed"
+            )
+        if null and _policies(first) != _policies(second):
+            raise RenderError("the null is of another policy than the first; score the first again with another --seed")
+        for key in common:
+            rows += _pair(first[key], second[key], method)
+    return Pairs(label_a, label_b, {name: np.array([row[name] for row in rows]) for name in rows[0]})
+
+
+def _pair(a: EpisodeCache, b: EpisodeCache, method: str | None) -> list[dict[str, float]]:
+    steps = [{step.number: step for step in Episode(c, density_of(c, method)).steps()} for c in (a, b)]
+    numbers = sorted(steps[0].keys() & steps[1].keys())
+    if not numbers:
+        raise RenderError(f"{a.path} and {b.path} have no step in common; score both with the same steps")
+    return [_pair_step(steps[0][number], steps[1][number]) for number in numbers]
+
+
+def _pair_step(p: Step, q: Step) -> dict[str, float]:
+    if np.abs(p.episode.actions[p.row] - q.episode.actions[q.row]).max() > SAME:
+        raise RenderError(
+            f"step {p.number} of {p.episode.cache.path} and of {q.episode.cache.path} have other recorded actions; compare "
+            "policies on the same episodes"
+        )
+    error = 2 * np.hypot(p.check("error"), q.check("error"))
+    return {
+        "episode": p.episode.cache.episode, "step": p.number, "tv_error": error,
+        "surprise_a": -p.log_density, "surprise_b": -q.log_density, **distances_between(p.mixture, q.mixture, p.rng),
+    }  # fmt: skip
+
+
+def _map(a: Sequence[Path], b: Sequence[Path], episode: int, step: int, method: str | None) -> Map:
+    p, q = (_find(files, episode, step, method) for files in (a, b))
+    recorded = p.episode.actions[p.row]
+    window = window_around(np.concatenate([p.points.likely(0.99), q.points.likely(0.99), recorded[None]]))
+    log_a, log_b = (log_window_density(each.mixture, window[:2], window[2], SHARP) for each in (p, q))
+    return Map(episode, step, log_a, log_b, recorded, window)
+
+
+def _find(files: Sequence[Path], episode: int, step: int, method: str | None) -> Step:
+    for file in files:
+        with open_cache(file) as cache:
+            here = Episode(cache, density_of(cache, method))
+            if cache.episode == episode and step in here.numbers:
+                found = Step(here, int(np.flatnonzero(here.numbers == step)[0]))
+                _ = found.points  # read while the file is open
+                return found
+    raise RenderError(f"no cache has step {step} of episode {episode}")
+
+
+def _key(cache: EpisodeCache) -> tuple[str, int]:
+    return str(cache.attrs.get("dataset", "")), cache.episode
+
+
+def _policies(caches: dict[tuple[str, int], EpisodeCache]) -> set[str]:
+    return {str(cache.attrs.get("policy", "unknown")) for cache in caches.values()}
+
+
+def _label(caches: dict[tuple[str, int], EpisodeCache], seed: bool) -> str:
+    names = sorted(_policies(caches))
+    if len(names) != 1:
+        raise RenderError(f"the caches are of several policies ({', '.join(names)}); give those of one policy")
+    seeds = sorted({int(cache.attrs.get("seed", 0)) for cache in caches.values()})
+    return f"{names[0]}, seed {', '.join(map(str, seeds))}" if seed else names[0]

@@ -1,0 +1,161 @@
+"""The figure of a comparison: maps of the step that differs most, distances step by step, and paired surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from dlrender.answers.charts import (
+    Chart,
+    chart_figure,
+    chart_style,
+    color_of,
+    colors,
+    muted,
+    plot_panel,
+    shades,
+    short_names,
+)
+from dlrender.answers.compare import Comparison, read_comparison
+from dlrender.answers.intervals import Interval
+from dlrender.style.style import Style
+from dlscore.common.arrays import Array
+
+DENSITIES = (1e-7, 3e-3)  # 1/px²: ends of the colours
+REACH = 6.0  # in powers of 2, of the ratio of two densities
+
+
+def plot_comparison(
+    a: Sequence[Path] | Comparison, b: Sequence[Path] = (), ax: Axes | None = None, *, null: Sequence[Path] = (),
+    panel: str = "steps",
+) -> Any:  # fmt: skip
+    """Draw one panel (a, b, ratio, steps, surprise or paired) into `ax`, or the whole figure; the Axes or the Figure."""
+    data = a if isinstance(a, Comparison) else read_comparison(a, b, null)
+    return comparison_figure(data, Style()) if ax is None else plot_panel(COMPARISON, data, ax, panel)
+
+
+def comparison_figure(data: Comparison, style: Style, width: float | None = None) -> Figure:
+    """The whole figure."""
+    with chart_style(style):
+        return chart_figure(COMPARISON, data, style, width)
+
+
+def _density(which: str) -> Any:
+    def draw(ax: Axes, data: Comparison) -> None:
+        values = np.exp({"A": data.map.log_a, "B": data.map.log_b}[which])
+        image = ax.imshow(values.clip(DENSITIES[0]), cmap=shades(), norm=LogNorm(*DENSITIES), extent=_extent(data))
+        _mark(ax, data)
+        ax.set_title(f"{which}: {_names(data)['AB'.index(which)]}")
+        bar = ax.figure.colorbar(image, ax=ax, orientation="horizontal", pad=0.02, aspect=25, shrink=0.9, extend="both")
+        bar.set_label("density [1/px²]")
+
+    return draw
+
+
+def draw_ratio(ax: Axes, data: Comparison) -> None:
+    """log2 of B over A, clear where neither goes."""
+    ratio = np.clip((data.map.log_b - data.map.log_a) / np.log(2), -REACH, REACH)
+    mean = 0.5 * (np.exp(data.map.log_a) + np.exp(data.map.log_b))
+    clear = np.clip(np.log(mean.clip(1e-30) / DENSITIES[0]) / np.log(1e2), 0, 1)
+    middle = ax.get_facecolor()
+    cmap = LinearSegmentedColormap.from_list("ratio", [colors()["blue"], middle, colors()["red"]])
+    image = ax.imshow(ratio, cmap=cmap, norm=TwoSlopeNorm(0, -REACH, REACH), extent=_extent(data), alpha=clear)
+    _mark(ax, data)
+    ax.set_title("Which of them goes there")
+    ticks = [-6, -3, 0, 3, 6]
+    bar = ax.figure.colorbar(image, ax=ax, orientation="horizontal", pad=0.02, aspect=25, shrink=0.9, ticks=ticks)
+    bar.ax.set_xticklabels(["A 64×", "8×", "1", "8×", "B 64×"])
+    bar.set_label("ratio of the densities")
+    side = data.map.window[2]
+    ax.set_xlabel(
+        f"{side:.0f} px wide; episode {data.map.episode} step {data.map.step}", color=muted(), fontsize="small"
+    )
+
+
+def draw_steps(ax: Axes, data: Comparison) -> None:
+    """Total variation step by step over the estimates' own error, and that of the null."""
+    start, ticks = 0, {}
+    for episode, rows in data.pairs.rows_of().items():
+        places = start + np.arange(len(rows))
+        ax.fill_between(places, data.pairs.columns["tv_error"][rows], color=muted(), alpha=0.3, linewidth=0,
+                        label="within error" if start == 0 else None)  # fmt: skip
+        ax.plot(places, data.pairs.columns["tv"][rows], color=colors()["blue"], label=None if start else "A, B")
+        if data.null is not None and len(null := data.null.rows_of().get(episode, np.array([], dtype=int))):
+            ax.plot(start + np.arange(len(null)), data.null.columns["tv"][null], color=colors()["orange"], linewidth=0.9,
+                    label=None if start else "null")  # fmt: skip
+        ticks[start + len(rows) / 2] = f"{episode}"
+        start += len(rows) + max(2, len(data.pairs.columns["tv"]) // 60)
+    ax.set_xticks(list(ticks), list(ticks.values()))
+    ax.set(ylim=(0, 1), ylabel="total variation", xlabel="episode", title="How far apart")
+    ax.legend(loc="upper right", ncols=1, borderaxespad=0, labelspacing=0.2)
+
+
+def draw_surprise(ax: Axes, data: Comparison) -> None:
+    """Surprise at the recorded actions under the two."""
+    columns = data.pairs.columns
+    for k, rows in enumerate(data.pairs.rows_of().values()):
+        ax.plot(
+            columns["surprise_a"][rows], columns["surprise_b"][rows], ".", color=color_of(k), alpha=0.6, markersize=3
+        )
+    low, high = (f(np.concatenate([columns["surprise_a"], columns["surprise_b"]])) for f in (np.min, np.max))
+    ax.axline((low, low), slope=1, color=muted(), linewidth=0.8)
+    ax.set(xlim=(low - 0.5, high + 0.5), ylim=(low - 0.5, high + 0.5), aspect="equal", xlabel="under A [nats]",
+           ylabel="under B [nats]", title="Surprise")  # fmt: skip
+
+
+def draw_paired(ax: Axes, data: Comparison) -> None:
+    """Surprise under B less that under A, by episode, in all with its interval, and for the null."""
+    labels: list[str] = []
+    for k, (episode, rows) in enumerate(data.pairs.rows_of().items()):
+        ax.plot(float(data.pairs.difference[rows].mean()), len(labels), "o", color=color_of(k), markersize=3)
+        labels.append(f"{episode}")
+    _interval(ax, data.pairs.nll_difference(), len(labels), ax.xaxis.label.get_color())
+    labels.append("all")
+    if data.null is not None:
+        _interval(ax, data.null.nll_difference(), len(labels), colors()["orange"])
+        labels.append("null")
+    ax.axvline(0, color=muted(), linewidth=0.8)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set(ylim=(len(labels) - 0.5, -0.5), xlabel="B − A [nats a step]", ylabel="episode", title="Paired difference")
+    if data.null is None:
+        ax.text(
+            0.98, 0.02, "no null row", transform=ax.transAxes, color=muted(), ha="right", va="bottom", fontsize="small"
+        )
+
+
+def _interval(ax: Axes, found: Interval, place: float, color: Any) -> None:
+    if found.low is not None and found.high is not None:
+        ax.plot([found.low, found.high], [place, place], color=color, linewidth=1.5)
+    ax.plot(found.value, place, "D", color=color, markersize=5)
+
+
+def _mark(ax: Axes, data: Comparison) -> None:
+    place: Array = data.map.recorded
+    ax.plot(*place, "X", color=colors()["red"], markeredgecolor="white", markersize=7, markeredgewidth=0.8)
+    left, right, bottom, top = _extent(data)
+    ax.set(xticks=[], yticks=[], xlim=(left, right), ylim=(bottom, top))
+    for spine in ax.spines.values():
+        spine.set_visible(True)
+
+
+def _extent(data: Comparison) -> tuple[float, float, float, float]:
+    left, top, side = data.map.window
+    return left, left + side, top + side, top
+
+
+def _names(data: Comparison) -> list[str]:
+    return short_names([data.pairs.a, data.pairs.b])
+
+
+COMPARISON = Chart(
+    {"a": _density("A"), "b": _density("B"), "ratio": draw_ratio, "steps": draw_steps, "surprise": draw_surprise,
+     "paired": draw_paired},
+    [["a", "b", "ratio"], ["steps", "surprise", "paired"]],
+    aspect=0.74,
+)  # fmt: skip
