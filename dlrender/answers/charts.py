@@ -65,7 +65,8 @@ def chart_style(style: Style) -> Iterator[None]:
 def chart_figure(chart: Chart, data: Any, style: Style, width: float | None = None) -> Figure:
     """The whole figure, `width` inches wide; call it within `chart_style`."""
     wide = chart.width if width is None else width
-    mosaic, tall = [list(row) for row in chart.mosaic], max(wide * chart.aspect, chart.least_height)
+    mosaic: list[Any] = [list(row) for row in chart.mosaic]
+    tall = max(wide * chart.aspect, chart.least_height)
     ratios: dict[str, Any] = {"height_ratios": chart.heights, "width_ratios": chart.widths}
     if wide < NARROW and len(mosaic[0]) > 1:  # one below the other
         mosaic, tall, ratios = [[name] for name in chart.panels], PANEL_HEIGHT * wide * len(chart.panels), {}

@@ -158,3 +158,49 @@ def compare(
         typer.echo("no null row: score the first policy again with another --seed, and name it with --null", err=True)
     a, b, again = (caches_in(each) for each in (files, others, null or []))
     chart.show(read_comparison(a, b, again, scoring_method), comparison_figure)
+
+
+@app.command()
+def failures(
+    files: Files,
+    output: FigureFile = None,
+    feature: Annotated[str, typer.Option(help="The statistic to follow over time, such as entropy.")] = "entropy",
+    seconds: Annotated[
+        float | None, typer.Option(help="Compare the first so many seconds.  [default: of the shortest episode]")
+    ] = None,
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw what tells rollouts that fail from those that succeed: AUROC with exact p, and how early a warning comes."""
+    chart = _Chart(files, output, width, style, as_json)
+    from dlrender.answers.failures import read_failures
+    from dlrender.answers.failures_chart import failures_figure
+    from dlrender.answers.table import caches_in
+
+    chart.show(read_failures(caches_in(files), feature, seconds, scoring_method), failures_figure)
+
+
+@app.command()
+def training(
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Training steps and caches or folders, such as 400=runs/400 5000=runs/5000.")
+    ],
+    evals: Annotated[
+        list[str] | None,
+        typer.Option("--eval", help="LeRobot's eval_info.json by training steps, such as 400=eval_info.json. Repeat."),
+    ] = None,
+    output: FigureFile = None,
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw how surprise, calibration, entropy and success change with training, on the same episodes."""
+    from dlrender.answers.training import parse_checkpoints, read_training
+    from dlrender.answers.training_chart import training_figure
+
+    places, results = parse_checkpoints(checkpoints), parse_checkpoints(evals or [], "--eval")
+    chart = _Chart([path for paths in places.values() for path in paths], output, width, style, as_json)
+    chart.show(read_training(places, results, scoring_method), training_figure)

@@ -1,0 +1,206 @@
+"""Training: how surprise, entropy, calibration and success change from checkpoint to checkpoint, on the same episodes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dlrender.answers.intervals import RESAMPLES, Interval, wilson
+from dlrender.answers.steps import Episode
+from dlrender.answers.summary import BY_NAME, episodes_of, estimate, success_rate
+from dlrender.answers.table import Table, caches_in, density_of, read_tables
+from dlrender.errors import RenderError
+from dlscore.cache import open_cache
+from dlscore.common.arrays import Array
+from dlscore.common.text import reason_of
+from dlscore.density.cells import log_window_density
+
+CURVES = ("nll", "inside_95", "entropy", "error")  # of QUANTITIES
+COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error", "success")
+SHARP = 96  # cells a side of a still
+MOMENTS = 2  # rows of stills
+
+
+@dataclass(frozen=True)
+class Still:
+    """The density (SHARP, SHARP) [y, x] of one checkpoint at a step of an episode, over the world, and the recorded action."""
+
+    episode: int
+    step: int
+    log_density: Array
+    recorded: Array
+    surprise: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training steps (K,), the curves of CURVES and perhaps `success`, stills of each moment by checkpoint, and rank
+    correlations of the NLL with the training steps and the success."""
+
+    steps: Sequence[int]
+    curves: Mapping[str, Sequence[Interval]]
+    stills: Sequence[Sequence[Still]]
+    spearman: Mapping[str, Interval]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "steps": list(self.steps),
+            "curves": {name: [each.as_dict() for each in curve] for name, curve in self.curves.items()},
+            "spearman": {name: each.as_dict() for name, each in self.spearman.items()},
+        }
+
+
+def parse_checkpoints(texts: Sequence[str], option: str = "checkpoint") -> dict[int, list[Path]]:
+    """Training steps and their paths, by `STEPS=PATH,PATH…`; RenderError for other texts, and for steps that are there twice."""
+    found: dict[int, list[Path]] = {}
+    for text in texts:
+        steps, equals, paths = text.partition("=")
+        if not (equals and paths and steps.isascii() and steps.isdigit()):
+            raise RenderError(
+                f"{option} {text!r} is not understood; write training steps and caches, such as 5000=runs/5000"
+            )
+        if int(steps) in found:
+            raise RenderError(f"{option} {steps} is given twice; name all of its caches at once, separated by commas")
+        found[int(steps)] = [Path(path) for path in paths.split(",")]
+    return dict(sorted(found.items()))
+
+
+def read_training(
+    checkpoints: Mapping[int, Sequence[Path]], evaluations: Mapping[int, Sequence[Path]] | None = None,
+    method: str | None = None,
+) -> Training:  # fmt: skip
+    """Training from the caches of each checkpoint, files or folders. evaluations: LeRobot's eval_info.json, by training steps."""
+    if len(checkpoints) < 2:
+        raise RenderError(
+            f"{len(checkpoints)} checkpoint is no training; name two or more, such as 400=runs/400 5000=runs/5000"
+        )
+    files = {steps: caches_in(list(places)) for steps, places in checkpoints.items()}
+    tables = {steps: read_tables(each, method, COLUMNS) for steps, each in files.items()}
+    _check_same(tables)
+    curves = {name: [_required(name, table) for table in tables.values()] for name in CURVES}
+    success = _successes(tables, evaluations or {})
+    if success is not None:
+        curves["success"] = success
+    stills = [[_still(files[steps], moment, method) for steps in files] for moment in _moments(tables)]
+    return Training(list(files), curves, stills, _correlations(tables, success))
+
+
+def _required(name: str, table: Table) -> Interval:
+    found = estimate(BY_NAME[name], table)
+    if found is None:
+        raise RenderError(f"the caches have no {name}; compute them again")
+    return found
+
+
+def read_success(path: Path) -> Interval:
+    """The success rate in an eval_info.json that LeRobot wrote, with Wilson's interval."""
+    try:
+        info = json.loads(path.read_text())
+        episodes = info.get("per_episode")
+        if episodes:
+            return wilson(sum(bool(each["success"]) for each in episodes), len(episodes))
+        all_ = info.get("aggregated") or info["overall"]
+        count = int(all_["n_episodes"])
+        return wilson(round(float(all_["pc_success"]) / 100 * count), count)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RenderError(f"{path} is no eval_info.json of LeRobot ({reason_of(error)})") from error
+
+
+def spearman(x: Array, y: Array) -> float:
+    """Rank correlation of (K,) and (K,), by midranks (Spearman 1904); nan where one of them is constant."""
+    a, b = (_midranks(values) - (len(values) + 1) / 2 for values in (x, y))
+    norm = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / norm if norm else math.nan
+
+
+def _midranks(values: Array) -> Array:
+    ordered = np.sort(values)
+    result: Array = (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") + 1) / 2
+    return result
+
+
+def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | None) -> dict[str, Interval]:
+    # Of the NLL: episodes are drawn anew, the same for all checkpoints; of the success: binomial draws.
+    steps = np.array(list(tables), dtype=float)
+    totals = np.stack([
+        [[table["surprise"][rows].sum(), len(rows)] for rows in episodes_of(table)] for table in tables.values()
+    ])  # fmt: skip
+    rng, episodes = np.random.default_rng(0), totals.shape[1]
+    counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
+    drawn = np.einsum("re,ked->rkd", counts, totals)
+    nll, now = drawn[..., 0] / drawn[..., 1], totals.sum(axis=1)[:, 0] / totals.sum(axis=1)[:, 1]
+    found = {"steps, nll": _interval(lambda y: spearman(steps, y), now, nll, episodes)}
+    if success is not None:
+        rate = np.array([each.value for each in success])
+        trials = np.array([each.episodes for each in success])
+        rates = rng.binomial(trials, rate, (RESAMPLES, len(rate))) / trials
+        pairs, value = np.concatenate([nll, rates], axis=1), np.concatenate([now, rate])
+        found["nll, success"] = _interval(lambda y: spearman(*np.split(y, 2)), value, pairs, episodes)
+    return found
+
+
+def _interval(statistic: Callable[[Array], float], value: Array, drawn: Array, episodes: int) -> Interval:
+    found = np.array([statistic(each) for each in drawn])
+    found = found[np.isfinite(found)]
+    if episodes < 5 or not len(found):
+        return Interval(statistic(value), None, None, episodes)
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Interval(statistic(value), float(low), float(high), episodes)
+
+
+def _check_same(tables: Mapping[int, Table]) -> None:
+    rows = {
+        steps: set(zip(table["dataset"], table["episode"], table["step"], strict=True))
+        for steps, table in tables.items()
+    }
+    first = next(iter(rows))
+    for steps, each in rows.items():
+        if each != rows[first]:
+            raise RenderError(
+                f"checkpoints {first} and {steps} are not of the same steps; score all on the same episodes"
+            )
+
+
+def _successes(tables: Mapping[int, Table], evaluations: Mapping[int, Sequence[Path]]) -> list[Interval] | None:
+    if unknown := sorted(set(evaluations) - set(tables)):
+        raise RenderError(f"--eval {unknown[0]} is of no checkpoint; choose from {', '.join(map(str, tables))}")
+    if evaluations and (missing := sorted(set(tables) - set(evaluations))):
+        raise RenderError(
+            f"--eval is missing for {', '.join(map(str, missing))}; give it for every checkpoint, or for none"
+        )
+    if evaluations:
+        return [read_success(evaluations[steps][0]) for steps in tables]
+    found = [success_rate(table) for table in tables.values()]
+    return None if any(each is None for each in found) else [each for each in found if each is not None]
+
+
+def _moments(tables: Mapping[int, Table]) -> list[tuple[int, int]]:
+    # Episode and step at which the first and the last checkpoint differ most in surprise, of different episodes if there are.
+    first, *_, last = tables.values()
+    keys = list(zip(first["episode"].tolist(), first["step"].tolist(), strict=True))
+    other = dict(zip(zip(last["episode"].tolist(), last["step"].tolist(), strict=True), last["surprise"], strict=True))
+    apart = np.array([abs(other[key] - value) for key, value in zip(keys, first["surprise"], strict=True)])
+    found: list[tuple[int, int]] = []
+    for row in np.argsort(-apart):
+        if keys[row][0] not in [episode for episode, _ in found]:
+            found.append(keys[row])
+    return found[:MOMENTS]
+
+
+def _still(files: Sequence[Path], moment: tuple[int, int], method: str | None) -> Still:
+    for file in files:
+        with open_cache(file) as cache:
+            here = Episode(cache, density_of(cache, method))
+            if cache.episode != moment[0]:
+                continue
+            step = next(each for each in here.steps() if each.number == moment[1])
+            whole = log_window_density(step.mixture, (0.0, 0.0), 512.0, SHARP)
+            return Still(*moment, whole, here.actions[step.row], -step.log_density)
+    raise RenderError(f"no cache has step {moment[1]} of episode {moment[0]}")

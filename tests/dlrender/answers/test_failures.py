@@ -1,0 +1,121 @@
+"""What tells failures: areas and p of known groups, and warnings of known courses."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from dlrender import RenderError
+from dlrender.answers import failures
+from dlrender.answers.failures import FEATURES, Course, conformal_band, find_failures
+from dlrender.answers.failures_chart import FAILURES, plot_failures
+from dlrender.answers.roc import aurocs, exact_p, midranks
+
+
+@pytest.mark.parametrize("d", [0.0, 0.5, 1.0, 2.0])
+def test_gaussian_scores_have_the_area_of_the_textbook(d):
+    rng = np.random.default_rng(0)
+    values, failed = rng.standard_normal(3000), np.arange(3000) % 2 == 1
+    ranks = midranks(values + d * failed)
+    area = (ranks[failed].sum() - 1500 * 1501 / 2) / 1500**2
+    truth = 0.5 * math.erfc(-d / 2)  # Φ(d / √2)
+    assert area == pytest.approx(truth, abs=0.02)
+
+
+@pytest.mark.parametrize("values", [[3.1, 0.2, 5.5, 4.1, 1.7, 2.2, 6.0], [1, 1, 2, 2, 2, 3, 3]])
+def test_p_is_that_of_all_assignments(values):
+    values, failed = np.array(values, float), np.array([1, 0, 1, 1, 0, 0, 0], bool)
+    ranks = midranks(values)
+    sums = [ranks[list(chosen)].sum() for chosen in itertools.combinations(range(7), 3)]
+    away = np.abs(np.array(sums) - np.mean(sums)) >= abs(ranks[failed].sum() - np.mean(sums)) - 1e-9
+    assert exact_p(ranks, failed) == pytest.approx(away.mean())
+    (found,) = aurocs(values[None], failed)
+    assert found.corrected == pytest.approx(found.p)  # one feature needs no correction
+
+
+def test_perfect_separation_of_few_has_the_p_that_it_can_have():
+    (found,) = aurocs(np.arange(12.0)[None], np.arange(12) >= 7)
+    assert (found.value, found.p) == (1, pytest.approx(2 / math.comb(12, 5)))
+
+
+def test_without_an_effect_a_corrected_p_below_5_percent_is_rare():
+    rng, found = np.random.default_rng(1), 0
+    failed = np.arange(11) >= 6
+    for _ in range(500):
+        common = rng.standard_normal(11)
+        values = 0.6 * common + 0.8 * rng.standard_normal((8, 11))  # features are correlated
+        found += min(each.corrected for each in aurocs(values, failed)) < 0.05
+    assert found <= 25
+    assert found >= 5  # and it is no empty promise
+
+
+def courses_of(rng, good, bad, seconds=8.0):
+    time = np.arange(0, seconds, 0.1)
+    plain = [Course(k, False, time, rng.standard_normal(len(time)).cumsum() * 0.05) for k in range(good)]
+    wrong = [Course(99, True, time, np.where(time > 5, 50.0, 0.0)) for _ in range(bad)]
+    return plain + wrong
+
+
+def test_a_failure_that_leaves_the_band_is_warned_of_when_it_does():
+    band, why = conformal_band(courses_of(np.random.default_rng(0), 30, 2))
+    assert why == ""
+    assert band.leads == [pytest.approx(7.9 - 5.1)] * 2
+    assert band.false_alarms <= 3  # 10 % of 30
+
+
+def test_the_band_keeps_its_promise_to_successes_that_it_never_saw():
+    rng, alarms = np.random.default_rng(2), 0
+    for _ in range(200):
+        seen = courses_of(rng, 12, 0)
+        fresh = courses_of(rng, 1, 0)[0]
+        band, _ = conformal_band([*seen, Course(0, True, fresh.time, fresh.value)])
+        alarms += band.leads[0] is not None
+    assert alarms / 200 <= 0.1 + 2 * np.sqrt(0.09 / 200)
+
+
+def test_few_successes_have_no_band_and_the_reason_is_told():
+    band, why = conformal_band(courses_of(np.random.default_rng(0), 8, 2))
+    assert (band, why) == (None, "a band needs 9 successes or more, not 8")
+
+
+def table_of(outcomes, steps=30, feature=None):
+    """A table of episodes whose entropy is `feature` higher in failures; successes end after 20 steps."""
+    rng, parts = np.random.default_rng(0), []
+    for episode, success in enumerate(outcomes):
+        length = 20 if success else steps
+        part = {name: rng.standard_normal(length) for name in FEATURES}
+        part["entropy"] = 7 + 0.1 * rng.standard_normal(length) + (0 if success else feature or 0)
+        part |= {"episode": np.full(length, episode), "step": np.arange(length), "time": np.arange(length) / 10,
+                 "success": np.concatenate([np.zeros(length - 1), [success]])}  # fmt: skip
+        parts.append(part | {name: np.full(length, "x") for name in ("policy", "dataset", "seed")})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def test_episodes_are_compared_over_the_time_that_all_have(axes):
+    found = find_failures(table_of([1, 0, 1, 0, 1, 0, 1, 1], feature=1.0))
+    assert found.seconds == pytest.approx(1.9)
+    entropy = found.areas[found.names.index("entropy")]
+    assert (entropy.value, entropy.p) == (1, pytest.approx(2 / math.comb(8, 3)))
+    assert entropy.corrected >= entropy.p
+    for panel in FAILURES.panels:
+        assert plot_failures(found, axes, panel=panel) is axes
+    assert isinstance(plot_failures(found), Figure)
+
+
+def test_what_cannot_be_compared_is_refused(dlrender, policies, tmp_path, monkeypatch):
+    code, _, err = dlrender("failures", policies["a"], "-o", tmp_path / "f.png")
+    assert (code, "do not say whether their episodes succeed" in err) == (1, True)
+    code, _, err = dlrender("failures", policies["a"], "-o", tmp_path / "f.png", "--feature", "entropi")
+    assert (code, "did you mean entropy" in err) == (1, True)
+    with pytest.raises(RenderError, match="1 of 3 episodes fail; failures and successes are compared from 2 of each"):
+        find_failures(table_of([1, 1, 0]))
+    with pytest.raises(RenderError, match=r"--seconds 2\.5 is not allowed; the shortest episode has 1\.9"):
+        find_failures(table_of([1, 1, 0, 0]), seconds=2.5)
+    monkeypatch.setattr(failures, "read_tables", lambda *_, **__: table_of([1, 0] * 12, feature=1.0))
+    code, out, err = dlrender("failures", policies["a"], "--json", "-o", tmp_path / "f.pdf", "--seconds", 1)
+    assert code == 0, err
+    assert json.loads(out)["features"]["entropy"]["value"] == 1
+    assert (tmp_path / "f.pdf").is_file()
