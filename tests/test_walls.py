@@ -21,8 +21,9 @@ ROOMS = {
     "episodes": {"common", "pusht"},
     "scores": {"common", "grid", "density", "policy"},
     "certify": {"common", "grid", "density", "policy", "scores"},
+    "rollout": {"common", "pusht", "policy", "cache", "episodes"},
     "compute": {"common", "grid", "density", "pusht", "policy", "cache", "episodes", "scores"},
-    "cli": {"", "common", "density", "cache", "scores", "certify", "compute"},
+    "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute"},
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "colors", "overlays", "style", "frames", "output", "metadata", "videos", "sheets", "figures",

@@ -1,4 +1,7 @@
-"""Single actions: the expert's, the policy's, the arrow between them, and the expert's past actions."""
+"""Single actions: the recorded one, the policy's, the arrow between them, and the past recorded actions.
+
+The recorded actions are an expert's, or in a policy's own episode those that it executed; legends say which.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,10 @@ from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 
 SHADES = 5  # opacities of a trace, from its start to its end
+# What legends call things, by `EpisodeCache.action_label`.
+PAST = {"expert": "expert's past actions", "executed": "past executed actions"}
+BETWEEN = {"expert": "policy to expert", "executed": "policy to executed"}
+NOW = {"expert": "expert's action", "executed": "executed action"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,7 @@ class ExpertTrace(Overlay):
         return [HaloLines(pieces, self.color, self.linewidth, self.edge, alphas)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
-        return [line_handle("expert's past actions", color=self.color, linewidth=self.linewidth, edge=self.edge)]
+        return [line_handle(PAST[cache.action_label], color=self.color, linewidth=self.linewidth, edge=self.edge)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +79,7 @@ class Arrow(Overlay):
         return [arrow]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
-        return [line_handle("policy to expert", color=self.color, linewidth=self.linewidth, edge=self.edge, marker=">",
+        return [line_handle(BETWEEN[cache.action_label], color=self.color, linewidth=self.linewidth, edge=self.edge, marker=">",
                             markersize=4)]  # fmt: skip
 
 
@@ -118,13 +125,17 @@ class PolicyPrediction(Marker):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertAction(Marker):
-    """A red cross at the expert's action."""
+    """A red cross at the expert's action, or at the executed one; a `label` of a style's own stays."""
 
     marker: str = "X"
     size: float = 10.0
     color: str = "red"
-    label: str = "expert's action"
+    label: str = NOW["expert"]
 
     def where(self, view: StepView) -> Array:
         action: Array = view.cache.expert_action[view.step]
         return action
+
+    def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
+        label = NOW[cache.action_label] if self.label == NOW["expert"] else self.label
+        return [mark_handle(label, self.marker, self.size, self.color, self.edge)]

@@ -42,7 +42,7 @@ class TextOverlay(Overlay):
 
 @dataclass(frozen=True, kw_only=True)
 class Counter(TextOverlay):
-    """The step; with `score`, also the score of the cell that contains the expert's action."""
+    """The step; with `score`, also the score of the cell that contains the expert's action, or the executed one."""
 
     score: bool = True
 
@@ -50,7 +50,7 @@ class Counter(TextOverlay):
         shown = f"step {view.step}/{view.cache.steps - 1}"
         if self.score:
             value = score_at(view.cache.grid, view.scores, view.cache.expert_action[view.step])
-            shown += f" · expert {value:.1f}".replace("-", "−")
+            shown += f" · {view.cache.action_label} {value:.1f}".replace("-", "−")
         return shown
 
 

@@ -38,8 +38,10 @@ def lay_out(file: h5py.File, sizes: Mapping[str, int], attrs: Mapping[str, Any])
     for coordinate in COORDINATES:
         _create(file, BY_NAME[coordinate], sizes).make_scale(coordinate)
     for field in FIELDS:
-        if field.name not in COORDINATES:
+        if field.name not in COORDINATES and (not field.optional or field.name in attrs.get("outcome", ())):
             _create(file, field, sizes)
+    if attrs.get("executed_by"):
+        file["expert_action"].attrs["long_name"] = "the executed action (x, y)"
     file["frames/palette"].attrs["colours"] = 0
 
 

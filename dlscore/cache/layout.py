@@ -41,7 +41,8 @@ def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
     _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
     for dataset in file["scores"].values():
         _check_attrs(dataset, path, SCORE_ATTRS, DENSITY_ATTRS)
-    present = [field for field in FIELDS if field.name in file or field.is_required(version)]
+    promised = json_or_text(file.attrs.get("outcome", "[]"))
+    present = [field for field in FIELDS if field.name in file or field.is_required(version) or field.name in promised]
     scores = [score_field(name) for name in file["scores"]]
     sizes = dict(FIXED_DIMENSIONS)
     for field in (*present, *scores):

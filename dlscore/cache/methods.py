@@ -12,7 +12,7 @@ from dlscore.cache.errors import CacheError
 from dlscore.cache.layout import required_checks
 from dlscore.cache.mixtures import PARTS, mixture_of
 from dlscore.cache.rows import StoredRows
-from dlscore.cache.schema import Field, density_fields, json_or_text, score_field
+from dlscore.cache.schema import RECORDED, Field, density_fields, json_or_text, score_field
 from dlscore.common.arrays import Array
 from dlscore.common.choices import suggest
 from dlscore.density.mixture import Mixture
@@ -47,7 +47,8 @@ class StoredMethods(StoredRows):
 
     def checks(self, method: str) -> dict[str, Array]:
         """(T,) float32 of each check that the method has: `error`, `inside`, those of earlier versions; {} for most methods."""
-        found = {name: field for name, field in self._promised(method).items() if field.shape == ("step",)}
+        found = {name: field for name, field in self._promised(method).items()
+                 if field.shape == ("step",) and name not in RECORDED}  # fmt: skip
         return {name: self._small(field.name) for name, field in found.items()}
 
     def inside(self, method: str) -> Array:
@@ -63,6 +64,17 @@ class StoredMethods(StoredRows):
         """(T, M) float32: ranks of the drawn chunks' current actions among the density's regions; None where there are none."""
         field = self._promised(method).get("own_rank")
         return None if field is None else self._small(field.name)
+
+    def recorded(self, method: str) -> dict[str, Array] | None:
+        """Where the recorded action lies in the method's density, (T,) float32 each; None where the file does not say.
+
+        `log_density` [nats / px²] at the point; `rank` among highest-density regions, uniform if the actions are of the
+        density, between `rank_low` and `rank_high` at random where densities tie.
+        """
+        promised = self._promised(method)
+        if not set(RECORDED) <= set(promised):
+            return None
+        return {name.removeprefix("recorded_"): self._small(promised[name].name) for name in RECORDED}
 
     def log_error(self, method: str) -> tuple[Array, Array] | None:
         """(B,) distances below the peak [nats], each the upper end of a bin, and (T, B) error of the log density there."""

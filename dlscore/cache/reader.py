@@ -87,6 +87,21 @@ class EpisodeCache(StoredMethods):
             )
         return now
 
+    @property
+    def every(self) -> int:
+        """Row k of every array is step k · `every` of the episode."""
+        return int(self.attrs.get("every", 1))
+
+    @property
+    def action_label(self) -> str:
+        """Whose action the recorded one is: "executed", of a policy's own episode, or "expert"."""
+        return "executed" if self.attrs.get("executed_by") else "expert"
+
+    def has(self, name: str) -> bool:
+        """Whether the file has a field of the schema, such as `reward`."""
+        self._check_open()
+        return name in BY_NAME and name in self._file
+
     def frame(self, step: int) -> Array:
         """(512, 512, 3) uint8 RGB environment frame of one step."""
         return self._palette[self.frame_index(step)]
@@ -108,10 +123,16 @@ class EpisodeCache(StoredMethods):
         """All steps of a field of the schema, such as `state`; CacheError for a name that this file does not have."""
         self._check_open()
         field = BY_NAME.get(name)
-        if field and name not in self._file and not field.is_required(self.attrs["schema_version"]):
+        absent = field is not None and name not in self._file
+        if field and absent and parse_version(self.attrs["schema_version"]) < parse_version(field.since):
             raise CacheError(
                 f"{self.path} has no '{name}': it is of schema {self.attrs['schema_version']}, and the field came with "
                 f"{field.since}; compute the episode again with --force"
+            )
+        if field and absent and field.optional:
+            raise CacheError(
+                f"{self.path} has no '{name}': data set {self.attrs.get('dataset', 'unknown')} does not record it, or an earlier "
+                "version made the file; if it does, compute the episode again with --force"
             )
         check_known(
             "field", name, [field.name for field in FIELDS if field.name in self._file], CacheError, str(self.path)

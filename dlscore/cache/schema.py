@@ -15,7 +15,7 @@ import numpy as np
 
 from dlscore.common.world import WORLD_SIZE
 
-SCHEMA, VERSION = "dlscore-cache", "1.5"
+SCHEMA, VERSION = "dlscore-cache", "1.6"
 MAX_STEPS = 1_000_000  # a header with more is damaged
 MAX_BYTES = 1 << 28  # bytes read at once; more is damage
 MAX_POSITION = 1e6  # px; a larger one is damage
@@ -30,7 +30,8 @@ class Field:
 
     `shape` names its dimensions, `gzip` is a compression level. `made_by` is the function that computes it from a block of
     steps, as `module:function`; "" for what the writer or a scorer fills. `since` is the schema version that introduced it:
-    files of an earlier version need not have it.
+    files of an earlier version need not have it. An `optional` field is in the files whose attribute `outcome` names it: those
+    whose data set records it.
     """
 
     name: str
@@ -41,10 +42,11 @@ class Field:
     gzip: int | None = None
     made_by: str = ""
     since: str = "1.0"
+    optional: bool = False
 
     def is_required(self, version: str) -> bool:
         """Whether a file of this schema version must have the field."""
-        return parse_version(version) >= parse_version(self.since)
+        return not self.optional and parse_version(version) >= parse_version(self.since)
 
 
 # Lengths of the dimensions that every file shares; the others are the episode's own: step, x, y, sample (one for each
@@ -55,6 +57,7 @@ COORDINATES = {"time": "step", "x": "x", "y": "y"}  # dimension scales that carr
 
 FRAMES = "frames/index"  # computed as RGB, stored as indices into frames/palette
 MADE = "dlscore.compute.fields"  # where most fields are computed; a new one may come from any module
+SINCE_1_6: Any = {"since": "1.6", "optional": True}
 FIELDS = (
     Field("time", ("step",), "f8", "s", "time since the start of the episode"),
     Field("x", ("x",), "f8", "px", "cell centres along x"),
@@ -70,6 +73,13 @@ FIELDS = (
           made_by=f"{MADE}:drift"),
     Field(FRAMES, ("step", "row", "column"), "u1", "1", "environment frame as indices into the palette", 4,
           made_by=f"{MADE}:frames"),
+    Field("reward", ("step",), "f4", "1", "reward after the recorded action", made_by=f"{MADE}:reward", **SINCE_1_6),
+    Field("success", ("step",), "u1", "1", "1 where the recorded action reached the goal", made_by=f"{MADE}:success",
+          **SINCE_1_6),
+    Field("executed/chunk", ("step",), "i4", "1", "which of the policy's chunks the executed action is from",
+          made_by=f"{MADE}:executed_chunk", **SINCE_1_6),
+    Field("executed/entry", ("step",), "i4", "1", "which action of that chunk it is; current_action_index is the newest",
+          made_by=f"{MADE}:executed_entry", **SINCE_1_6),
     Field("frames/palette", ("colour", "rgb"), "u1", "1", "colours of the frames"),
     Field("done", ("step",), "u1", "1", "1 where a step is complete"),
 )  # fmt: skip
@@ -82,10 +92,17 @@ CHECKS = (
     Field("checks/{method}/inside", ("step",), "f4", "1", "probability inside the grid"),
     Field("checks/{method}/own_rank", ("step", "sample"), "f4", "1",
           "rank of the drawn chunks' current action among highest-density regions, 0 at the peak"),
+    Field("checks/{method}/recorded_log_density", ("step",), "f4", "nats / px^2", "log density at the recorded action"),
+    Field("checks/{method}/recorded_rank", ("step",), "f4", "1",
+          "rank of the recorded action among highest-density regions, 0 at the peak, ties at random"),
+    Field("checks/{method}/recorded_rank_low", ("step",), "f4", "1", "the lowest rank that the recorded action may have"),
+    Field("checks/{method}/recorded_rank_high", ("step",), "f4", "1", "the highest rank that the recorded action may have"),
     Field("checks/{method}/sampling_error", ("step",), "f4", "1",
           "standard error of the density, as a total variation"),
     Field("checks/{method}/level_difference", ("step",), "f4", "1", "total variation between the two noise levels"),
 )  # fmt: skip
+# Of CHECKS, those about the recorded action: they measure the action, not the density.
+RECORDED = ("recorded_log_density", "recorded_rank", "recorded_rank_low", "recorded_rank_high")
 # The density itself, where a method's attribute `components` says of how many Gaussians: dlscore.density.mixture.
 MIXTURE = (
     Field("mixture/{method}/mean", ("step", "component", "xy"), "f4", "px", "means of the components", 1),
@@ -104,9 +121,10 @@ DENSITY_ATTRS = {"density": str, "components": int, "denoised": int, "box": list
 ROOT_ATTRS = {"episode": int, "fps": float}
 MORE_ATTRS = {
     **dict.fromkeys(("policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "replay",
-                     "observations", "device", "created_at", "git_revision", "drift_warning", "key"), str),
-    **dict.fromkeys(("seed", "batch_size", "network_evaluations"), int),
+                     "observations", "device", "created_at", "git_revision", "drift_warning", "key", "executed_by"), str),
+    **dict.fromkeys(("seed", "batch_size", "network_evaluations", "every", "episode_length"), int),
     **dict.fromkeys(("identity", "versions"), dict), "extending": list, "wall_time_s": float,
+    "outcome": list, "episode_success": int, "episode_best_reward": float,
 }  # fmt: skip
 BY_NAME = {field.name: field for field in FIELDS}
 

@@ -12,13 +12,16 @@ import numpy as np
 
 from dlscore.cache.errors import CacheError
 from dlscore.cache.reader import EpisodeCache, open_cache
+from dlscore.cache.schema import FIELDS
 from dlscore.cache.trust import summarize_density
 
 PROVENANCE = (
-    "policy", "policy_revision", "dataset", "dataset_revision", "pose_source", "pose_note", "drift_warning", "replay",
-    "observations", "seed", "device", "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision",
-    "identity", "key",
+    "policy", "policy_revision", "dataset", "dataset_revision", "executed_by", "episode_length", "episode_success",
+    "episode_best_reward", "pose_source", "pose_note", "drift_warning", "replay", "observations", "seed", "device",
+    "created_at", "wall_time_s", "network_evaluations", "versions", "git_revision", "identity", "key",
 )  # fmt: skip
+
+OUTCOME = tuple(field.name for field in FIELDS if field.optional)
 
 
 def summarize(path: Path) -> dict[str, Any]:
@@ -31,6 +34,9 @@ def summarize(path: Path) -> dict[str, Any]:
             "episode": cache.episode,
             "steps": cache.steps,
             "steps_done": done,
+            "every": cache.every,
+            "recorded_action": cache.action_label,
+            "outcome": [name for name in OUTCOME if cache.has(name)],
             "grid": [cache.grid.resolution, cache.grid.resolution],
             "predicted_chunks": list(cache.predicted_chunks.shape),
             "chunk_evaluations_per_step": cache.attrs.get("chunk_evaluations_per_step"),

@@ -31,7 +31,7 @@ def verify(path: Path) -> dict[str, Any]:
                 if cache.has_mixture(method):
                     cache.mixture(method, int(step))
         for method in cache.methods:
-            cache.checks(method), cache.log_error(method), cache.own_ranks(method)
+            cache.checks(method), cache.log_error(method), cache.own_ranks(method), cache.recorded(method)
         finished = done == cache.steps and path.suffix == ".h5"
         checked = _check_sums(path) if finished else {}
         found = {"path": str(path), "state": "finished" if finished else "partial", "steps": cache.steps, "steps_done": done,

@@ -74,6 +74,7 @@ class CacheWriter:
             self.spent = {name: float(file.attrs.get(name, 0)) for name in ("wall_time_s", "network_evaluations")}
             # What an earlier schema did not have yet is not in a file that it began.
             self._lacking = {field.name for field in FIELDS if field.name not in file}
+            self.outcome = [field.name for field in FIELDS if field.optional and field.name in file]
             self._colours = int(file["frames/palette"].attrs["colours"])
             self._palette = {tuple(map(int, rgb)): k for k, rgb in enumerate(file["frames/palette"][: self._colours])}
 
@@ -102,7 +103,9 @@ class CacheWriter:
                      "horizon": chunks[2]} | FIXED_DIMENSIONS  # fmt: skip
             for method, score_attrs in scores.items():
                 create_score(file, method, sizes, score_attrs)
-            if all(field.name in file for field in FIELDS):  # an older file does not have what is required by now
+            if all(
+                field.name in file for field in FIELDS if not field.optional
+            ):  # an older file does not have what is required by now
                 file.attrs["schema_version"] = VERSION
             file["done"][:] = 0
             set_attrs(file, {"extending": list(scores)})

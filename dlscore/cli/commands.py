@@ -5,24 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from dlscore import __version__
 from dlscore.cli import options as o
+from dlscore.cli.computing import Way, run_compute
 from dlscore.common import console, progress
-from dlscore.common.choices import suggest
-
-if TYPE_CHECKING:
-    from dlscore.compute.settings import Options, Request
 
 app = console.make_app(
     "dlscore",
     __version__,
     "Score a grid of PushT actions under a Diffusion Policy, once, into a cache that dlrender draws.",
 )
-ENGINES = ("local", "ray")
 
 
 @app.command()
@@ -51,6 +46,8 @@ def compute(
     chunks: o.Chunks = 8,
     seed: o.Seed = 0,
     max_steps: o.MaxSteps = None,
+    every: o.Every = 1,
+    checkpoints: o.Checkpoints = None,
     device: o.Device = "auto",
     batch_size: o.BatchSize = None,
     output_dir: o.OutputDir = Path("data/cache"),
@@ -82,6 +79,7 @@ def compute(
         noise_pred={"levels": levels},
         resolution=action_resolution,
         max_steps=max_steps,
+        every=every,
         chunks=chunks,
         seed=seed,
         replay=replay,
@@ -94,56 +92,32 @@ def compute(
     )
     if episode_idx is not None and episodes is not None:
         raise typer.BadParameter("give --episodes or --episode-idx, not both")
-    _check_engine(engine, workers, gpus_per_worker)
-    chosen = Options(force, replace_stale, wait)
-    if dry_run:
-        _plan(request, chosen, as_json)
-    elif engine == "ray":
-        _compute(request, chosen, as_json, (2 if workers is None else workers, gpus_per_worker or 0.0))
-    else:
-        _compute(request, chosen, as_json)
+    way = Way(checkpoints, dry_run, engine, workers, gpus_per_worker, as_json)
+    run_compute(request, Options(force, replace_stale, wait), way)
 
 
-def _check_engine(engine: str, workers: int | None, gpus_per_worker: float | None) -> None:
-    if engine not in ENGINES:
-        raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
-    if engine != "ray" and (workers is not None or gpus_per_worker is not None):
-        raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
-
-
-def _plan(request: Request, options: Options, as_json: bool) -> None:
+@app.command()
+def rollout(
+    policy_path: o.PolicyPath,
+    seeds: o.RolloutSeeds,
+    output: o.RolloutOutput,
+    policy_revision: o.PolicyRevision = None,
+    environments: o.Environments = 1,
+    max_steps: o.EpisodeLength = 300,
+    device: o.Device = "auto",
+    force: o.Force = False,
+    wait: o.RolloutWait = 0.0,
+    as_json: o.AsJson = False,
+) -> None:
+    """Let a policy act in gym-pusht as LeRobot's evaluation does, into a data set that compute takes."""
     from dlscore.cli import report
-    from dlscore.compute.plan import plan_episodes
-    from dlscore.compute.prepare import load_run, open_request
+    from dlscore.rollout.run import run_rollouts
+    from dlscore.rollout.settings import RolloutRequest, RolloutSettings, parse_seeds
 
-    dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
-    run = load_run(request, dataset, settings, report.note)
-    rows = plan_episodes(run, indices, request.output_dir, options.force)
-    typer.echo(json.dumps({"episodes": rows}) if as_json else report.format_plan(rows))
-    raise typer.Exit(3 if any(row["state"] == "failed" for row in rows) else 0)
-
-
-def _compute(request: Request, options: Options, as_json: bool, ray: tuple[int, float] | None = None) -> None:
-    from dlscore.cli import report
-    from dlscore.compute import batch
-    from dlscore.compute.current import find_current
-    from dlscore.compute.prepare import load_run, open_request
-
-    dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
-    current = [] if options.force else find_current(request, dataset, indices, settings)
-    if current:
-        results = iter([batch.EpisodeResult(each.episode, each.path, each) for each in current])
-    elif ray is not None:
-        from dlscore.compute import ray_engine
-
-        steps = {index: settings.count_steps(dataset.lengths[index]) for index in indices}
-        results = ray_engine.run_ray(
-            request, steps, options, ray_engine.Workers(*ray), watch=progress.steps, notice=report.note
-        )
-    else:
-        run = load_run(request, dataset, settings, report.note)
-        results = batch.run_local(run, indices, request.output_dir, options, watch=progress.steps, notice=report.note)
-    report.end(batch.collect(results, indices, report.tell_trouble if as_json else report.show), as_json)
+    settings = RolloutSettings(parse_seeds(seeds), environments, max_steps)
+    request = RolloutRequest(policy_path, settings, output, policy_revision, device, force, wait)
+    found = run_rollouts(request, watch=progress.steps, notice=report.note)
+    typer.echo(json.dumps(found.as_dict()) if as_json else report.format_rollouts(found.as_dict()))
 
 
 @app.command()

@@ -63,6 +63,11 @@ Seed = Annotated[int, _option(help="Seed of all noise.", panel=SCORES, min=0)]
 # ---- run -------------------------------------------------------------------------------------------------------------
 
 MaxSteps = Annotated[int | None, _option(help="Stop after this many steps.", panel=RUN, min=1)]
+Every = Annotated[int, _option(help="Score each fifth step with 5, for a fifth of the cost.", panel=RUN, min=1)]
+Checkpoints = Annotated[
+    str | None,
+    _option(help="Of a training run at --policy-path: all, or 1000,5000; each into a folder of its own.", panel=DATA),
+]
 Device = Annotated[str, _option(help="auto, cpu, cuda, cuda:1, mps.", panel=RUN)]
 BatchSize = Annotated[
     int | None, _option(help="Chunks through the network at once.  [default: 256; GPU 2048]", panel=RUN, min=1)
@@ -76,6 +81,16 @@ Engine = Annotated[str, _option(help="local: this process; ray: workers of Ray, 
 NumWorkers = Annotated[int | None, _option("--workers", help="ray: how many.  [default: 2]", panel=RUN)]
 GpusPerWorker = Annotated[float | None, _option(help="ray: GPUs of each, such as 0.5.  [default: 0]", panel=RUN)]
 AsJson = Annotated[bool, _option("--json", help="Report as JSON on stdout.", panel=RUN)]
+
+# ---- rollouts --------------------------------------------------------------------------------------------------------
+
+RolloutSeeds = Annotated[str, _option("--seeds", help="Of the environments, such as 0-99 or 0-9,12.", panel=DATA)]
+RolloutOutput = Annotated[Path, _option("--output", "-o", help="Folder of the new data set.", panel=RUN)]
+Environments = Annotated[int, _option(help="How many act together, as LeRobot's --eval.batch_size.", panel=RUN, min=1)]
+EpisodeLength = Annotated[int, _option("--max-steps", help="The time limit.", panel=RUN, min=1)]
+RolloutWait = Annotated[
+    float, _option("--wait", help="Seconds to wait for another run on the folder.", panel=RUN, min=0)
+]
 
 # ---- caches and certification ----------------------------------------------------------------------------------------
 

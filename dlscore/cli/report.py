@@ -66,6 +66,10 @@ def format_calibration(calibration: Mapping[str, Any]) -> str:
     return f"own actions: mean rank {said(calibration['mean_rank'], 1, 2)}, in the {levels} % regions {shares} %"
 
 
+def _stride(every: int) -> str:
+    return f" (1 in {every})" if every > 1 else ""
+
+
 def _chunk_cost(described: Mapping[str, Any]) -> str:
     # The chunks are drawn whatever the methods are; files of earlier versions do not say what they cost.
     cost = described.get("chunk_evaluations_per_step")
@@ -76,9 +80,11 @@ def format_cache(described: dict[str, Any]) -> str:
     """`summarize` as indented lines."""
     lines = [
         f"{described['path']}: episode {described['episode']}, {described['state']}, "
-        f"{described['steps_done']}/{described['steps']} steps, {described['bytes'] / 1e6:.2f} MB",
+        f"{described['steps_done']}/{described['steps']} steps{_stride(described['every'])}, "
+        f"{described['bytes'] / 1e6:.2f} MB",
         f"  grid {described['grid'][0]} × {described['grid'][1]}, chunks {described['predicted_chunks']}{_chunk_cost(described)}",
         f"  largest drift of the replay: {format_drift(described['largest_drift'])}",
+        f"  recorded actions: {described['recorded_action']}; per step: {', '.join(described['outcome']) or 'no outcome'}",
     ]
     for name, attrs in described["methods"].items():
         settings = ", ".join(f"{key} {value}" for key, value in attrs["parameters"].items())
@@ -157,15 +163,36 @@ def as_row(result: EpisodeResult) -> dict[str, Any]:
         return {**row, "checks": {}, "densities": {}, "unread": str(error)}
 
 
-def end(summary: Summary, as_json: bool) -> None:
-    """Print the summary on stdout; raise BatchError if episodes failed."""
-    if as_json:
-        typer.echo(
-            json.dumps({"episodes": [as_row(result) for result in summary.results], "summary": summary.as_dict()})
-        )
-    elif len(summary.wanted) > 1:
+def tell_summary(summary: Summary) -> None:
+    """Print the summary of several episodes on stdout."""
+    if len(summary.wanted) > 1:
         typer.echo(summary.as_text())
-    summary.raise_failures()
+
+
+def end(summaries: Mapping[str, Summary], as_json: bool) -> None:
+    """Print the summaries as JSON on stdout, by checkpoint unless the only name is ""; raise BatchError if episodes failed."""
+    if as_json:
+        tables = {name: {"episodes": [as_row(result) for result in summary.results], "summary": summary.as_dict()}
+                  for name, summary in summaries.items()}  # fmt: skip
+        typer.echo(json.dumps(tables.get("", {"checkpoints": tables})))
+    worst = sorted(summaries.values(), key=lambda summary: (bool(summary.interrupted), len(summary.failed)))
+    worst[-1].raise_failures()
+
+
+def format_rollouts(found: Mapping[str, Any]) -> str:
+    """`Rollouts.as_dict` as a line for each seed, and the success rate."""
+    lines = [
+        f"seed {each['seed']}: {'success' if each['success'] else 'no success'}, {each['steps']} steps, best reward "
+        f"{each['best_reward']:.3f}"
+        for each in found["rollouts"]
+    ]
+    success = found["success"]
+    low, high = success["interval"]
+    lines.append(
+        f"{found['folder']}: {found['state']}, {success['successes']} of {success['rollouts']} succeeded: {success['rate']:.2f} "
+        f"[{low:.2f}, {high:.2f}] (95 %, Wilson)"
+    )
+    return "\n".join(lines)
 
 
 def format_plan(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -13,6 +13,7 @@ from dlscore.cache import provenance
 from dlscore.cache.drift import DRIFT_LIMIT
 from dlscore.compute.run import Run
 from dlscore.episodes.episode import Episode
+from dlscore.policy.diffusion import Policy
 
 __all__ = ["file_attributes"]
 
@@ -35,12 +36,40 @@ def file_attributes(run: Run, episode: Episode, identity: Mapping[str, Any]) -> 
         "git_revision": provenance.git_revision(),
         "identity": dict(identity),
         "key": provenance.settings_key(identity),
+        **_outcome(episode),
         "pose_source": episode.pose_source,
         "pose_note": episode.pose_note,
         "observations": settings.observations,
+        "every": settings.every,
         "replay": settings.replay,
         "drift_limit_px": DRIFT_LIMIT,
         "chunk_evaluations_per_step": settings.chunks * policy.sampler_steps,
+        **_made_with(policy),
+        "current_action_index": policy.current,
+        "predicted_action_is": (
+            f"entry {policy.current} of the first of {settings.chunks} chunks drawn by the policy's own sampler "
+            f"({policy.config.noise_scheduler_type}, {policy.sampler_steps} steps), each with a random stream of its own "
+            "from (seed, episode, step, sample)"
+        ),
+    }
+
+
+def _outcome(episode: Episode) -> dict[str, Any]:
+    # Of the whole episode, whatever part of it is scored.
+    found: dict[str, Any] = {
+        "episode_length": len(episode),
+        "outcome": sorted(episode.outcome),
+        "executed_by": episode.executed_by,
+    }
+    if "success" in episode.outcome:
+        found["episode_success"] = int(episode.outcome["success"].any())
+    if "reward" in episode.outcome:
+        found["episode_best_reward"] = float(episode.outcome["reward"].max())
+    return found
+
+
+def _made_with(policy: Policy) -> dict[str, Any]:
+    return {
         "policy_config": policy.describe_config(),
         "policy_statistics": policy.describe_statistics(),
         "horizon": policy.horizon,
@@ -49,10 +78,4 @@ def file_attributes(run: Run, episode: Episode, identity: Mapping[str, Any]) -> 
         "host": platform.node(),
         "device_name": policy.device_name,
         "threads": torch.get_num_threads(),
-        "current_action_index": policy.current,
-        "predicted_action_is": (
-            f"entry {policy.current} of the first of {settings.chunks} chunks drawn by the policy's own sampler "
-            f"({policy.config.noise_scheduler_type}, {policy.sampler_steps} steps), each with a random stream of its own "
-            "from (seed, episode, step, sample)"
-        ),
     }

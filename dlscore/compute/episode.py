@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,9 +27,10 @@ from dlscore.compute.fields import StepBlock, compute_fields
 from dlscore.compute.outcome import Outcome
 from dlscore.compute.run import Run
 from dlscore.compute.settings import BLOCK_STEPS, Options
+from dlscore.compute.shared_replay import open_shared, read_replay
 from dlscore.compute.state import CacheState, inspect_cache, inspect_file
 from dlscore.episodes.episode import Episode, to_unit
-from dlscore.episodes.replay import measured_parts, replay
+from dlscore.episodes.replay import ReplayStep, measured_parts, replay
 from dlscore.policy.diffusion import Policy
 from dlscore.policy.out_of_memory import within_memory
 from dlscore.scores.base import Scorer
@@ -44,6 +45,7 @@ class _Work:
     episode: Episode
     scorers: Mapping[str, Scorer]
     writer: CacheWriter
+    replay_from: Path | None = None
 
 
 def compute_episode(
@@ -72,7 +74,7 @@ def compute_episode(
             return _current(path)
         writer = _open_writer(run, episode, path, state, lock)
         scorers = {name: run.scorers[name] for name in writer.extending} if writer.extending else run.scorers
-        evaluations = _fill(_Work(run, episode, scorers, writer), began, progress, notice)
+        evaluations = _fill(_Work(run, episode, scorers, writer, options.replay_from), began, progress, notice)
         drift = largest_drift(writer.drift_parts, writer.read("drift", slice(None)))
         done = {"lacking": "extended", "partial": "resumed"}.get(state.name, "computed")
         seconds = time.monotonic() - began
@@ -110,7 +112,7 @@ def _open_writer(run: Run, episode: Episode, path: Path, state: CacheState, lock
     if state.name == "partial":
         return CacheWriter.narrow(path, state.extra, lock.check) if state.extra else CacheWriter(path, lock.check)
     header = Header(
-        time=np.arange(run.settings.count_steps(len(episode))) / episode.fps,
+        time=np.arange(run.settings.count_steps(len(episode))) * run.settings.every / episode.fps,
         grid=run.grid,
         chunks=run.settings.chunks,
         horizon=run.policy.horizon,
@@ -126,16 +128,18 @@ def _fill(work: _Work, began: float, progress: Report, notice: Notice) -> int:
     run, episode, writer = work.run, work.episode, work.writer
     first, steps = int(np.append(writer.done, False).argmin()), writer.steps
     spent, evaluations = writer.spent, 0
-    world = None if writer.extending else replay(episode, run.settings.replay, first, steps)
+    world = None if writer.extending else _replay(work, slice(first, steps))
     if world is not None:
         _check_parts(writer.path, writer.drift_parts, measured_parts(episode))
+        _check_parts(writer.path, writer.outcome, list(episode.outcome))
     progress(first, steps)
     for start in range(first, steps, BLOCK_STEPS):
         rows = slice(start, min(start + BLOCK_STEPS, steps))
         replayed = [] if world is None else list(islice(world, rows.stop - rows.start))
         scores, chunks, spent_here = within_memory(run.policy, partial(_score, work, rows), notice)
         if world is not None:
-            scores |= compute_fields(StepBlock(run, episode, rows, replayed, chunks, writer.drift_parts))
+            block = StepBlock(run, episode, run.settings.steps_of(rows), replayed, chunks, writer.drift_parts)
+            scores |= compute_fields(block)
         evaluations += spent_here
         cost = {
             "wall_time_s": spent["wall_time_s"] + time.monotonic() - began,
@@ -147,28 +151,43 @@ def _fill(work: _Work, began: float, progress: Report, notice: Notice) -> int:
     return evaluations
 
 
+def _replay(work: _Work, rows: slice) -> Iterator[ReplayStep]:
+    run, episode = work.run, work.episode
+    if work.replay_from is not None:
+        shared = open_shared(work.replay_from / work.writer.path.name, run.identity(episode))
+        if shared is not None:
+            return read_replay(shared, rows.start)
+    steps = run.settings.steps_of(rows)
+    return replay(episode, run.settings.replay, steps.start, run.settings.reach(len(episode)), run.settings.every)
+
+
 def _score(work: _Work, rows: slice) -> tuple[dict[str, Array], Array, int]:
     # Scores and checks of a block of steps, the drawn chunks they start from, and the evaluations that this took.
     run, policy, writer = work.run, work.run.policy, work.writer
     before = policy.evaluations
-    conditioning = policy.encode(windows(policy, work.episode, rows))
+    steps = run.settings.steps_of(rows)
+    conditioning = policy.encode(windows(policy, work.episode, steps))
     drawn = writer.read("predicted_chunks", rows) if writer.extending else None
-    chunks = _draw_chunks(run, work.episode, rows, conditioning) if drawn is None else drawn
+    chunks = _draw_chunks(run, work.episode, steps, conditioning) if drawn is None else drawn
     found: dict[str, Array] = {}
     for name, scorer in work.scorers.items():
         scores = scorer.score(policy, conditioning, chunks.astype(np.float64), run.grid, run.settings.seed)
         shape = (len(conditioning), run.grid.resolution, run.grid.resolution)
         check_scores(scorer, scores, run.score_attrs[name], shape)
-        found |= score_arrays(run, name, scores, chunks, work.episode.index, range(rows.start, rows.stop))
+        found |= score_arrays(run, name, scores, chunks, work.episode, _range(steps))
     return found, chunks, policy.evaluations - before
 
 
-def _draw_chunks(run: Run, episode: Episode, rows: slice, conditioning: Tensor) -> Array:
+def _draw_chunks(run: Run, episode: Episode, steps: slice, conditioning: Tensor) -> Array:
     # (S, M, H, 2) float32 px, as the cache keeps them: a method that is added later scores from the same numbers.
     policy, settings = run.policy, run.settings
     seeds = [[_derive_seed(settings.seed, episode.index, k, m) for m in range(settings.chunks)]
-             for k in range(rows.start, rows.stop)]  # fmt: skip
+             for k in _range(steps)]  # fmt: skip
     return policy.to_px(policy.sample(conditioning, seeds).cpu().double().numpy()).astype(np.float32)
+
+
+def _range(steps: slice) -> range:
+    return range(steps.start, steps.stop, steps.step or 1)
 
 
 def _derive_seed(*numbers: int) -> int:
@@ -176,15 +195,15 @@ def _derive_seed(*numbers: int) -> int:
 
 
 def _check_parts(path: Path, wanted: Sequence[str], measured: Sequence[str]) -> None:
-    # A part that was begun earlier may store fewer parts of the drift than there are today, but not others.
+    # A part that was begun earlier may store fewer parts of the record than there are today, but not others.
     if missing := [part for part in wanted if part not in measured]:
         raise CacheError(
             f"{path} was begun with a record that had {', '.join(missing)}, which it lacks now; --force starts over"
         )
 
 
-def windows(policy: Policy, episode: Episode, rows: slice) -> dict[str, Array]:
+def windows(policy: Policy, episode: Episode, steps: slice) -> dict[str, Array]:
     """Observation windows (S, n_obs_steps, …) that end at each step; before the start LeRobot repeats the first one."""
-    ends = np.arange(rows.start, rows.stop)
+    ends = np.array(_range(steps))
     index = np.maximum(ends[:, None] + np.array(policy.config.observation_delta_indices), 0)
     return {name: to_unit(episode.observations[name][index]) for name in policy.inputs}

@@ -26,7 +26,8 @@ __all__ = ["StepBlock", "compute_fields"]
 class StepBlock:
     """S steps in a row, replayed and predicted.
 
-    rows: which steps of the episode. replayed: the world at each. chunks: (S, M, H, 2) float32 px, drawn from the policy.
+    rows: which steps of the episode, with a stride where not every one is scored. replayed: the world at each. chunks:
+    (S, M, H, 2) float32 px, drawn from the policy.
     drift_parts: the columns of the file's `drift`.
     """
 
@@ -40,7 +41,8 @@ class StepBlock:
 
 def compute_fields(block: StepBlock) -> dict[str, Array]:
     """Every field of the schema that is computed from a block of steps, by name."""
-    return {field.name: _function(field.made_by)(block) for field in FIELDS if field.made_by}
+    made = [field for field in FIELDS if field.made_by and (not field.optional or field.name in block.episode.outcome)]
+    return {field.name: _function(field.made_by)(block) for field in made}
 
 
 @cache
@@ -78,3 +80,23 @@ def drift(block: StepBlock) -> Array:
 def frames(block: StepBlock) -> Array:
     """(S, 512, 512, 3) uint8 RGB; the writer stores indices into a palette."""
     return np.stack([step.frame for step in block.replayed])
+
+
+def reward(block: StepBlock) -> Array:
+    """(S,) after each recorded action, by the data set."""
+    return block.episode.outcome["reward"][block.rows]
+
+
+def success(block: StepBlock) -> Array:
+    """(S,) 1 where the recorded action reached the goal."""
+    return block.episode.outcome["success"][block.rows].astype(np.uint8)
+
+
+def executed_chunk(block: StepBlock) -> Array:
+    """(S,) which chunk of the policy that acted the action is from."""
+    return block.episode.outcome["executed/chunk"][block.rows].astype(np.int32)
+
+
+def executed_entry(block: StepBlock) -> Array:
+    """(S,) which action of that chunk it is."""
+    return block.episode.outcome["executed/entry"][block.rows].astype(np.int32)

@@ -21,7 +21,7 @@ def load_episode(dataset: Dataset, settings: Settings, index: int, inputs: Mappi
     if settings.observations == "recorded":
         return dataset.load(index, inputs, settings.max_steps)
     episode = dataset.load(index, (), settings.max_steps)
-    return replayed_observations(episode, inputs, settings.replay, settings.count_steps(len(episode)))
+    return replayed_observations(episode, inputs, settings.replay, settings.reach(len(episode)))
 
 
 def make_identity(policy: str, episode: Episode, settings: Settings) -> dict[str, Any]:
@@ -36,7 +36,9 @@ def make_identity(policy: str, episode: Episode, settings: Settings) -> dict[str
         "seed": settings.seed,
         "replay": settings.replay,
     }
-    # The default has no entry, so that caches of earlier versions stay current.
+    # Defaults have no entry, so that caches of earlier versions stay current.
+    if settings.every != 1:
+        identity["every"] = settings.every
     if settings.observations != "recorded":
         identity["observations"] = settings.observations
     return identity

@@ -66,7 +66,7 @@ def open_request(
     )
     indices = parse_episodes(request.episodes, len(dataset), dataset.name)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    longest = max(settings.count_steps(dataset.lengths[index]) for index in indices)
+    longest = max(settings.reach(dataset.lengths[index]) for index in indices)
     cameras = [feature["shape"] for feature in config["input_features"].values() if is_image(tuple(feature["shape"]))]
     pictures = sum(longest * math.prod(shape) for shape in cameras)  # uint8
     check_memory(weights, settings.resolution, len(settings.scorers), pictures)
@@ -98,6 +98,7 @@ def make_settings(request: Request) -> Settings:
         request.seed,
         request.replay,
         request.observations,
+        request.every,
     )
 
 

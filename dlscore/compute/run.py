@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from dlscore.cache.schema import RECORDED
 from dlscore.common.errors import UserError
 from dlscore.compute.identity import load_episode, make_identity
 from dlscore.compute.settings import Settings
@@ -56,7 +57,7 @@ class Run:
         for attrs in described.values():
             measured = [
                 *(["inside"] if attrs["kind"] == "log_density" else []),
-                *(["own_rank"] if attrs.get("components") else []),
+                *(["own_rank", *RECORDED] if attrs.get("components") else []),
             ]
             attrs["checks"] += measured  # by compute, for every density
         return described

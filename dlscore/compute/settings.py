@@ -28,9 +28,10 @@ class RequestError(UserError):
 class Settings:
     """What decides the numbers in a cache, beside the policy and the data.
 
-    scorers: the methods, each with its settings. resolution: cells a side of the grid. max_steps: score no more than these.
+    scorers: the methods, each with its settings. resolution: cells a side of the grid. max_steps: score none after so many.
     chunks: drawn from the policy per step. replay: one of `replay.MODES`. observations: what the policy sees, one of
-    OBSERVATIONS. Raises RequestError or GridError for values that are not allowed.
+    OBSERVATIONS. every: score steps 0, every, 2 every, … of an episode. Raises RequestError or GridError for values that are
+    not allowed.
     """
 
     scorers: Sequence[Scorer] = (Likelihood(),)
@@ -40,6 +41,7 @@ class Settings:
     seed: int = 0
     replay: str = "actions"
     observations: str = "recorded"
+    every: int = 1
 
     def __post_init__(self) -> None:
         Grid(self.resolution)
@@ -57,13 +59,22 @@ class Settings:
         require(
             "--max-steps", self.max_steps, "at least 1", self.max_steps is None or self.max_steps >= 1, RequestError
         )
+        require("--every", self.every, "at least 1", self.every >= 1, RequestError)
         require("--seed", self.seed, "at least 0", self.seed >= 0, RequestError)
         check_choice("--replay", self.replay, MODES, RequestError)
         check_choice("--observations", self.observations, OBSERVATIONS, RequestError)
 
     def count_steps(self, length: int) -> int:
-        """How many steps of an episode of this length are scored."""
+        """How many steps of an episode of this length are scored: the rows of its cache."""
+        return len(range(0, self.reach(length), self.every))
+
+    def reach(self, length: int) -> int:
+        """How many steps of an episode of this length are replayed, of which every `every`th is scored."""
         return length if self.max_steps is None else min(self.max_steps, length)
+
+    def steps_of(self, rows: slice) -> slice:
+        """The steps of the episode that rows of the cache are of."""
+        return slice(rows.start * self.every, rows.stop * self.every, self.every)
 
 
 @dataclass(frozen=True)
@@ -71,12 +82,14 @@ class Options:
     """What to do with a cache that exists already; this does not decide the numbers.
 
     force: start over whatever is there. replace_stale: start over only where settings differ or the cache is damaged.
-    wait: seconds to wait for another run that is writing it.
+    wait: seconds to wait for another run that is writing it. replay_from: a folder of caches of the same episodes under
+    another policy, whose replay and frames are taken.
     """
 
     force: bool = False
     replace_stale: bool = False
     wait: float = 0.0
+    replay_from: Path | None = None
 
     @property
     def rewrites(self) -> bool:
@@ -99,6 +112,7 @@ class Request:
     noise_pred: Mapping[str, Any] = field(default_factory=dict)
     resolution: int = 50
     max_steps: int | None = None
+    every: int = 1
     chunks: int = 8
     seed: int = 0
     replay: str = "actions"

@@ -30,6 +30,7 @@ from dlscore.episodes.block_pose import (
 from dlscore.episodes.episode import ACTION, ENVIRONMENT, IMAGE, STATE, DatasetError, Episode, check_episode, is_image
 from dlscore.episodes.features import EpisodePictures, check_features, map_names
 from dlscore.episodes.lerobot_reader import LeRobotReader
+from dlscore.episodes.outcome import outcome_features, read_outcome
 from dlscore.episodes.reader import Reader
 from dlscore.episodes.zarr_reader import ZarrReader
 from dlscore.pusht.env import make_env, picture_difference, set_state
@@ -107,7 +108,7 @@ class Dataset:
                 )
         recorded = [name for name in (state_feature(self.features), keypoint_feature(self.features)) if name]
         numeric = [name for name in observations if name not in self.cameras]
-        wanted = dict.fromkeys([ACTION, STATE, *recorded, *numeric])
+        wanted = dict.fromkeys([ACTION, STATE, *recorded, *numeric, *outcome_features(self.features)])
         read = self._reader.read(index, [self._theirs[name] for name in wanted])
         arrays = {name: read[self._theirs[name]] for name in wanted}
         self._check(index, arrays)
@@ -115,20 +116,15 @@ class Dataset:
         record = Record(index, arrays, self._cameras(), pictures, self.companion, self._every_step, self._watch)
         block, pose_source, pose_note = locate(record, self._block_pose, self.name)
         agent = arrays[state_feature(self.features) or STATE][:, :2]  # the full state is the more exact one
-        camera = self._world_camera(pictures, np.concatenate([agent[0], block[0]]))
+        start = np.concatenate([agent[0], block[0]])
+        came = read_outcome(self.features, arrays, start, f"episode {index} of {self.name}")
+        camera = self._world_camera(pictures, start)
         found = {name: pictures(name) if name in self.cameras else arrays[name].astype(np.float32, copy=False)
                  for name in observations}  # fmt: skip
-        episode = Episode(
-            index,
-            self._reader.fps,
-            arrays[ACTION],
-            agent,
-            block,
-            pose_source,
-            found,
-            None if camera is None else pictures(camera),
-            pose_note,
-        )
+        shown = None if camera is None else pictures(camera)
+        notes = "; ".join(filter(None, (pose_note, came.note)))
+        episode = Episode(index, self._reader.fps, arrays[ACTION], agent, block, pose_source, found, shown, notes,
+                          came.values, came.seed, self._reader.actor)  # fmt: skip
         return check_episode(episode, self.name)
 
     def _cameras(self) -> dict[str, bool]:

@@ -6,7 +6,7 @@ All positions are px with y down, angles rad; pictures are uint8 CHW.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -29,7 +29,9 @@ class Episode:
     action, agent: (T, 2) px as recorded. block: (T, 3) x, y, angle, or (1, 3) where only the start is known;
     `pose_source` says from which source. observations: feature name -> (T, …) as the data set gives it, before
     normalisation; pictures may end with the last step that is scored. pictures: (K, 3, H, W) uint8 of the camera that shows
-    the world as gym-pusht draws it, or None. pose_note: why a better source of the pose was skipped.
+    the world as gym-pusht draws it, or None. pose_note: why a better source of the pose was skipped. outcome: what the data
+    set has of `outcome.OUTCOMES`, (T,) each. seed: of gym-pusht, where a replay starts from it. executed_by: the policy whose
+    own episode it is, or "" of an expert's.
     """
 
     index: int
@@ -41,6 +43,9 @@ class Episode:
     observations: dict[str, Array]
     pictures: Array | None = None
     pose_note: str = ""
+    outcome: dict[str, Array] = field(default_factory=dict)
+    seed: int | None = None
+    executed_by: str = ""
 
     def __len__(self) -> int:
         return len(self.action)
@@ -56,6 +61,8 @@ class Episode:
         arrays = {"action": self.action, "state": self.state, **self.observations}
         if len(self.block) < len(self):
             arrays["agent"] = self.agent
+        if self.seed is not None:
+            arrays["seed"] = np.array([self.seed])
         for name, values in sorted(arrays.items()):
             unit = to_unit(values[:0])
             digest.update(f"{name} {values.shape} {unit.dtype.str}".encode())

@@ -12,6 +12,8 @@ from typing import Any
 from dlscore.common.arrays import Array
 from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
+from dlscore.episodes.features import RECORDED_NAMES
+from dlscore.episodes.outcome import read_actor
 from dlscore.episodes.parquet import EpisodeRow, read_columns, read_episodes, to_array
 from dlscore.episodes.pictures import decode_images, decode_video
 
@@ -56,6 +58,7 @@ class LeRobotReader:
             ):
                 raise DatasetError(f"data set {repo_id} at {folder} is incomplete: it has no {needed}; fetch it again")
         self.compressed = tuple(name for name, kind in self._kinds.items() if kind == "video")
+        self.actor = read_actor(folder, self.features, RECORDED_NAMES)
 
     def __len__(self) -> int:
         return self._episodes

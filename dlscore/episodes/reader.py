@@ -12,9 +12,9 @@ from dlscore.common.arrays import Array
 class Reader(Protocol):
     """A data set in a format of its own. `features` maps names to shapes, `compressed` names those that are video.
 
-    `files` lists every file that an episode is read from. `read` returns numeric features (T, …) float64. `pictures`
-    returns (K, 3, H, W) uint8 of a camera, all steps or those before `stop`. Both raise DatasetError for what is missing
-    or damaged.
+    `actor` is the policy that acted the episodes, or "" if an expert did. `files` lists every file that an episode is read
+    from. `read` returns numeric features (T, …) float64. `pictures` returns (K, 3, H, W) uint8 of a camera, all steps or
+    those before `stop`. Both raise DatasetError for what is missing or damaged.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Reader(Protocol):
     fps: float
     features: dict[str, tuple[int, ...]]
     compressed: tuple[str, ...]
+    actor: str
 
     def __len__(self) -> int: ...
 

@@ -1,4 +1,4 @@
-"""An expert episode replayed exactly in gym-pusht, step by step, with its drift from the record."""
+"""A recorded episode replayed exactly in gym-pusht, step by step, with its drift from the record."""
 
 from __future__ import annotations
 
@@ -54,14 +54,16 @@ def measured_parts(episode: Episode) -> tuple[str, ...]:
     return ("agent_px", *block, *(("picture",) if episode.pictures is not None else ()))
 
 
-def replay(episode: Episode, mode: str = "actions", start: int = 0, stop: int | None = None) -> Iterator[ReplayStep]:
-    """Steps `start` to `stop` of the episode.
+def replay(
+    episode: Episode, mode: str = "actions", start: int = 0, stop: int | None = None, every: int = 1
+) -> Iterator[ReplayStep]:
+    """Steps `start` to `stop` of the episode, or every `every`th of them; the others are run, not drawn.
 
     mode "actions": the recorded start state, then the recorded actions (earlier ones are run, not drawn). mode
     "states": the recorded state of every step, so that nothing can drift.
     """
     for k, env in worlds(episode, mode, stop):
-        if k >= start:
+        if k >= start and (k - start) % every == 0:
             state = get_state(env)
             yield ReplayStep(k, state, render_canvas(env), _measure_drift(env, state, episode, k))
 
@@ -72,7 +74,10 @@ def worlds(episode: Episode, mode: str = "actions", stop: int | None = None) -> 
     if mode == "states" and len(episode.block) < len(episode):
         raise ReplayError("--replay states needs the block's pose at every step; open the data set with every_step")
     env, states = make_env(), episode.state
-    set_state(env, states[0])
+    if episode.seed is None:
+        set_state(env, states[0])
+    else:  # with the velocity that a block has which the agent touches
+        env.reset(seed=episode.seed)
     for k in range(len(episode) if stop is None else stop):
         if mode == "states":
             set_state(env, states[k])

@@ -17,6 +17,7 @@ class ZarrReader:
 
     fps = 10.0
     compressed: tuple[str, ...] = ()  # its images are lossless
+    actor = ""
 
     def __init__(self, path: Path) -> None:
         try:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from support import ROOT
 
+from dlscore.cache.errors import CacheError
 from dlscore.cache.mixtures import mixture_arrays
 from dlscore.cache.reader import open_cache
 from dlscore.cache.schema import FIELDS, VERSION
@@ -18,7 +19,14 @@ from dlscore.density.mixture import Mixture
 
 OLD = ROOT / "tests" / "support" / "old_caches"
 # (arrays, attributes) with checksums, and whether the file is sealed.
-KEPT = {"1.0": (0, 0, False), "1.1": (0, 0, False), "1.2": (0, 0, False), "1.3": (15, 0, True), "1.4": (15, 93, True)}
+KEPT = {
+    "1.0": (0, 0, False),
+    "1.1": (0, 0, False),
+    "1.2": (0, 0, False),
+    "1.3": (15, 0, True),
+    "1.4": (15, 93, True),
+    "1.5": (24, 124, True),
+}
 
 
 def unpack(version: str, folder: Path) -> Path:
@@ -51,9 +59,12 @@ def test_it_opens(old, version):
         assert cache.frame(1).shape == (512, 512, 3)
         assert cache.drift_parts == ("agent_px", "block_px", "block_rad")
         assert set(cache.largest_drift()) == set(cache.drift_parts)
-        assert set(cache.checks("likelihood")) == (
-            set() if version == "1.0" else {"sampling_error", "level_difference"}
-        )
+        checks = {"1.0": set(), "1.5": {"error", "inside"}}
+        assert set(cache.checks("likelihood")) == checks.get(version, {"sampling_error", "level_difference"})
+        assert cache.recorded("likelihood") is None
+        assert (cache.every, cache.action_label, cache.has("reward")) == (1, "expert", False)
+        with pytest.raises(CacheError, match=r"has no 'reward': it is of schema 1.*, and the field came with 1.6"):
+            cache.array("reward")
 
 
 def test_it_holds_what_the_others_hold(old, tmp_path):
@@ -65,7 +76,8 @@ def test_it_holds_what_the_others_hold(old, tmp_path):
         np.testing.assert_allclose(cache.predicted_chunks, newest.predicted_chunks, atol=1e-3)
         np.testing.assert_array_equal(cache.frame(1), newest.frame(1))
         np.testing.assert_allclose(cache.score("distance", 1), newest.score("distance", 1), atol=1e-3)
-        assert cache.attrs["identity"] == newest.attrs["identity"]
+        ours, theirs = (dict(each.attrs["identity"], policy="") for each in (cache, newest))
+        assert ours == theirs  # the policy's config.json has gained fields
 
 
 def test_it_verifies(old, version):
@@ -96,7 +108,7 @@ def test_it_gains_a_method(old):
         np.testing.assert_array_equal(cache.score("likelihood", 1), before)
 
 
-def test_it_gains_a_density(old):
+def test_it_gains_a_density(old, version):
     mixture = Mixture([[200.0, 300.0]], [np.diag([400.0, 900.0])], [1.0], [1.0])
     with open_cache(old) as cache:
         chunks, grid = cache.predicted_chunks, cache.grid
@@ -119,4 +131,4 @@ def test_it_gains_a_density(old):
         assert cache.attrs["schema_version"] == VERSION
         np.testing.assert_array_equal(cache.mixture("mixed", 1).mean, mixture.mean)
         assert cache.denoised_chunks("mixed", 0).shape == (3, *chunks.shape[2:])
-        assert not cache.has_mixture("likelihood")
+        assert cache.has_mixture("likelihood") == (version == "1.5")

@@ -1,6 +1,7 @@
 """The cached fields: each row of the schema names the function that computes it, and a new row is all that a field needs."""
 
 import sys
+from dataclasses import replace
 from itertools import islice
 from types import ModuleType
 
@@ -35,13 +36,21 @@ def block(policy, dataset) -> StepBlock:
 
 def test_every_field_is_made_in_its_shape(block):
     made = compute_fields(block)
-    assert list(made) == [field.name for field in FIELDS if field.made_by]
+    always = [field for field in FIELDS if field.made_by and not field.optional]  # the data set has no outcome
+    assert list(made) == [field.name for field in always]
     sizes = {"step": 5, "sample": 2, "horizon": block.run.policy.horizon, "drift_part": 3, **FIXED_DIMENSIONS}
-    for field in FIELDS:
-        if field.made_by:
-            expected = tuple(sizes[dimension] for dimension in field.shape)
-            assert made[field.name].shape == (expected if field.name != FRAMES else (5, 512, 512, 3)), field.name
-            assert np.can_cast(made[field.name].dtype, field.dtype, "same_kind"), field.name
+    for field in always:
+        expected = tuple(sizes[dimension] for dimension in field.shape)
+        assert made[field.name].shape == (expected if field.name != FRAMES else (5, 512, 512, 3)), field.name
+        assert np.can_cast(made[field.name].dtype, field.dtype, "same_kind"), field.name
+
+
+def test_an_outcome_is_made_where_the_episode_has_one(block):
+    outcome = {"reward": np.linspace(0, 1, 24), "executed/entry": np.arange(24.0) % 8}
+    made = compute_fields(replace(block, episode=replace(block.episode, outcome=outcome)))
+    np.testing.assert_array_equal(made["reward"], outcome["reward"][3:8])
+    assert made["executed/entry"].tolist() == [3, 4, 5, 6, 7]
+    assert "success" not in made
 
 
 def test_the_fields_are_of_the_blocks_own_steps(block):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
 from support.drawing import artists, at, heatmap, make_panel, with_overlays
-from support.synthetic import write_cache
+from support.synthetic import rewrite, write_cache
 
 from dlrender.errors import RenderError
 from dlrender.overlays import (
@@ -366,3 +366,18 @@ def test_a_label_is_matplotlibs_text(dpi):
         ours_at, theirs_at = np.nonzero(ink)[axis], np.nonzero(expected)[axis]
         assert abs(ours_at.mean() - theirs_at.mean()) <= limit
         assert abs(ours_at.max() - theirs_at.max()) <= 2 * limit
+
+
+def test_a_policys_own_actions_are_called_executed(drawn_cache):
+    rewrite(drawn_cache, lambda file: file.attrs.__setitem__("executed_by", "some policy"))
+    with open_cache(drawn_cache) as episode:
+        handles = [
+            handle for name in ("trace", "arrow", "expert") for handle in OVERLAYS[name]().legend(episode, "likelihood")
+        ]
+        assert [handle.get_label() for handle in handles] == [
+            "past executed actions",
+            "policy to executed",
+            "executed action",
+        ]
+        assert OVERLAYS["expert"](label="mine").legend(episode, "likelihood")[0].get_label() == "mine"
+        assert "· executed " in OVERLAYS["counter"]().text(at(episode, 3))

@@ -53,6 +53,8 @@ def test_the_rollouts_that_lerobot_eval_records_need_no_rename_map(dataset, tmp_
     recorded = open_dataset(root=stub.save_dataset(tmp_path / "data", episodes=2, names=names))
     assert recorded.features == dataset.features
     assert recorded.load(1, NAMES).fingerprint() == dataset.load(1, NAMES).fingerprint()
+    assert recorded.load(1, NAMES).executed_by == "a policy recorded by lerobot-eval"
+    assert dataset.load(1, NAMES).executed_by == ""
 
 
 def test_the_names_are_those_of_lerobots_own_pusht():
