@@ -50,6 +50,22 @@ def field(name: str) -> Callable[[Step], float]:
     return value
 
 
+def outcome(name: str) -> Callable[[Step], float]:
+    """Of the whole recorded episode, whatever part of it is scored."""
+
+    def value(step: Step) -> float:
+        found = step.episode.cache.attrs.get(name)
+        return np.nan if found is None else float(found)
+
+    return value
+
+
+def action_age(step: Step) -> float:
+    """Steps since the plan was made from which the action is."""
+    entries = step.episode.fields["executed/entry"]
+    return np.nan if entries is None else float(entries[step.row]) - step.episode.cache.current
+
+
 def drift(part: str) -> Callable[[Step], float]:
     """A part of the replay's drift."""
 
@@ -71,7 +87,9 @@ def surprise(step: Step) -> float:
 
 
 def surprise_untimed(step: Step) -> float:
-    """The least surprise of the recorded actions within three steps."""
+    """The least surprise of the recorded actions within three steps; nan where the file does not have all of these."""
+    if step.episode.cache.every > 1:
+        return np.nan
     return -float(step.log_densities(step.actions_nearby()).max())
 
 
@@ -105,7 +123,9 @@ def rank_high(step: Step) -> float:
 
 
 def rank(step: Step) -> float:
-    """Between the two at random, by the run's seed, the episode and the step."""
+    """Between the two at random: as the file has it, else by the run's seed, the episode and the step."""
+    if step.episode.recorded is not None:
+        return float(step.episode.recorded["rank"][step.row])
     key = [step.episode.seed, step.episode.cache.episode, step.number, 1]
     low, high = step.tie
     return low + (high - low) * float(np.random.default_rng(key).random())
@@ -164,6 +184,7 @@ def prediction_distance(step: Step) -> float:
 COLUMNS = (
     Column("policy", "", "the policy", attribute("policy"), "str"),
     Column("dataset", "", "the data set", attribute("dataset"), "str"),
+    Column("executed_by", "", "the policy that acted; empty if an expert did", attribute("executed_by"), "str"),
     Column("method", "", "the scores", lambda step: step.episode.method, "str"),
     Column("density", "", "whose density it is", density, "str"),
     Column("seed", "", "seed of the run that scored", lambda step: step.episode.seed, "i8"),
@@ -174,6 +195,9 @@ COLUMNS = (
     Column("y", "px", "recorded action", lambda step: float(step.episode.actions[step.row, 1])),
     Column("reward", "1", "of the environment", field("reward")),
     Column("success", "1", "1 where the task is done", field("success")),
+    Column("action_age", "1", "steps since the plan was made", action_age),
+    Column("episode_success", "1", "1 if the whole episode succeeds", outcome("episode_success")),
+    Column("episode_reward", "1", "the best of the whole episode", outcome("episode_best_reward")),
     Column("surprise", "nats", "−log p of the recorded action", surprise),
     Column("surprise_error", "nats", "estimated error of the surprise", surprise_error),
     Column("surprise_untimed", "nats", "least surprise within three steps", surprise_untimed),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.roc import Auroc, aurocs
-from dlrender.answers.summary import episodes_of, outcome
+from dlrender.answers.summary import episodes_of
 from dlrender.answers.table import Table, read_tables
 from dlrender.errors import RenderError
 from dlscore.common.arrays import Array
@@ -85,18 +85,20 @@ def read_failures(
 ) -> Failures:
     """What tells failures from successes in some caches of rollouts; RenderError where they do not say how they ended."""
     check_choice("--feature", feature, FEATURES, RenderError)
-    return find_failures(read_tables(files, method, columns=["step", "time", "success", *FEATURES]), feature, seconds)
+    return find_failures(
+        read_tables(files, method, columns=["step", "time", "episode_success", *FEATURES]), feature, seconds
+    )
 
 
 def find_failures(table: Table, feature: str = "entropy", seconds: float | None = None) -> Failures:
     """The same from a table of steps. seconds: of each episode that are compared, by default those of the shortest."""
     episodes = episodes_of(table)
-    ends = [outcome(table["success"][rows]) for rows in episodes]
-    if any(end is None for end in ends):
+    ends = np.array([table["episode_success"][rows[0]] for rows in episodes])
+    if np.isnan(ends).any():
         raise RenderError(
             "the caches do not say whether their episodes succeed; score rollouts that record it (dlscore rollout)"
         )
-    failed = np.array([not end for end in ends])
+    failed = ends == 0
     if min(failed.sum(), (~failed).sum()) < FEWEST:
         raise RenderError(
             f"{int(failed.sum())} of {len(failed)} episodes fail; failures and successes are compared from {FEWEST} of each"

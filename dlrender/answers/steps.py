@@ -11,13 +11,13 @@ import numpy as np
 from dlrender.answers.modes import Mode, find_modes
 from dlrender.answers.points import WeightedPoints, weighted_points
 from dlrender.answers.samples import energy_distance
-from dlscore.cache import CacheError, EpisodeCache
+from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.density.censoring import spread_edges
 from dlscore.density.mixture import Mixture
 
 LARGEST_ERROR, LEAST_INSIDE = 0.1, 0.99  # of a step's density: beyond these, its modes cannot be told
-OPTIONAL = ("reward", "success")  # fields that a file need not have
+OPTIONAL = ("reward", "success", "executed/entry")  # fields that a file need not have
 LATEST = 3  # steps by which an action may be early or late in the surprise without timing
 
 
@@ -31,8 +31,7 @@ class Episode:
     @cached_property
     def numbers(self) -> Array:
         """(T,) indices of the steps in the episode."""
-        found: Array = np.rint(self.cache.time * float(self.cache.attrs["fps"])).astype(int)
-        return found
+        return np.arange(self.cache.steps) * self.cache.every
 
     @cached_property
     def actions(self) -> Array:
@@ -61,14 +60,13 @@ class Episode:
 
     @cached_property
     def fields(self) -> dict[str, Array | None]:
-        """(T, …) of each of OPTIONAL, None where the file does not have it."""
-        return {name: self._field(name) for name in OPTIONAL}
+        """(T,) of each of OPTIONAL, None where the file does not have it."""
+        return {name: self.cache.array(name) if self.cache.has(name) else None for name in OPTIONAL}
 
-    def _field(self, name: str) -> Array | None:
-        try:
-            return self.cache.array(name)
-        except CacheError:
-            return None
+    @cached_property
+    def recorded(self) -> dict[str, Array] | None:
+        """(T,) log density and rank of the recorded actions, where the file has them."""
+        return self.cache.recorded(self.method)
 
     def steps(self) -> Iterator[Step]:
         """The steps that are done, in order."""
@@ -114,7 +112,9 @@ class Step:
 
     @cached_property
     def log_density(self) -> float:
-        """log p of the recorded action [nats / px²]."""
+        """log p of the recorded action [nats / px²], as the file has it, else from the mixture."""
+        if self.episode.recorded is not None:
+            return float(self.episode.recorded["log_density"][self.row])
         return float(self.log_densities(self.episode.actions[self.row][None])[0])
 
     def log_densities(self, actions: Array) -> Array:
@@ -124,7 +124,14 @@ class Step:
 
     @cached_property
     def tie(self) -> tuple[float, float]:
-        """Bounds of the recorded action's rank: the mass that is denser, without and with the action's own share."""
+        """Bounds of the recorded action's rank: the mass that is denser, without and with the action's own share.
+
+        As the file has them, from draws of the mixture, else from its weighted points.
+        """
+        if self.episode.recorded is not None:
+            return float(self.episode.recorded["rank_low"][self.row]), float(
+                self.episode.recorded["rank_high"][self.row]
+            )
         denser, own = self.points.denser(self.log_density), 1 / (len(self.points.weight) + 1)
         return denser * (1 - own), denser * (1 - own) + own
 

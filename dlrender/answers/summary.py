@@ -25,6 +25,7 @@ class Quantity:
     meaning: str
     values: Callable[[Table], Array]
     statistic: Callable[[Array], Array] = lambda means: means[..., 0]
+    by_episode: bool = False  # each episode counts once, however long
 
 
 def mean_of(column: str) -> Callable[[Table], Array]:
@@ -76,7 +77,7 @@ QUANTITIES = (
     Quantity("mode_switches", "1", "share of the steps at which the main mode jumps", mean_of("mode_switch")),
     Quantity("chunk_distance", "px", "between successive plans", mean_of("chunk_distance")),
     Quantity("error", "1", "mean estimated error of the density", mean_of("error")),
-    Quantity("reward", "1", "mean of the best reward of each episode", lambda table: best_reward(table)[:, None]),
+    Quantity("reward", "1", "mean of the best reward of each episode", mean_of("episode_reward"), by_episode=True),
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
@@ -102,28 +103,17 @@ def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None
     sums = np.concatenate([np.where(known[:, None], values, 0) * weight[:, None], weight[:, None]], axis=1)
     totals = np.stack([sums[rows].sum(axis=0) for rows in episodes_of(table)])
     totals = totals[totals[:, -1] > 0]
+    if quantity.by_episode:
+        totals = totals / totals[:, -1:]
     with np.errstate(invalid="ignore", divide="ignore"):
         return bootstrap(totals, lambda all_: quantity.statistic(all_[..., :-1] / all_[..., -1:]), seed)
 
 
 def success_rate(table: Table) -> Interval | None:
-    """The share of episodes that succeed at some step, with Wilson's interval; None where the table does not say."""
-    outcomes = [found for rows in episodes_of(table) if (found := outcome(table["success"][rows])) is not None]
-    return wilson(sum(outcomes), len(outcomes)) if outcomes else None
-
-
-def outcome(success: Array) -> bool | None:
-    """Whether an episode succeeds, from its column `success` (T,); None where it does not say."""
-    return None if np.isnan(success).all() else bool(np.nanmax(success) > 0)
-
-
-def best_reward(table: Table) -> Array:
-    """(rows,) the largest reward of each row's episode."""
-    found = np.full(len(table["reward"]), np.nan)
-    for rows in episodes_of(table):
-        if not np.isnan(table["reward"][rows]).all():
-            found[rows] = np.nanmax(table["reward"][rows])
-    return found
+    """The share of episodes that succeed, with Wilson's interval; None where the table does not say."""
+    outcomes = [table["episode_success"][rows[0]] for rows in episodes_of(table)]
+    known = [bool(each) for each in outcomes if np.isfinite(each)]
+    return wilson(sum(known), len(known)) if known else None
 
 
 def episodes_of(table: Table) -> list[Array]:

@@ -22,7 +22,7 @@ from dlscore.common.text import reason_of
 from dlscore.density.cells import log_window_density
 
 CURVES = ("nll", "inside_95", "entropy", "error")  # of QUANTITIES
-COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error", "success")
+COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error", "episode_success")
 SHARP = 96  # cells a side of a still
 MOMENTS = 2  # rows of stills
 

@@ -43,9 +43,15 @@ def write_known(
     resolution: int = 32,
     error: float = 0.02,
     state: np.ndarray | None = None,
+    every: int = 1,
+    success: bool | None = None,
+    recorded: dict[str, np.ndarray] | None = None,
     rng: np.random.Generator | None = None,
 ) -> Path:
-    """Write a cache with one mixture a step. actions: (T, 2) px, drawn from the mixtures by default, as are all chunks."""
+    """Write a cache with one mixture a step. actions: (T, 2) px, drawn from the mixtures by default, as are all chunks.
+
+    success: of a rollout, whose reward then grows to 1 or 0.5; recorded: (T,) of the recorded action, as a cache may hold them.
+    """
     rng = np.random.default_rng([seed, episode]) if rng is None else rng
     mixtures, grid, steps = [rounded(each) for each in mixtures], Grid(resolution), len(mixtures)
     actions = (
@@ -59,11 +65,17 @@ def write_known(
              "evaluations_per_step": 1, "checks": ["error", "log_error", "inside", "own_rank"], "density": "executed",
              "denoised": DENOISED, "components": len(mixtures[0].weight), "distances": [1.0, 4.0, 10.0]}  # fmt: skip
     attrs |= {} if mixtures[0].box is None else {"box": mixtures[0].box.tolist()}
+    attrs["checks"] += [] if recorded is None else list(recorded)
+    outcome = {} if success is None else {
+        "reward": np.linspace(0, 1 if success else 0.5, steps), "success": np.arange(steps) == (steps - 1 if success else -1)
+    }  # fmt: skip
     header = Header(
-        time=np.arange(steps) / 10, grid=grid, chunks=OWN, horizon=HORIZON, drift_parts=("agent_px",),
+        time=np.arange(steps) * every / 10, grid=grid, chunks=OWN, horizon=HORIZON, drift_parts=("agent_px",),
         scores={"likelihood": attrs},
         attrs={"episode": episode, "fps": 10.0, "policy": policy, "dataset": dataset, "seed": seed, "key": policy,
-               "current_action_index": CURRENT},
+               "current_action_index": CURRENT, "every": every, "outcome": list(outcome)}
+        | ({} if success is None else {"executed_by": policy, "episode_success": int(success),
+                                       "episode_best_reward": 1.0 if success else 0.5}),
     )  # fmt: skip
     writer = CacheWriter.create(path, header)
     ranks = np.stack([hdr_ranks(each, drawn, rng).randomised for each, drawn in zip(mixtures, own, strict=True)])
@@ -80,6 +92,8 @@ def write_known(
         "expert_action": actions,
         "state": state,
         "drift": np.zeros((steps, 1)),
+        **outcome,
+        **{f"checks/likelihood/{name}": values for name, values in (recorded or {}).items()},
         FRAMES: np.stack([frame(np.clip(each, 16, 495)) for each in actions]),
     }
     writer.write(slice(0, steps), arrays)

@@ -89,7 +89,7 @@ def table_of(outcomes, steps=30, feature=None):
         part = {name: rng.standard_normal(length) for name in FEATURES}
         part["entropy"] = 7 + 0.1 * rng.standard_normal(length) + (0 if success else feature or 0)
         part |= {"episode": np.full(length, episode), "step": np.arange(length), "time": np.arange(length) / 10,
-                 "success": np.concatenate([np.zeros(length - 1), [success]])}  # fmt: skip
+                 "episode_success": np.full(length, float(success))}  # fmt: skip
         parts.append(part | {name: np.full(length, "x") for name in ("policy", "dataset", "seed")})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from support import ROOT
-from support.known import gaussian, mixture_of, write_known
+from support.known import CURRENT, HORIZON, gaussian, mixture_of, write_known
 from support.synthetic import write_cache
 
 from dlrender import RenderError
@@ -91,6 +91,36 @@ def test_a_jump_of_the_main_mode_is_a_switch(tmp_path):
     np.testing.assert_array_equal(table["mode_switch"], [np.nan, 0, 1, 0])
 
 
+def test_outcomes_are_of_the_whole_episode_and_an_expert_has_none(tmp_path, still_episode):
+    files = [write_known(tmp_path / f"{k}.h5", [gaussian([256, 256])] * 3, episode=k, success=k > 0) for k in range(5)]
+    table = read_tables(files)
+    summary = summarize(table)
+    assert (summary["success"].value, summary["success"].episodes) == (0.8, 5)
+    assert summary["reward"].value == pytest.approx(0.9)
+    assert table["executed_by"][0] == "known"
+    np.testing.assert_allclose(table["reward"][:3], [0, 0.25, 0.5])
+    expert = step_table(still_episode)
+    assert expert["executed_by"][0] == ""
+    assert np.isnan(expert["episode_success"]).all()
+
+
+def test_a_stride_keeps_the_steps_numbers_and_leaves_the_untimed_surprise_blank(tmp_path):
+    table = step_table(write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 4, every=5))
+    np.testing.assert_array_equal(table["step"], [0, 5, 10, 15])
+    assert np.isnan(table["surprise_untimed"]).all()
+    assert np.isfinite(table["chunk_distance"][1:]).all() == (HORIZON - CURRENT > 5)
+
+
+def test_what_the_cache_holds_of_the_recorded_action_is_taken(tmp_path):
+    recorded = {"recorded_log_density": [-7.0, -8.0], "recorded_rank": [0.2, 0.4], "recorded_rank_low": [0.1, 0.4],
+                "recorded_rank_high": [0.3, 0.4]}  # fmt: skip
+    stored = {name: np.array(values) for name, values in recorded.items()}
+    table = step_table(write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 2, recorded=stored))
+    np.testing.assert_allclose(table["surprise"], [7, 8])
+    for name in ("rank", "rank_low", "rank_high"):
+        np.testing.assert_allclose(table[name], stored[f"recorded_{name}"], rtol=1e-6)
+
+
 def test_chunks_that_agree_have_no_distance_and_others_have_theirs(tmp_path):
     places = [[100, 100]] * 30 + [[300, 100]]
     distance = step_table(write_known(tmp_path / "a.h5", [gaussian(place, 5) for place in places]))["chunk_distance"]
@@ -106,8 +136,6 @@ def test_the_summary_of_true_draws_is_calibrated(six_episodes):
     for name, truth in (("mean_rank", 0.5), ("excess", 0.0), ("inside_80", 0.8)):
         assert summary[name].low <= truth <= summary[name].high
     assert summary["calibration_error"].value < 0.1
-    assert "success" not in summary
-    assert "reward" not in summary
     assert {each.name for each in QUANTITIES} - {"reward"} == set(summary)
 
 
