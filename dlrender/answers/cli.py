@@ -204,3 +204,22 @@ def training(
     places, results = parse_checkpoints(checkpoints), parse_checkpoints(evals or [], "--eval")
     chart = _Chart([path for paths in places.values() for path in paths], output, width, style, as_json)
     chart.show(read_training(places, results, scoring_method), training_figure)
+
+
+@app.command()
+def coverage(
+    files: Files,
+    output: FigureFile = None,
+    frame: Annotated[str, typer.Option(help="world, or block: actions as seen from the block.")] = "world",
+    width: Width = None,
+    style: StyleName = "default",
+    scoring_method: Method = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw where the policy proposes actions and where the record has them, beside what chance would do."""
+    chart = _Chart(files, output, width, style, as_json)
+    from dlrender.answers.coverage import read_coverage
+    from dlrender.answers.coverage_chart import coverage_figure
+    from dlrender.answers.table import caches_in
+
+    chart.show(read_coverage(caches_in(files), frame, scoring_method), coverage_figure)
