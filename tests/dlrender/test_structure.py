@@ -22,7 +22,7 @@ FLOORS = (
     ("answers",),
     ("cli",),
 )
-COMMANDS = ("dlrender.cli", "dlrender.answers.cli")
+COMMANDS = ("dlrender.cli", "dlrender.answers.cli", "dlrender.answers.cli_charts")
 FROM_DLSCORE = ("dlscore.cache", "dlscore.grid")  # and anything in dlscore.common
 
 

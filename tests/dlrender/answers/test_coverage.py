@@ -26,7 +26,7 @@ def test_a_record_of_the_policys_own_is_inside_the_null_and_another_is_not():
         found = find_coverage(points, weights, own, seed=seed)
         inside += found.p_value > 0.05
         told += found.told.any()
-        outside += find_coverage(points, weights, own + [60, 0], seed=seed).p_value <= 0.05
+        outside += find_coverage(points, weights, own + [90, 0], seed=seed).p_value <= 0.05
     assert inside >= 36  # 95 % of 40, less a deviation
     assert outside >= 38
     assert told <= 4  # cells are told of in 5 % of such records
