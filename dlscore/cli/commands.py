@@ -189,6 +189,27 @@ def merge(into: o.MergeInto, others: o.MergeOthers) -> None:
 
 
 @app.command()
+def export(
+    places: o.Exported,
+    output: o.ExportOutput = Path("outputs/export"),
+    scoring_method: o.ExportMethod = None,
+    license: o.License = "unknown",
+    push_to_hub: o.PushToHub = None,
+    private: o.Private = True,
+    as_json: o.Json = False,
+) -> None:
+    """Write the step table of caches as parquet with a dataset card, for datasets.load_dataset and the hub."""
+    from dlscore.cli import report
+    from dlscore.cli.exporting import export_as_asked
+
+    found = export_as_asked(places, output, scoring_method, license, push_to_hub, private)
+    if license == "unknown":
+        report.note("the card says that the licence is unknown; name one with --license")
+    told = f"{found['folder']}: {found['steps']} steps of {found['episodes']} episodes"
+    typer.echo(json.dumps(found) if as_json else "\n".join([told, *([found["address"]] if "address" in found else [])]))
+
+
+@app.command()
 def certify(
     scoring_method: o.CertifiedMethods = None,
     quality: o.CertifiedQualities = None,

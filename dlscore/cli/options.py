@@ -92,6 +92,17 @@ RolloutWait = Annotated[
     float, _option("--wait", help="Seconds to wait for another run on the folder.", panel=RUN, min=0)
 ]
 
+# ---- export ----------------------------------------------------------------------------------------------------------
+
+Exported = Annotated[list[Path], typer.Argument(help="Caches, or folders of them, such as data/cache.")]
+ExportOutput = Annotated[Path, _option("--output", "-o", help="Folder of the tables and their card.")]
+ExportMethod = Annotated[
+    str | None, _option("--scoring-method", help="The density to ask.  [default: likelihood, if present]")
+]
+License = Annotated[str, _option(help="Of the tables, by the hub's name: mit, apache-2.0, cc-by-4.0, …")]
+PushToHub = Annotated[str | None, _option(help="Also upload to this data set of the hub, such as me/pusht-steps.")]
+Private = Annotated[bool, _option(help="Whether a data set that is made on the hub is private.")]
+
 # ---- caches and certification ----------------------------------------------------------------------------------------
 
 Json = Annotated[bool, _option("--json", help="Report as JSON on stdout.")]
