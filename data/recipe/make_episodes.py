@@ -8,14 +8,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import torch
 from lerobot.datasets import LeRobotDataset
-from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
-from lerobot.policies.factory import make_pre_post_processors
-from rollout import Rollout, rollout
 
+from dlscore.common import progress
 from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.policy.load import load_policy
 from dlscore.pusht.env import get_keypoints, get_state, make_env, render_image, set_state
+from dlscore.rollout.act import Rollout, roll_out
+from dlscore.rollout.settings import RolloutSettings
 
 SEEDS = range(200_000, 200_100)
 LENGTHS = range(50, 161)  # steps: long enough to show the task, short enough to score in minutes
@@ -34,20 +34,30 @@ FEATURES = {
 
 def choose(runs: list[Rollout], count: int) -> list[Rollout]:
     """The first `count` successes of a suitable length that did not begin near the goal; shortest first, for the demo."""
-    good = [run for run in runs if run.success and len(run.rewards) in LENGTHS and run.rewards[0] < 0.3]
+    good = [run for run in runs if run.succeeded and len(run) in LENGTHS and run.reward[0] < 0.3 and is_replayed(run)]
     if len(good) < count:
         raise SystemExit(
             f"only {len(good)} of {len(runs)} rollouts are fit, {count} are wanted: train the expert longer"
         )
-    return sorted(good[:count], key=lambda run: len(run.rewards))
+    return sorted(good[:count], key=len)
+
+
+def is_replayed(run: Rollout) -> bool:
+    """Whether a start that is set gives the states of the rollout: not if the block touched the agent there, and moved."""
+    env = make_env()
+    set_state(env, run.state[0])
+    for state, action in zip(run.state, run.action, strict=True):
+        if not np.array_equal(get_state(env), state):
+            return False
+        env.step(action)
+    return True
 
 
 def add_episode(dataset: LeRobotDataset, run: Rollout) -> None:
     """Replay a rollout from its first state, to record each image, and save it."""
     env = make_env()
-    set_state(env, run.states[0])
-    for k, (state, action, reward) in enumerate(zip(run.states, run.actions, run.rewards, strict=True)):
-        assert np.array_equal(get_state(env), state), "the replay of a rollout is not the rollout"
+    set_state(env, run.state[0])
+    for k, (state, action, reward) in enumerate(zip(run.state, run.action, run.reward, strict=True)):
         dataset.add_frame({
             STATE: np.float32(state[:2]),
             ENVIRONMENT: np.float32(get_keypoints(env).ravel()),
@@ -55,10 +65,10 @@ def add_episode(dataset: LeRobotDataset, run: Rollout) -> None:
             "full_state": state,
             ACTION: action,
             "next.reward": np.float32([reward]),
-            "next.success": np.array([k == len(run.rewards) - 1]),
+            "next.success": np.array([k == len(run) - 1]),
             "task": "Push the T to the goal.",
         })  # fmt: skip
-        env.step(action.astype(np.float64))
+        env.step(action)
     dataset.save_episode()
 
 
@@ -69,14 +79,10 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=12)
     options = parser.parse_args()
 
-    policy = DiffusionPolicy.from_pretrained(options.policy, strict=True)
-    policy.to("cuda" if torch.cuda.is_available() else "cpu")
-    preprocess, postprocess = make_pre_post_processors(
-        policy.config,
-        str(options.policy),
-        preprocessor_overrides={"device_processor": {"device": str(next(policy.parameters()).device)}},
-    )
-    runs = choose(rollout(policy, preprocess, postprocess, SEEDS, "roll out"), options.episodes)
+    policy = load_policy(str(options.policy))
+    with progress.steps("roll out") as report:
+        runs = roll_out(policy, SEEDS, RolloutSettings(SEEDS, environments=len(SEEDS)), report)
+    runs = choose(runs, options.episodes)
     part = options.output.with_name(options.output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     dataset = LeRobotDataset.create(
@@ -89,9 +95,7 @@ def main() -> None:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     part.rename(options.output)
     for index, run in enumerate(runs):
-        print(
-            f"episode {index}: environment seed {run.seed}, {len(run.rewards)} steps, last reward {run.rewards[-1]:.3f}"
-        )
+        print(f"episode {index}: environment seed {run.seed}, {len(run)} steps, last reward {run.reward[-1]:.3f}")
 
 
 if __name__ == "__main__":

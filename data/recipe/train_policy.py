@@ -19,10 +19,13 @@ from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
 from lerobot.policies.factory import make_pre_post_processors
 from rich.progress import track
-from rollout import rollout
 from torch.utils.data import DataLoader
 
+from dlscore.common import progress
 from dlscore.episodes.episode import ACTION, ENVIRONMENT, STATE
+from dlscore.policy.load import load_policy
+from dlscore.rollout.act import roll_out
+from dlscore.rollout.settings import RolloutSettings
 
 EVALUATION_SEEDS = range(100_000, 100_050)  # never used to train, to choose or to make the demo episodes
 
@@ -108,30 +111,34 @@ def main() -> None:
             print(f"step {step}/{options.steps}  loss {running:.4f}", flush=True)
     average.copy_to(policy.parameters())
 
-    # Half precision halves the file; the score below is of the rounded weights, which are the ones that are kept.
-    policy.half().float()
-    runs = rollout(policy, preprocess, postprocess, EVALUATION_SEEDS, "evaluate")
-    best = [max(run.rewards) for run in runs]
-    report = {
-        "environment_seeds": [EVALUATION_SEEDS.start, EVALUATION_SEEDS.stop - 1],
-        "mean_max_reward": round(sum(best) / len(best), 4),
-        "success_rate": round(sum(run.success for run in runs) / len(runs), 3),
+    part = options.output.with_name(options.output.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    config.device = "cpu"
+    policy.to("cpu").half().save_pretrained(part)  # half precision halves the file
+    preprocess, postprocess = make_pre_post_processors(config, dataset_stats=stats)
+    preprocess.save_pretrained(part)
+    postprocess.save_pretrained(part)
+    report = evaluate(part) | {
         "final_loss": round(running, 5),
         "parameters": sum(p.numel() for p in policy.parameters()),
         **{k: v for k, v in vars(options).items() if k in ("steps", "batch_size", "learning_rate", "seed")},
     }
     print(json.dumps(report))
-
-    part = options.output.with_name(options.output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    config.device = "cpu"
-    policy.to("cpu").half().save_pretrained(part)
-    preprocess, postprocess = make_pre_post_processors(config, dataset_stats=stats)
-    preprocess.save_pretrained(part)
-    postprocess.save_pretrained(part)
     (part / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     shutil.rmtree(options.output, ignore_errors=True)
     part.rename(options.output)
+
+
+def evaluate(folder: Path) -> dict[str, object]:
+    """Rewards and successes of the policy as it is saved, over EVALUATION_SEEDS."""
+    settings = RolloutSettings(EVALUATION_SEEDS, environments=len(EVALUATION_SEEDS))
+    with progress.steps("evaluate") as report:
+        runs = roll_out(load_policy(str(folder)), EVALUATION_SEEDS, settings, report)
+    return {
+        "environment_seeds": [EVALUATION_SEEDS.start, EVALUATION_SEEDS.stop - 1],
+        "mean_max_reward": round(sum(float(run.reward.max()) for run in runs) / len(runs), 4),
+        "success_rate": round(sum(run.succeeded for run in runs) / len(runs), 3),
+    }
 
 
 if __name__ == "__main__":
