@@ -21,7 +21,7 @@ ROOMS = {
     "episodes": {"common", "pusht"},
     "scores": {"common", "grid", "density", "policy"},
     "certify": {"common", "grid", "density", "policy", "scores"},
-    "rollout": {"common", "pusht", "policy", "cache", "episodes"},
+    "rollout": {"common", "pusht", "policy", "cache", "episodes", "compute"},
     "compute": {"common", "grid", "density", "pusht", "policy", "cache", "episodes", "scores"},
     "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute"},
 }

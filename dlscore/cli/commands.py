@@ -10,7 +10,7 @@ import typer
 
 from dlscore import __version__
 from dlscore.cli import options as o
-from dlscore.cli.computing import Way, run_compute
+from dlscore.cli.computing import Way, choose_workers, run_compute
 from dlscore.common import console, progress
 
 app = console.make_app(
@@ -107,6 +107,9 @@ def rollout(
     device: o.Device = "auto",
     force: o.Force = False,
     wait: o.RolloutWait = 0.0,
+    engine: o.Engine = "local",
+    workers: o.NumWorkers = None,
+    gpus_per_worker: o.GpusPerWorker = None,
     as_json: o.AsJson = False,
 ) -> None:
     """Let a policy act in gym-pusht as LeRobot's evaluation does, into a data set that compute takes."""
@@ -116,7 +119,9 @@ def rollout(
 
     settings = RolloutSettings(parse_seeds(seeds), environments, max_steps)
     request = RolloutRequest(policy_path, settings, output, policy_revision, device, force, wait)
-    found = run_rollouts(request, watch=progress.steps, notice=report.note)
+    found = run_rollouts(
+        request, choose_workers(engine, workers, gpus_per_worker), watch=progress.steps, notice=report.note
+    )
     typer.echo(json.dumps(found.as_dict()) if as_json else report.format_rollouts(found.as_dict()))
 
 

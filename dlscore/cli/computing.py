@@ -14,9 +14,10 @@ from dlscore.common.choices import suggest
 
 if TYPE_CHECKING:
     from dlscore.compute.batch import Summary
+    from dlscore.compute.ray_engine import Workers
     from dlscore.compute.settings import Options, Request
 
-__all__ = ["Way", "run_compute"]
+__all__ = ["Way", "choose_workers", "run_compute"]
 
 ENGINES = ("local", "ray")
 
@@ -33,10 +34,25 @@ class Way:
     as_json: bool
 
     def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise typer.BadParameter(f"invalid value {self.engine!r} for --engine; {suggest(self.engine, ENGINES)}")
-        if self.engine != "ray" and (self.workers is not None or self.gpus_per_worker is not None):
-            raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
+        check_engine(self.engine, self.workers, self.gpus_per_worker)
+
+
+def check_engine(engine: str, workers: int | None, gpus_per_worker: float | None) -> None:
+    """Raise typer.BadParameter for an engine that there is not, and for workers of an engine that has none."""
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"invalid value {engine!r} for --engine; {suggest(engine, ENGINES)}")
+    if engine != "ray" and (workers is not None or gpus_per_worker is not None):
+        raise typer.BadParameter("--workers and --gpus-per-worker are of --engine ray; add it, or leave them out")
+
+
+def choose_workers(engine: str, workers: int | None, gpus_per_worker: float | None) -> Workers | None:
+    """Ray's workers as asked for, or None for the local engine; typer.BadParameter as `check_engine`."""
+    check_engine(engine, workers, gpus_per_worker)
+    if engine != "ray":
+        return None
+    from dlscore.compute.ray_engine import Workers
+
+    return Workers(2 if workers is None else workers, gpus_per_worker or 0.0)
 
 
 def run_compute(request: Request, options: Options, way: Way) -> None:
@@ -106,13 +122,13 @@ def _compute(request: Request, options: Options, way: Way) -> Summary:
     from dlscore.compute.prepare import load_run, open_request
 
     dataset, indices, settings = open_request(request, rewrite=options.rewrites, watch=progress.steps)
+    workers = choose_workers(way.engine, way.workers, way.gpus_per_worker)
     current = [] if options.force else find_current(request, dataset, indices, settings)
     if current:
         results = iter([batch.EpisodeResult(each.episode, each.path, each) for each in current])
-    elif way.engine == "ray":
+    elif workers is not None:
         from dlscore.compute import ray_engine
 
-        workers = ray_engine.Workers(2 if way.workers is None else way.workers, way.gpus_per_worker or 0.0)
         steps = {index: settings.count_steps(dataset.lengths[index]) for index in indices}
         results = ray_engine.run_ray(request, steps, options, workers, watch=progress.steps, notice=report.note)
     else:

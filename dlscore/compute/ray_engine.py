@@ -73,14 +73,21 @@ def run_ray(
 
     steps: how many steps are scored of each episode, in the order in which they are handed out.
     """
+    with connected(workers) as ray, watch(f"{len(steps)} episodes") as report:
+        progress = _Progress(request.output_dir, steps, report)
+        yield from _tell_notes(_hand_out(ray, request, list(steps), options, workers, progress, notice), notice)
+
+
+@contextmanager
+def connected(workers: Workers) -> Iterator[Any]:
+    """Ray, for as long as the context lasts: the cluster at RAY_ADDRESS, or one that is started here; EngineError without."""
     if importlib.util.find_spec("ray") is None:
         raise EngineError("--engine ray needs Ray, which is not installed; pip install '.[ray]' in the source")
     address = os.environ.get("RAY_ADDRESS", "")
     check_address(address)
     authenticate(address)
-    with _started(address, workers) as ray, watch(f"{len(steps)} episodes") as report:
-        progress = _Progress(request.output_dir, steps, report)
-        yield from _tell_notes(_hand_out(ray, request, list(steps), options, workers, progress, notice), notice)
+    with _started(address, workers) as ray:
+        yield ray
 
 
 @contextmanager
@@ -164,7 +171,7 @@ def _hand_out(
         while not (found := ray.wait(list(at_work), num_returns=1, timeout=LOOK)[0]):
             progress.look([index for index, _ in at_work.values()])
         index, worker = at_work.pop(found[0])
-        result = _fetch(ray, found[0])
+        result: EpisodeResult | None = fetch(ray, found[0])
         if result is not None:
             idle.append(worker)
         else:
@@ -180,10 +187,10 @@ def _hand_out(
         yield result
 
 
-def _fetch(ray: Any, ready: Any) -> EpisodeResult | None:
-    # A worker's result, or None if the worker died; EngineError if no worker can start.
+def fetch(ray: Any, ready: Any) -> Any:
+    """What a worker returned, or None if it died; EngineError if no worker can start."""
     try:
-        result: EpisodeResult = ray.get(ready)
+        return ray.get(ready)
     except ray.exceptions.RayTaskError as error:
         cause = error.cause if isinstance(error.cause, UserError) else error
         raise EngineError(f"a worker cannot start ({' '.join(str(cause).split())[-400:]})") from error
@@ -192,4 +199,3 @@ def _fetch(ray: Any, ready: Any) -> EpisodeResult | None:
             last = str(error).strip().splitlines()[-1]
             raise EngineError(f"a worker cannot start ({last[:400]})") from error
         return None
-    return result

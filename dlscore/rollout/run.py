@@ -14,9 +14,11 @@ from dlscore.common.files import atomic_path, check_writable
 from dlscore.common.progress import Notice, Watch, no_notice, silent
 from dlscore.common.proportions import wilson_interval
 from dlscore.common.text import reason_of
+from dlscore.compute.ray_engine import Workers
 from dlscore.episodes.outcome import ROLLOUT_NOTE
 from dlscore.policy.folder import fingerprint, resolve_policy
 from dlscore.rollout.keep import Kept, part_folder
+from dlscore.rollout.ray_engine import act_with_ray
 from dlscore.rollout.settings import RolloutError, RolloutRequest
 
 if TYPE_CHECKING:
@@ -54,11 +56,13 @@ class Rollouts:
         return {"folder": str(self.folder), "state": self.state, **_tally(self.acted)}
 
 
-def run_rollouts(request: RolloutRequest, *, watch: Watch = silent, notice: Notice = no_notice) -> Rollouts:
+def run_rollouts(
+    request: RolloutRequest, workers: Workers | None = None, *, watch: Watch = silent, notice: Notice = no_notice
+) -> Rollouts:
     """Roll out every seed of the request into a data set at its folder, going on where an earlier run stopped.
 
-    Raises RolloutError for a folder of anything else (`force` replaces only what a rollout made), BusyError where another
-    run is at work on it.
+    workers: of Ray; without them, this process acts. Raises RolloutError for a folder of anything else (`force` replaces only
+    what a rollout made), BusyError where another run is at work on it, EngineError where Ray or its workers fail.
     """
     check_writable(request.folder, RolloutError, "-o")
     identity = _identity(request)
@@ -70,7 +74,11 @@ def run_rollouts(request: RolloutRequest, *, watch: Watch = silent, notice: Noti
         kept = Kept(part_folder(request.folder), identity, request.force)
         batches = request.settings.batches
         todo = [batch for batch in batches if not kept.has(batch)]
-        _act_all(request, kept, todo, watch, notice)
+        if workers is None:
+            _act_all(request, kept, todo, watch, notice)
+        elif todo:
+            with watch(f"{len(todo)} batches") as report:
+                act_with_ray(request, identity, todo, workers, report, notice)
         runs = (kept.load(batch, seed) for batch in batches for seed in batch)
         acted = _save(request, identity, runs)
         kept.remove()

@@ -28,3 +28,8 @@ def request_of(quick_policy_folder, tmp_path):
         return RolloutRequest(settings=settings, **(options | changes))
 
     return make
+
+
+@pytest.fixture
+def policy_folder(quick_policy_folder) -> Path:
+    return quick_policy_folder
