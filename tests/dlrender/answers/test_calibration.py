@@ -23,10 +23,10 @@ def test_every_group_has_a_row_of_the_policys_own_draws(policies):
 
 def test_a_density_that_is_too_wide_or_too_narrow_is_told_and_its_own_draws_are_uniform(tmp_path):
     rng = np.random.default_rng(0)
-    for k, sigma in enumerate((25.0, 37.5, 16.7)):
+    for k, sigma in enumerate((25.0, 50.0, 12.5)):
         for episode in range(6):
-            actions = 256 + 25 * rng.standard_normal((16, 2))
-            write_known(tmp_path / f"{k}" / f"{episode}.h5", [gaussian([256, 256], sigma)] * 16, actions=actions,
+            actions = 256 + 25 * rng.standard_normal((10, 2))
+            write_known(tmp_path / f"{k}" / f"{episode}.h5", [gaussian([256, 256], sigma)] * 10, actions=actions,
                         episode=episode)  # fmt: skip
     (right, own), (wide, own_wide), (narrow, own_narrow) = (
         read_calibration(sorted((tmp_path / f"{k}").glob("*.h5"))).rows for k in range(3)
@@ -34,7 +34,7 @@ def test_a_density_that_is_too_wide_or_too_narrow_is_told_and_its_own_draws_are_
     assert wide.mean().high < 0.5 < narrow.mean().low
     assert right.mean().low < 0.5 < right.mean().high
     # Of Gaussians whose deviations are in the ratio r, the share inside the region of level a is 1 - (1 - a)^(r²).
-    for row, ratio in ((wide, 1.5), (narrow, 16.7 / 25)):
+    for row, ratio in ((wide, 2.0), (narrow, 0.5)):
         for level in (0.5, 0.8):
             truth = 1 - (1 - level) ** ratio**2
             assert row.inside(level).low - 0.05 < truth < row.inside(level).high + 0.05
@@ -54,5 +54,5 @@ def test_the_command_gives_the_numbers(dlrender, policies):
     assert code == 0, err
     recorded, own = json.loads(out)["rows"]
     assert (recorded["own_draws"], own["own_draws"]) == (False, True)
-    assert (recorded["ranks"], own["ranks"]) == (48, 48 * 4)
+    assert (recorded["ranks"], own["ranks"]) == (24, 24 * 4)
     assert set(recorded["inside"]) == {"0.5", "0.8", "0.95"}

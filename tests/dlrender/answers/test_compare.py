@@ -34,7 +34,7 @@ def test_the_difference_and_the_null(policies):
     data = read_comparison(*(caches(policies[name]) for name in ("a", "b", "again")))
     assert (data.pairs.a, data.pairs.b, data.null.b) == ("runs/a", "runs/b", "runs/a, seed 1")
     assert data.pairs.mean("tv").value == pytest.approx(0.5763, abs=0.01)
-    # The expected difference is the Kullback-Leibler divergence, d² / 2σ² = 1.28; here at these 48 actions.
+    # The expected difference is the Kullback-Leibler divergence, d² / 2σ² = 1.28; here at these 24 actions.
     x = data.pairs.columns["surprise_b"] - data.pairs.columns["surprise_a"]
     assert data.pairs.nll_difference().value == pytest.approx(x.mean())
     assert data.pairs.nll_difference().low < 1.28 < data.pairs.nll_difference().high
@@ -53,10 +53,10 @@ def test_what_cannot_be_paired_is_refused(policies, tmp_path):
         read_comparison(a, again, b)
     with pytest.raises(RenderError, match="of several policies"):
         read_comparison([a[0], b[1]], b)
-    other = write_known(tmp_path / "other.h5", [gaussian([256, 256])] * 8, episode=99)
+    other = write_known(tmp_path / "other.h5", [gaussian([256, 256])] * 4, episode=99)
     with pytest.raises(RenderError, match="no episode in common"):
         read_comparison(a, [other])
-    moved = write_known(tmp_path / "moved.h5", [gaussian([256, 256])] * 8, episode=0, actions=np.full((8, 2), 100.0))
+    moved = write_known(tmp_path / "moved.h5", [gaussian([256, 256])] * 4, episode=0, actions=np.full((4, 2), 100.0))
     with pytest.raises(RenderError, match="other recorded actions"):
         read_comparison(a, [moved])
 

@@ -77,7 +77,7 @@ def test_the_command(dlrender, policies, tmp_path):
     code, out, err = dlrender("coverage", policies["a"], "-o", tmp_path / "c.pdf", "--json")
     assert code == 0, err
     found = json.loads(out)
-    assert (found["episodes"], found["steps"]) == (6, 48)
+    assert (found["episodes"], found["steps"]) == (6, 24)
     assert found["p"] > 0.01
     code, out, err = dlrender("coverage", policies["b"], "--json")
     assert json.loads(out)["p"] < 0.01
