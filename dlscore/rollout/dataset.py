@@ -40,7 +40,13 @@ def save_dataset(folder: Path, runs: Iterable[Rollout], note: Mapping[str, Any])
         dataset.save_episode()
     dataset.finalize()
     enable_progress_bar()
-    (folder / ROLLOUT_NOTE).write_text(json.dumps(dict(note), indent=1, sort_keys=True) + "\n")
+    stats = folder / "meta" / "stats.json"  # LeRobot writes it in an order that changes from process to process
+    _write_json(stats, json.loads(stats.read_text()))
+    _write_json(folder / ROLLOUT_NOTE, dict(note))
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
 def _features(run: Rollout) -> dict[str, dict[str, Any]]:

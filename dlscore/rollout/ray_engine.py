@@ -7,6 +7,7 @@ one acts again. Rollouts equal those of the local engine to the last bit if an a
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -61,32 +62,38 @@ def act_with_ray(
         def start() -> Any:
             return kind.remote(os.getcwd(), request, identity)
 
-        waiting, tries, told = list(todo), dict.fromkeys(todo, 0), set[str]()
-        idle, at_work = (
-            [start() for _ in range(min(workers.count, len(todo)))],
-            dict[Any, tuple[tuple[int, ...], Any]](),
-        )
+        told: set[str] = set()
         report(0, len(todo))
-        while waiting or at_work:
-            while idle and waiting:
-                batch, actor = waiting.pop(0), idle.pop()
-                at_work[actor.act.remote(batch)] = (batch, actor)
-            (ready, *_), _ = ray.wait(list(at_work), num_returns=1)
-            batch, actor = at_work.pop(ready)
-            found = fetch(ray, ready)
-            if found is None:
-                tries[batch] += 1
-                if tries[batch] == TRIES:
-                    raise EngineError(f"the workers of seed {batch[0]} died {TRIES} times (killed, or out of memory?)")
-                notice(f"the worker of seed {batch[0]} died; another one acts it again")
-                waiting.insert(0, batch)
-                idle.append(start())
-                continue
-            reason, notes = found
-            if reason:
-                raise EngineError(f"seed {batch[0]} failed ({reason})")
+        for done, notes in enumerate(_hand_out(ray, start, todo, workers.count, notice), 1):
             for note in set(notes) - told:
                 notice(note)
             told.update(notes)
-            idle.append(actor)
-            report(len(todo) - len(waiting) - len(at_work), len(todo))
+            report(done, len(todo))
+
+
+def _hand_out(
+    ray: Any, start: Callable[[], Any], todo: list[tuple[int, ...]], count: int, notice: Notice
+) -> Iterator[tuple[str, ...]]:
+    # The notes of each batch that is done. A batch whose actor died goes to another one.
+    waiting, tries = list(todo), dict.fromkeys(todo, 0)
+    idle, at_work = [start() for _ in range(min(count, len(todo)))], dict[Any, tuple[tuple[int, ...], Any]]()
+    while waiting or at_work:
+        while idle and waiting:
+            batch, actor = waiting.pop(0), idle.pop()
+            at_work[actor.act.remote(batch)] = (batch, actor)
+        (ready, *_), _ = ray.wait(list(at_work), num_returns=1)
+        batch, actor = at_work.pop(ready)
+        found = fetch(ray, ready)
+        if found is None:
+            tries[batch] += 1
+            if tries[batch] == TRIES:
+                raise EngineError(f"the workers of seed {batch[0]} died {TRIES} times (killed, or out of memory?)")
+            notice(f"the worker of seed {batch[0]} died; another one acts it again")
+            waiting.insert(0, batch)
+            idle.append(start())
+            continue
+        reason, notes = found
+        if reason:
+            raise EngineError(f"seed {batch[0]} failed ({reason})")
+        idle.append(actor)
+        yield notes

@@ -16,7 +16,7 @@ from dlscore.rollout.run import run_rollouts
 def test_rollouts_are_those_of_the_local_engine(request_of, rollouts_folder):
     pytest.importorskip("ray")
     request = request_of((16, 0))
-    assert run_rollouts(request, Workers(2)).state == "made"
+    assert run_rollouts(request, Workers(1)).state == "made"
     for file in rollouts_folder.rglob("*"):
         if file.is_file():
             assert (request.folder / file.relative_to(rollouts_folder)).read_bytes() == file.read_bytes(), file

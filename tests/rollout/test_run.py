@@ -88,6 +88,8 @@ def test_a_killed_run_is_resumed_to_the_last_bit(request_of, rollouts_folder, mo
     found = run_rollouts(request)
     assert found.state == "resumed"
     assert contents(request.folder) == contents(rollouts_folder)
+    stats = json.loads((request.folder / "meta" / "stats.json").read_text())
+    assert list(stats) == sorted(stats)  # LeRobot's own order changes with the process
     assert not part_folder(request.folder).exists()
 
 
