@@ -36,6 +36,7 @@ TYPER = (
     "dlrender/cli.py",
     "dlrender/options.py",
     "dlrender/answers/cli.py",
+    "dlrender/answers/cli_charts.py",
 )
 MODULE_LINES, FUNCTION_LINES = 250, 40
 

@@ -12,17 +12,26 @@ from dlrender.answers.table import read_tables
 from dlrender.errors import RenderError
 
 
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory):
+    """Six episodes of eight steps of one policy."""
+    folder = tmp_path_factory.mktemp("caches")
+    for episode in range(6):
+        write_known(folder / f"episode_{episode:03}.h5", [gaussian([256, 256])] * 8, episode=episode, policy="runs/a")
+    return folder
+
+
 @pytest.fixture
-def folder(policies, tmp_path):
-    found = export([policies["a"]], tmp_path / "export", licence="mit", name="me/steps")
+def folder(caches, tmp_path):
+    found = export([caches], tmp_path / "export", licence="mit", name="me/steps")
     assert (found.steps, found.episodes) == (48, 6)
     return found.folder
 
 
-def test_load_dataset_reads_both_tables(folder, policies, tmp_path, monkeypatch):
+def test_load_dataset_reads_both_tables(folder, caches, tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    table = read_tables(sorted(policies["a"].glob("*.h5")))
+    table = read_tables(sorted(caches.glob("*.h5")))
     steps = datasets.load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))  # the default config
     assert steps.column_names == list(table)
     np.testing.assert_array_equal(np.array(steps["surprise"]), table["surprise"])
@@ -51,23 +60,23 @@ def test_the_card_says_what_is_there_and_how_it_was_made(folder):
     assert len(json.loads((folder / "dlscore.json").read_text())["caches"]) == 6
 
 
-def test_an_export_is_made_again_and_is_the_same(folder, policies):
+def test_an_export_is_made_again_and_is_the_same(folder, caches):
     before = {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    export([policies["a"]], folder, licence="mit", name="me/steps")
+    export([caches], folder, licence="mit", name="me/steps")
     assert {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
-def test_another_folder_is_left_alone(policies, tmp_path):
+def test_another_folder_is_left_alone(caches, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("mine")
     with pytest.raises(RenderError, match="exists and is no export; choose another -o"):
-        export([policies["a"]], tmp_path / "mine")
+        export([caches], tmp_path / "mine")
     assert [file.name for file in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
 
-def test_a_licence_that_would_break_the_card_is_refused(policies, tmp_path):
+def test_a_licence_that_would_break_the_card_is_refused(caches, tmp_path):
     with pytest.raises(RenderError, match="is no identifier of the hub"):
-        export([policies["a"]], tmp_path / "export", licence='mit"\nevil: "')
+        export([caches], tmp_path / "export", licence='mit"\nevil: "')
 
 
 def test_an_episode_is_a_row_that_says_how_the_whole_of_it_ended(tmp_path):
@@ -82,9 +91,9 @@ def test_an_episode_is_a_row_that_says_how_the_whole_of_it_ended(tmp_path):
     assert table["mean_entropy"][1] == pytest.approx(steps["entropy"][4:8].mean())
 
 
-def test_a_policys_own_episode_is_told(policies, tmp_path):
+def test_a_policys_own_episode_is_told(caches, tmp_path):
     path = tmp_path / "episode_000.h5"
-    path.write_bytes((policies["a"] / "episode_000.h5").read_bytes())
+    path.write_bytes((caches / "episode_000.h5").read_bytes())
     rewrite(path, lambda file: file.attrs.update({"executed_by": "runs/a", "every": 5}))
     export([path], tmp_path / "export")
     card = (tmp_path / "export" / "README.md").read_text()
@@ -108,15 +117,15 @@ class Hub:
         self.asked.append((options["repo_id"], options["folder_path"], options["repo_type"]))
 
 
-def test_an_upload_is_made_when_it_is_asked_for_only(dlscore, policies, tmp_path, monkeypatch):
+def test_an_upload_is_made_when_it_is_asked_for_only(dlscore, caches, tmp_path, monkeypatch):
     hub = Hub()
     monkeypatch.setattr(pytest.importorskip("huggingface_hub"), "HfApi", hub)
     into = tmp_path / "export"
-    code, out, err = dlscore("export", policies["a"], "-o", into)
+    code, out, err = dlscore("export", caches, "-o", into)
     assert (code, out) == (0, f"{into}: 48 steps of 6 episodes\n"), err
     assert "the licence is unknown; name one with --license" in err
     assert hub.asked == []
-    code, out, _ = dlscore("export", policies["a"], "-o", into, "--license", "mit", "--push-to-hub", "me/steps")
+    code, out, _ = dlscore("export", caches, "-o", into, "--license", "mit", "--push-to-hub", "me/steps")
     assert code == 0
     assert out.endswith("https://huggingface.co/datasets/me/steps\n")
     assert hub.asked == [("me/steps", True, "dataset"), ("me/steps", into, "dataset")]
