@@ -21,6 +21,7 @@ def stats(
         Path | None, typer.Option("--output", "-o", help="The table: a name that ends in .parquet, .csv or .json.")
     ] = None,
     scoring_method: Method = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Number of episodes to read at a time.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Tabulate statistics of each step, and summarize them with intervals over episodes."""
@@ -30,7 +31,7 @@ def stats(
     if output is not None:
         check_table_name(output)
     with progress.steps("stats", "episodes") as report:
-        table = read_tables(caches_in(files), scoring_method, report=report)
+        table = read_tables(caches_in(files), scoring_method, report=report, jobs=jobs)
     if output is not None:
         typer.echo(write_table(table, output), err=as_json)
     summary = summarize(table)

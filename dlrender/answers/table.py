@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,23 +67,44 @@ def read_tables(
     method: str | None = None,
     columns: Sequence[str] | None = None,
     report: Report = no_report,
+    jobs: int = 1,
 ) -> Table:
-    """The tables of several caches, one below the other; RenderError for none, and for an episode that is there twice."""
+    """The tables of several caches, one below the other; RenderError for none, and for an episode that is there twice.
+
+    jobs: so many processes make them.
+    """
     if not files:
         raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")
+    if jobs < 1:
+        raise RenderError(f"--jobs {jobs} is not allowed; choose 1 or more")
     keys = ["policy", "dataset", "seed", "episode"]
     names = None if columns is None else list(dict.fromkeys([*keys, *columns]))
     tables, seen = [], dict[tuple[str, ...], Path]()
-    for number, file in enumerate(files):
-        report(number, len(files))
-        tables.append(step_table(file, method=method, columns=names))
-        if not len(tables[-1]["episode"]):
-            raise RenderError(f"{file} has no step that is done; run dlscore compute again")
-        other = seen.setdefault(tuple(str(tables[-1][key][0]) for key in keys), file)
-        if other is not file:
-            raise RenderError(f"{other} and {file} are the same episode under the same policy; name each once")
-    report(len(files), len(files))
+    report(0, len(files))
+    with _workers(min(jobs, len(files))) as run:
+        for file, table in zip(files, run(partial(step_table, method=method, columns=names), files), strict=True):
+            if not len(table["episode"]):
+                raise RenderError(f"{file} has no step that is done; run dlscore compute again")
+            other = seen.setdefault(tuple(str(table[key][0]) for key in keys), file)
+            if other is not file:
+                raise RenderError(f"{other} and {file} are the same episode under the same policy; name each once")
+            tables.append(table)
+            report(len(tables), len(files))
     return stack(tables)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[Any]:
+    # A map over files: here, or by so many processes, started afresh since libraries hold locks that a fork would copy.
+    if count == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool.map
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def caches_in(places: Sequence[Path]) -> list[Path]:

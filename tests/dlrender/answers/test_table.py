@@ -183,6 +183,14 @@ def test_the_command_prints_the_summary_and_writes_the_table(dlrender, six_episo
     assert (nll["low"], nll["episodes"]) == (None, 2)
 
 
+def test_several_at_a_time_give_the_same_table(six_episodes):
+    one, two = read_tables(six_episodes[:3]), read_tables(six_episodes[:3], jobs=2)
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+    with pytest.raises(RenderError, match="--jobs 0 is not allowed"):
+        read_tables(six_episodes, jobs=0)
+
+
 def test_what_cannot_be_tabulated_is_told_in_one_line(dlrender, still_episode, tmp_path, monkeypatch):
     code, _, err = dlrender("stats", still_episode, "-o", tmp_path / "steps.xlsx")
     assert (code, "has no known format; end its name in .parquet, .csv, .json" in err) == (1, True)
