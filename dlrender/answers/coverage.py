@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from dlrender.answers.points import weighted_points
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import density_of
 from dlrender.errors import RenderError
@@ -25,7 +24,6 @@ from dlscore.common.world import WORLD_SIZE
 FRAMES = {"world": (0.0, float(WORLD_SIZE)), "block": (-256.0, 256.0)}  # px: both axes from, to
 CELLS, FINE = 10, 64  # a side: of the test, and of the map
 DRAWS = 1000  # data sets of the null
-POINTS = 128  # of each step's density
 FALSE = 0.05  # share of false cells among those that are told
 
 
@@ -78,7 +76,7 @@ def read_coverage(files: Sequence[Path], frame: str = "world", method: str | Non
         with open_cache(file) as cache:
             episodes += 1
             for step in Episode(cache, density_of(cache, method)).steps():
-                found = weighted_points(step.mixture, step.rng, POINTS)
+                found = step.points
                 pose = cache.state[step.row, 2:5] if frame == "block" else None
                 points.append(_seen(found.point, pose))
                 weights.append(found.weight)

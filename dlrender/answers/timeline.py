@@ -131,7 +131,7 @@ def draw_surprise(ax: Axes, data: Timeline) -> None:
     ax.plot(table["time"], table["surprise"], color=red, label="recorded ± error")
     ax.plot(table["time"], table["entropy"], color=colors()["blue"], label="entropy")
     ax.axhline(UNIFORM, color=muted(), linestyle="--", linewidth=0.8)
-    ax.annotate("uniform", (1, UNIFORM), (-2, 2), ("axes fraction", "data"), "offset points", color=muted(), ha="right",
+    ax.annotate("uniform", (0, UNIFORM), (3, -2), ("axes fraction", "data"), "offset points", color=muted(), va="top",
                 fontsize="small")  # fmt: skip
     ax.set(ylabel="surprise [nats]", title="How surprised it is", xlabel="time [s]")
     legend_above(ax, 2)

@@ -127,8 +127,8 @@ def coverage(rng: np.random.Generator, count: int) -> Iterator[Line]:
     own, other = [], []
     for seed in range(count):
         centres = rng.uniform(100, 412, (60, 2))
-        points = [centre + 25 * rng.standard_normal((400, 2)) for centre in centres]
-        weights = [np.full(400, 1 / 400)] * 60
+        steps = [weighted_points(gaussian(centre, 25), rng) for centre in centres]
+        points, weights = [each.point for each in steps], [each.weight for each in steps]
         actions = centres + 25 * rng.standard_normal(centres.shape)
         own.append(find_coverage(points, weights, actions, seed=seed).p_value > 0.05)
         other.append(find_coverage(points, weights, actions + [60, 0], seed=seed).p_value > 0.05)
@@ -151,13 +151,18 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="measure the costs of its statistics too")
     parser.add_argument("--draws", type=int, default=12_400)
     parser.add_argument("--repetitions", type=int, default=500)
+    parser.add_argument("--only", default="", help="a part, such as coverage")
     options = parser.parse_args()
     rng, count = np.random.default_rng(0), options.repetitions
-    parts = [ranks(rng, options.draws), modes(rng, count), comparison(rng), intervals(rng, count), failures(rng, count),
-             coverage(rng, count)]  # fmt: skip
+    parts = {
+        "ranks": ranks(rng, options.draws), "modes": modes(rng, count), "comparison": comparison(rng),
+        "intervals": intervals(rng, count), "failures": failures(rng, count), "coverage": coverage(rng, count),
+    }  # fmt: skip
     if options.cache is not None:
-        parts.append(costs(options.cache))
-    for part in parts:
+        parts["costs"] = costs(options.cache)
+    for name, part in parts.items():
+        if options.only not in ("", name):
+            continue
         for what, measured, asked in part:
             print(f"{what:66s} {measured:>9s}   {asked}", flush=True)
 
