@@ -162,8 +162,8 @@ def mode(number: int, of: Callable[[Mode], float]) -> Callable[[Step], float]:
 
 
 def mode_switch(step: Step) -> float:
-    """1 where the main mode is farther than GATE from that of the step before, else 0."""
-    if step.before is None or not step.modes or not step.before.modes:
+    """1 where the main mode is farther than GATE from that of the step before, else 0; nan where that was not scored."""
+    if step.before is None or step.lag > 1 or not step.modes or not step.before.modes:
         return np.nan
     new, old = step.modes[0], step.before.modes[0]
     return float(np.hypot(new.x - old.x, new.y - old.y) > GATE)

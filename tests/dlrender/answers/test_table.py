@@ -104,10 +104,11 @@ def test_outcomes_are_of_the_whole_episode_and_an_expert_has_none(tmp_path, stil
     assert np.isnan(expert["episode_success"]).all()
 
 
-def test_a_stride_keeps_the_steps_numbers_and_leaves_the_untimed_surprise_blank(tmp_path):
+def test_a_stride_keeps_the_steps_numbers_and_leaves_blank_what_needs_neighbours(tmp_path):
     table = step_table(write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 4, every=5))
     np.testing.assert_array_equal(table["step"], [0, 5, 10, 15])
     assert np.isnan(table["surprise_untimed"]).all()
+    assert np.isnan(table["mode_switch"]).all()
     assert np.isfinite(table["chunk_distance"][1:]).all() == (HORIZON - CURRENT > 5)
 
 
