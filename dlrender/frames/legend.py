@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
 from dlrender.errors import RenderError
+from dlrender.overlays.artists import ArrowHandle, HandleArrow
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
 
@@ -72,6 +73,7 @@ def _make_legend(
         fontsize=fontsize,
         markerscale=min(1.0, 1.5 * fontsize / largest),
         facecolor=style.layout.legend_color,
+        handler_map={ArrowHandle: HandleArrow()},
         **LOOKS,
     )
     legend.set_in_layout(False)

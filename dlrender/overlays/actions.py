@@ -1,10 +1,15 @@
-"""Single actions: the expert's, the policy's, the arrow between them, and the expert's past actions."""
+"""Single actions: the expert's, the policy's, the arrow between them, and the expert's past actions.
+
+The policy is light on a dark halo, the expert dark on a light one: they differ without colour too, and where they coincide
+both are seen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -12,22 +17,32 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 
-from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, line_handle, mark_handle
+from dlrender.overlays.artists import (
+    ArrowHandle,
+    HaloArrow,
+    HaloLines,
+    OpenMark,
+    line_handle,
+    open_mark_handle,
+    place,
+)
 from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 
-SHADES = 5  # opacities of a trace, from its start to its end
+EXPERT = "#960018"  # carmine, dark enough for its white halo (see contrast)
+MARKERS = tuple(str(each) for each in (*Line2D.filled_markers, "x", "+", "1", "2", "3", "4"))  # that have an outline
+SHARES = np.linspace(0.4, 1, 5)  # of its width, from the start of a trace to its end
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTrace(Overlay):
-    """The expert's last `length` actions as a line that fades into the past."""
+    """The expert's last `length` actions as a line that gets thinner into the past, and so keeps its contrast."""
 
     length: int = 20
-    linewidth: float = 1.6
-    edge: float = 1.4
-    color: str = "#ff6b6b"
+    linewidth: float = 1.3
+    edge: float = 1.3
+    color: str = EXPERT
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -38,10 +53,9 @@ class ExpertTrace(Overlay):
         past = view.cache.expert_action[max(0, view.step - self.length) : view.step + 1].astype(float)
         if len(past) < 2:
             return []
-        ends = np.unique(np.linspace(0, len(past) - 1, SHADES + 1).round().astype(int))
+        ends = np.unique(np.linspace(0, len(past) - 1, len(SHARES) + 1).round().astype(int))
         pieces = [Path(past[first : last + 1]) for first, last in pairwise(ends)]
-        alphas = np.linspace(0.25, 1, len(pieces))
-        return [HaloLines(pieces, self.color, self.linewidth, self.edge, alphas)]
+        return [HaloLines(pieces, self.color, self.linewidth, self.edge, shares=SHARES[-len(pieces) :])]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
         return [line_handle("expert's past actions", color=self.color, linewidth=self.linewidth, edge=self.edge)]
@@ -49,65 +63,64 @@ class ExpertTrace(Overlay):
 
 @dataclass(frozen=True, kw_only=True)
 class Arrow(Overlay):
-    """An arrow from the policy's prediction to the expert's action; none if they are closer than `shortest` px.
+    """An arrow from the policy's prediction to the expert's action; none where it would be shorter than its head.
 
-    It stops `gap` points before the expert's action, so that the cross there does not hide its head.
+    It leaves `gap` points to each of the two, so that it covers neither.
     """
 
     color: str = "#ffd60a"
-    linewidth: float = 1.8
+    linewidth: float = 1.6
     edge: float = 1.6
     size: float = 9.0
-    shortest: float = 4.0
     gap: float = 6.0
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         cache, step = view.cache, view.step
         start, end = cache.predicted_action[step].astype(float), cache.expert_action[step].astype(float)
-        if np.hypot(*(end - start)) < self.shortest:
-            return []
-        arrow = HaloArrow(
-            start, end, color=self.color, linewidth=self.linewidth, edge=self.edge, size=self.size, gap=self.gap
-        )
-        return [arrow]
+        arrow = place(axes, HaloArrow(start, end, gaps=(self.gap, self.gap), **self._looks))
+        return [arrow] if arrow.corners(axes.figure.dpi / 72) is not None else []
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
-        return [line_handle("policy to expert", color=self.color, linewidth=self.linewidth, edge=self.edge, marker=">",
-                            markersize=4)]  # fmt: skip
+        return [ArrowHandle("policy to expert", **self._looks)]
+
+    @property
+    def _looks(self) -> dict[str, Any]:
+        return {"color": self.color, "linewidth": self.linewidth, "edge": self.edge, "size": self.size}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Marker(Overlay):
-    """A marker with a black edge at an action."""
+    """The outline of a marker, with a halo, at an action."""
 
     marker: str = "o"
     size: float = 10.0
+    linewidth: float = 1.3
     color: str = "white"
-    edge: float = 1.1
+    edge: float = 1.3
     label: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.marker not in Line2D.filled_markers:
-            self._refuse("marker", self.marker, f"one that can be filled: {' '.join(map(str, Line2D.filled_markers))}")
+        if self.marker not in MARKERS:
+            self._refuse("marker", self.marker, f"one of {' '.join(MARKERS)}")
 
     def where(self, view: StepView) -> Array:
         """(2,) px of the action."""
         raise NotImplementedError
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
-        return [Mark(self.where(view)[None], self.marker, self.size, self.color, self.edge)]
+        return [OpenMark(self.where(view)[None], self.marker, self.size, self.color, self.linewidth, self.edge)]
 
     def legend(self, cache: EpisodeCache, method: str) -> Sequence[Artist]:
-        return [mark_handle(self.label, self.marker, self.size, self.color, self.edge)]
+        return [open_mark_handle(self.label, self.marker, self.size, self.color, self.linewidth, self.edge)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyPrediction(Marker):
-    """A white star at the policy's predicted action."""
+    """A hollow star at the policy's predicted action."""
 
     marker: str = "*"
-    size: float = 13.0
+    size: float = 15.0
     color: str = "white"
     label: str = "policy's prediction"
 
@@ -118,11 +131,11 @@ class PolicyPrediction(Marker):
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertAction(Marker):
-    """A red cross at the expert's action."""
+    """A thin cross at the expert's action."""
 
-    marker: str = "X"
-    size: float = 10.0
-    color: str = "red"
+    marker: str = "x"
+    size: float = 8.0
+    color: str = EXPERT
     label: str = "expert's action"
 
     def where(self, view: StepView) -> Array:

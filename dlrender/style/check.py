@@ -24,6 +24,11 @@ def check_style(style: Style) -> None:
     """Raise RenderError if anything in the style cannot be drawn."""
     for name in style.overlays:
         check_known("overlay", name, style.order, RenderError)
+    if style.unjoined:
+        raise RenderError(
+            f"overlay arrow joins the policy's prediction and the expert's action; draw {style.unjoined} too, or leave out "
+            "arrow"
+        )
     check_choice("--norm", style.norm, NORMS, RenderError)
     get_colormap(style.colormap)
     make_norm(style.norm, [], "", style.range_nats, limits=style.limits)

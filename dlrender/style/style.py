@@ -12,7 +12,7 @@ import matplotlib.style
 
 from dlrender.colors import Limits, Norm, make_norm
 from dlrender.errors import RenderError
-from dlrender.overlays import Arrow, Overlay, check_name, known_overlays
+from dlrender.overlays import Overlay, check_name, known_overlays
 from dlscore.cache import EpisodeCache
 
 # Hinted glyphs are garbled in small videos, and too wide: at 120 px the legend would not fit.
@@ -93,9 +93,24 @@ class Style:
     def drawn(self, panel: str | None = None, scale: float = 1.0) -> list[Overlay]:
         """The overlays of a panel, or of all panels, in drawing order; lengths in points are multiplied by `scale`."""
         chosen = [self.overlay[name] for name in self.order if name in self.overlays]
-        if "expert" not in self.overlays:  # without the cross, the arrow needs no gap before it
-            chosen = [replace(each, gap=0.0) if isinstance(each, Arrow) else each for each in chosen]
         return [_scaled(each, scale) for each in chosen if panel is None or each.panel in (panel, "both")]
+
+    @property
+    def unjoined(self) -> str:
+        """What the arrow lacks, in words: it joins two marks, so both must be drawn wherever it is. "" if nothing."""
+        if "arrow" not in self.overlays:
+            return ""
+        for panel in ("heatmap", "environment"):
+            there = self.drawn(panel)
+            if self.overlay["arrow"] in there:
+                missing = [
+                    name
+                    for name in ("prediction", "expert")
+                    if name not in self.overlays or self.overlay[name] not in there
+                ]
+                if missing:
+                    return f"{' and '.join(missing)} on the {panel}"
+        return ""
 
     def make_norm(self, caches: Sequence[EpisodeCache], method: str, step: int | None = None) -> Norm:
         """The norm over all steps of some caches; over one step if the norm is "frame"."""

@@ -193,7 +193,7 @@ def test_an_overlay_of_ones_own_is_drawn_last(drawn_cache, tmp_path, two_axes):
     axes = plot_step(drawn_cache, 1, two_axes[0], style=style)
     assert [mark.points.tolist() for mark in kinds(axes, Mark)][-1] == [[256.0, 256.0]]
     axes = plot_step(drawn_cache, 1, style=style, overlays=("centre", "expert"), overlay={"centre": {"size": 7}})
-    assert [mark.size for mark in kinds(axes, Mark)] == [10.0 * 0.85, 7.0]  # paper's cross first
+    assert [mark.size for mark in kinds(axes, Mark)] == [6.5, 7.0]  # paper's cross first
     array = style.with_overlay("centre", Centre(at=np.array([1.0, 2.0])))
     assert dlrender.render(drawn_cache, style=array, output_dir=tmp_path / "out", target_height=120)
     for name, overlay, words in (

@@ -10,6 +10,7 @@ from matplotlib.patches import FancyArrowPatch
 from support.drawing import artists, at, heatmap, make_panel, with_overlays
 from support.synthetic import write_cache
 
+from dlrender.colors import color_table
 from dlrender.errors import RenderError
 from dlrender.overlays import (
     OVERLAYS,
@@ -28,10 +29,12 @@ from dlrender.overlays import (
     PolicyPrediction,
     Worms,
 )
-from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, halo, place
+from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
+from dlrender.overlays.contrast import contrast, halo_color
 from dlrender.overlays.labels import score_at
 from dlrender.overlays.text_artist import Label, coverage
 from dlrender.style.style import Style
+from dlrender.style.toml import bundled, load_style
 from dlscore.cache import CacheError, open_cache
 from dlscore.grid import Grid
 
@@ -72,8 +75,8 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         (Contours, {"masses": (0.5, 1.0)}, "choose numbers between 0 and 1"),
         (Contours, {"masses": ()}, "choose numbers between 0 and 1"),
         (Contours, {"top": 0.0}, "choose a fraction of the cells"),
-        (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one that can be filled"),
-        (ExpertAction, {"marker": "x"}, "one that can be filled"),
+        (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one of"),
+        (ExpertAction, {"marker": ","}, "choose one of"),
         (ExpertAction, {"size": -1.0}, "choose 0 to 100 points"),
         (ExpertTrace, {"length": 0}, "choose 1 or more actions"),
         (Worms, {"alpha": 1.5}, "choose 0 to 1"),
@@ -151,25 +154,39 @@ def test_marks_are_at_their_actions(drawn_episode, overlay, name):
     np.testing.assert_array_equal(mark.points, getattr(drawn_episode, name)[3:4])
 
 
-def test_the_arrow_goes_from_the_policy_to_the_expert(drawn_episode):
-    (arrow,) = artists(drawn_episode, Arrow())
+def test_the_arrow_joins_the_policy_and_the_expert_and_covers_neither(drawn_episode):
+    (arrow,) = artists(drawn_episode, Arrow(gap=6.0))
     np.testing.assert_allclose(arrow.start, drawn_episode.predicted_action[3])
     np.testing.assert_allclose(arrow.end, drawn_episode.expert_action[3])
+    corners, ends = arrow.corners(100 / 72), arrow.get_transform().transform([arrow.start, arrow.end])
+    for corner, end in ((corners[0], ends[0]), (corners[2], ends[1])):
+        assert np.hypot(*(corner - end)) == pytest.approx(6.0 * 100 / 72)
 
 
-def test_the_arrow_ends_before_the_cross_and_goes_all_the_way_without_it():
-    arrow, cross = with_overlays("arrow", "expert").drawn("heatmap")
-    assert arrow.gap > cross.size / 2
-    assert with_overlays("arrow").drawn("heatmap") == [Arrow(gap=0.0)]
+@pytest.mark.parametrize(("points", "drawn"), [(0.0, False), (15.4, False), (15.8, True)])
+def test_no_arrow_where_it_would_be_shorter_than_its_head(tmp_path, points, drawn):
+    where, apart = np.array([100.0, 400.0]), points * (100 / 72) * 512 / 386  # px of the environment
+    with open_cache(write_cache(tmp_path / "a.h5", steps=1, expert=where, predicted=where + [apart, 0])) as agreed:
+        assert bool(artists(agreed, Arrow(), 0)) == drawn  # of gaps of 6 points and a head of 3.6
 
 
-def test_no_arrow_where_they_agree(tmp_path):
-    where = np.array([100.0, 400.0])
-    with open_cache(write_cache(tmp_path / "a.h5", steps=1, expert=where, predicted=where)) as agreed:
-        assert artists(agreed, Arrow(), 0) == []
+def test_marks_that_coincide_are_both_seen_and_so_is_what_is_under_them(tmp_path):
+    where = np.array([256.0, 256.0])
+    path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
+    with open_cache(path) as episode:
+        bare, star, cross, both = (
+            heatmap(episode, 0, style=with_overlays(*names)).astype(int)[28:414, 62:448]
+            for names in ((), ("prediction",), ("expert",), ("prediction", "expert"))
+        )
+    for alone in (star, cross):
+        marked = np.abs(alone - bare).max(axis=-1) > 40
+        assert (np.abs(both - alone).max(axis=-1) < 8)[marked].mean() > 0.5
+    rows, columns = np.nonzero(np.abs(both - bare).max(axis=-1) > 0)
+    box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert (np.abs(both - bare).max(axis=-1) == 0)[box].mean() > 0.3  # the density between their lines
 
 
-def test_the_trace_is_the_past_only_and_fades_into_it(drawn_episode):
+def test_the_trace_is_the_past_only_and_gets_thinner_into_it(drawn_episode):
     assert artists(drawn_episode, ExpertTrace(), 0) == []
     (trace,) = artists(drawn_episode, ExpertTrace(length=3), 5)
     points = np.vstack([path.vertices for path in trace.paths])
@@ -177,8 +194,8 @@ def test_the_trace_is_the_past_only_and_fades_into_it(drawn_episode):
     np.testing.assert_allclose(points[-1], drawn_episode.expert_action[5])
     for one, other in zip(trace.paths, trace.paths[1:], strict=False):
         np.testing.assert_array_equal(one.vertices[-1], other.vertices[0])  # without a gap
-    assert (np.diff(trace.alphas) > 0).all()
-    assert trace.alphas[-1] == 1
+    assert (np.diff(trace.shares) > 0).all()
+    assert trace.shares[-1] == 1
 
 
 # ---- chunks -----------------------------------------------------------------------------------------------------
@@ -280,6 +297,27 @@ def test_regions_that_the_grid_cannot_hold_have_no_contour(tmp_path, x, drawn):
             assert content == pytest.approx(mass, abs=0.01)
 
 
+# ---- contrast ----------------------------------------------------------------------------------------------------
+
+GROUNDS = [*np.concatenate([color_table(load_style(name).colormap) / 255 for name in bundled()]),
+           *np.array([(255, 255, 255), (144, 238, 144), (119, 136, 153), (65, 105, 225)]) / 255]  # fmt: skip
+
+
+@pytest.mark.parametrize("overlay", ["trace", "arrow", "prediction", "expert"])
+@pytest.mark.parametrize("name", bundled())
+def test_marks_keep_their_contrast_on_every_map_and_on_the_world(name, overlay):
+    color = load_style(name).overlay[overlay].color
+    stroke, edge = contrast([color], GROUNDS), contrast(halo_color(color), GROUNDS)
+    assert np.maximum(stroke, edge).min() >= 3
+    assert contrast(color, halo_color(color)) >= 3
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("white", "black") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.005)  # a known pair of its guides
+    assert (halo_color("#960018"), halo_color("#ffd60a")) == ("white", "black")
+
+
 # ---- our artists and matplotlib's ----------------------------------------------------------------------------------
 
 
@@ -293,6 +331,16 @@ def _drawn(*made, dpi=200.0):
         axes.add_artist(place(axes, artist))
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+@pytest.mark.parametrize("marker", ["*", "x", "o"])
+def test_an_open_mark_is_matplotlibs(marker):
+    points = np.array([[123.0, 300.0], [400.0, 77.0]])
+    line = open_mark_handle("", marker, 20.0, "red", 3.0, 2.0)
+    line.set(data=points.T, snap=False)
+    assert (
+        np.abs(_drawn(OpenMark(points, marker, 20.0, "red", 3.0, 2.0)) - _drawn(line)).mean() < 0.6
+    )  # its are snapped
 
 
 @pytest.mark.parametrize("marker", ["*", "X", "o"])
@@ -314,7 +362,7 @@ def test_a_line_is_matplotlibs():
 
 
 def test_an_arrow_is_nearly_matplotlibs():
-    start, end, looks = np.array([60.0, 430.0]), np.array([400.0, 120.0]), Arrow(gap=0.0)
+    start, end, looks = np.array([60.0, 430.0]), np.array([400.0, 120.0]), Arrow()
     theirs = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=looks.size, shrinkA=0, shrinkB=0,
                              color=looks.color, linewidth=looks.linewidth)  # fmt: skip
     theirs.set_path_effects(halo(looks.linewidth + looks.edge))
@@ -328,7 +376,6 @@ def test_an_arrow_is_nearly_matplotlibs():
                     linewidth=looks.linewidth,
                     edge=looks.edge,
                     size=looks.size,
-                    gap=looks.gap,
                 )
             )
             - _drawn(theirs)

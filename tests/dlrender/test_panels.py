@@ -22,6 +22,7 @@ from dlrender.style.toml import bundled, load_style
 from dlrender.videos import Scene
 from dlscore.cache import open_cache
 
+RED = with_overlays("expert", color="red", linewidth=3.0)
 CORNER = np.array([100.0, 400.0])  # low x, high y: nothing symmetric hides a flipped or swapped axis
 
 
@@ -71,7 +72,7 @@ def test_axes_of_the_pixels(corner, height):
     np.testing.assert_allclose(peak, CORNER / 512 * side, atol=0.5 * side / 50 + 0.5)
 
     # the cross, red, over it
-    marked = heatmap(corner, 1, style=replace(with_overlays("expert"), colormap="gray"), height=height).astype(int)
+    marked = heatmap(corner, 1, style=replace(RED, colormap="gray"), height=height).astype(int)
     rows, columns = np.nonzero((marked[..., 0] > 200) & (marked[..., 1] < 60) & (marked[..., 2] < 60))
     inside = rows < y0 + side  # the legend has one, too
     found = [columns[inside].mean() + 0.5, rows[inside].mean() + 0.5]
@@ -79,7 +80,7 @@ def test_axes_of_the_pixels(corner, height):
 
 
 def test_an_overlay_of_the_environment_is_where_it_is_in_the_heatmap(corner):
-    style = with_overlays("expert", panel="both")
+    style = with_overlays("expert", panel="both", color="red", linewidth=3.0)
     world, heat = environment(corner, 1, style).astype(int), heatmap(corner, 1, style=style).astype(int)
     left, top, side = axes.square_of(style)
     for pixels, place, scale in ((world, np.zeros(2), 480 / 512), (heat, np.array([left, top]), side / 512)):

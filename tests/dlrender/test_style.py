@@ -126,7 +126,15 @@ def test_the_settings_of_this_machines_user_do_not_show():
         ("[layout]\ntitle = '{'", "layout.title '{' is not allowed"),
         ("[layout]\nlegend_color = 'grayish'", "layout.legend_color 'grayish' is not allowed"),
         ("[fonts]\ntitle = 0", "fonts.title 0 is not allowed; choose 1 to 60 points"),
-        ("[overlay.expert]\nmarker = 'x'", "marker x is not allowed"),
+        ("[overlay.expert]\nmarker = 'cross'", "marker cross is not allowed"),
+        (
+            "overlays = ['arrow', 'expert']",
+            "overlay arrow joins the policy's prediction and the expert's action; draw prediction on",
+        ),
+        (
+            "overlays = ['arrow', 'prediction', 'expert']\n[overlay.arrow]\npanel = 'both'",
+            "draw prediction and expert on the environment too, or leave out arrow",
+        ),
         ("colormap = ", "is not TOML"),
         ("\x00", "is not TOML"),
     ],
@@ -159,6 +167,15 @@ def test_options_are_over_the_style():
     assert style.overlay["contours"] == replace(paper.overlay["contours"], masses=(0.9, 0.99), color="#00ff00")
     assert with_options(paper, {}, {}, ["worms"], ["all"]).overlays == ("worms",)
     assert with_options(paper, {}, {}, [], ["all"]).overlays == ()
+
+
+def test_the_arrow_goes_with_its_marks_and_is_an_error_where_it_was_asked_for():
+    assert "arrow" in Style().overlays
+    for name in ("prediction", "expert"):
+        assert "arrow" not in with_options(Style(), {}, {name: False}).overlays
+        for show, overlays in (({"arrow": True}, []), ({}, ["arrow:size=3"])):
+            with pytest.raises(RenderError, match=f"draw {name} on the heatmap too, or leave out arrow"):
+                with_options(Style(), {}, {name: False} | show, overlays)
 
 
 def test_options_win_over_the_ends_of_a_style():
