@@ -25,10 +25,11 @@ from dlrender.frames.axes import (
     make_figure,
     width_of,
 )
+from dlrender.frames.legend import add_legend, handles_of
 from dlrender.frames.panels import view_step
 from dlrender.metadata import describe_render
 from dlrender.output import pick_methods
-from dlrender.overlays import StepView
+from dlrender.overlays import Overlay, StepView
 from dlrender.sheets import sheet_figure
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache, open_cache
@@ -95,14 +96,19 @@ def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> 
     start = HEIGHT if environment else 0
     size = start + width * len(views), HEIGHT
     figure = make_figure(*size, dpi=style.dpi)
+    drawn: list[Overlay] = []
     if environment:
         world = add_environment(figure, size, 0, 0, HEIGHT)
         draw_environment(world, views[0])
-        draw_overlays(world, views[0], style, "environment")
+        drawn += draw_overlays(world, views[0], style, "environment")
     for n, view in enumerate(views):
         axes = add_heatmap(figure, size, start + n * width, view.cache, view.method, view.norm, style)
         draw_scores(axes, view)
-        draw_overlays(axes, view, style, "heatmap")
+        drawn += draw_overlays(axes, view, style, "heatmap")
+    if style.layout.legend:
+        seen = [overlay for overlay in style.drawn() if overlay in drawn]
+        handles = handles_of(seen, views[0].cache, [view.method for view in views])
+        add_legend(figure, axes, handles, style, start / size[0], 1, style.dpi / 100)
     return figure
 
 

@@ -20,7 +20,7 @@ from dlrender.frames.axes import (
     make_figure,
 )
 from dlrender.frames.legend import add_legend, handles_of
-from dlrender.overlays import StepView
+from dlrender.overlays import Overlay, StepView
 from dlrender.style.style import Style
 from dlscore.common.world import WORLD_SIZE
 
@@ -71,23 +71,25 @@ def sheet_figure(
     """Rows of steps: the environment above the heatmaps of the methods, whose views `steps` holds for each step."""
     geometry = Geometry(len(steps), min(columns, len(steps)), len(norms) + environment, style.fonts.labels / 8.5)
     figure = make_figure(*geometry.size, dpi=style.dpi)
+    drawn: list[Overlay] = []
     for n, views in enumerate(steps):
         if environment:
             world = add_environment(figure, geometry.size, *geometry.corner(n, 0), SIDE)
             draw_environment(world, views[0])
-            draw_overlays(world, views[0], style, "environment", SCALE)
+            drawn += draw_overlays(world, views[0], style, "environment", SCALE)
             world.set_title(f"step {views[0].step}", fontsize=style.fonts.ticks + 1, pad=3)
         for part, view in enumerate(views, start=int(environment)):
             label = f"{view.method}: y [px]" if len(norms) > 1 and style.layout.axis_labels else ""
             axes = _add_heatmap(figure, geometry, (n, part), view, style, label)
+            drawn += draw_overlays(axes, view, style, "heatmap", SCALE)
             if n == geometry.columns - 1 and style.layout.colorbar:  # right of the first row
                 x, y = geometry.corner(n, part)
                 bar = add_axes(figure, geometry.size, x + SIDE + GAP + 5, y, 12, SIDE)
                 add_colorbar(figure, bar, style, norms[view.method], view.cache.score_attrs(view.method))
     if style.layout.legend:
-        handles = [handle for view in steps[0] for handle in handles_of(style, view.cache, view.method)]
-        by_label = {handle.get_label(): handle for handle in handles}  # methods share most entries
-        add_legend(figure, axes, list(by_label.values()), style, 0, 1)
+        seen = [overlay for overlay in style.drawn(scale=SCALE) if overlay in drawn]
+        handles = handles_of(seen, steps[0][0].cache, list(norms))
+        add_legend(figure, axes, handles, style, 0, 1, style.dpi / 100)
     return figure
 
 
@@ -102,7 +104,6 @@ def _add_heatmap(
     lowest = part == geometry.parts - 1 and block + geometry.columns >= geometry.blocks
     _set_ticks(axes, style, outer_left=block % geometry.columns == 0, outer_bottom=lowest)
     draw_scores(axes, view)
-    draw_overlays(axes, view, style, "heatmap", SCALE)
     return axes
 
 

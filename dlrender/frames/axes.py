@@ -14,8 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from dlrender.colors import Norm, get_colormap
-from dlrender.frames.legend import add_legend, handles_of
-from dlrender.overlays import StepView
+from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import place
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
@@ -68,20 +67,23 @@ def add_heatmap(
     norm: Norm | None,
     style: Style,
 ) -> Axes:
-    """A heatmap panel as high as the figure, its left edge at `x`: axes, colour bar and legend, without the scores.
+    """A heatmap panel as high as the figure, its left edge at `x`: axes and colour bar, without the scores.
 
     norm: None if each step has its own.
     """
     layout, unit, (left, top, side) = style.layout, size[1] / HEIGHT, square_of(style, round(size[1]))
     axes = add_axes(figure, size, x + left, top, side, side)
-    decorate(axes, style, layout.title.format(method=method, episode=cache.episode))
+    decorate(axes, style, title_of(style, cache, method))
     if layout.colorbar:
         bar = add_axes(figure, size, x + left + side + layout.bar_gap * unit, top, layout.bar_width * unit, side)
         add_colorbar(figure, bar, style, norm, cache.score_attrs(method))
-    if layout.legend:
-        ends = x / size[0], (x + width_of(style) * unit) / size[0]
-        add_legend(figure, axes, handles_of(style, cache, method), style, *ends)
     return axes
+
+
+def title_of(style: Style, cache: EpisodeCache, method: str) -> str:
+    """The title of a heatmap."""
+    quantity = quantity_of(method, cache.score_attrs(method))
+    return style.layout.title.format(method=method, episode=cache.episode, quantity=quantity)
 
 
 def set_world(axes: Axes) -> None:
@@ -116,23 +118,28 @@ def add_colorbar(figure: Figure, where: Axes, style: Style, norm: Norm | None, a
     mappable = ScalarMappable(shown.of_matplotlib(), get_colormap(style.colormap))
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     bar = figure.colorbar(mappable, cax=where, extend=extend[shown.cut, shown.cut_above])
-    units = str(attrs["units"]).replace("^2", "²")
-    if nats:
-        label = "nats from the frame's best"
-    elif norm is None:
+    if norm is None and not nats:
         bar.set_ticks([-1, 0], labels=["least", "most"])
-        label = "score, scaled in each frame"
-    elif norm.rank:
-        label = "share of cells with a lower score"
-    else:
-        label = f"{_quantity(attrs)} [{units}]"
-    bar.set_label(label, fontsize=style.fonts.labels)
+    bar.set_label(_label_of(attrs, norm, nats), fontsize=style.fonts.labels)
     bar.ax.tick_params(labelsize=style.fonts.ticks, length=3)
 
 
-def _quantity(attrs: dict[str, Any]) -> str:
+def _label_of(attrs: dict[str, Any], norm: Norm | None, nats: bool) -> str:
+    # Of a colour bar.
+    what = "log density" if attrs["kind"] == "log_density" else "score"
+    if nats:
+        return f"{what}, from the frame's largest [nats]"
+    if norm is None:
+        return f"{what}, scaled in each frame"
+    if norm.rank:
+        return f"share of cells of lower {what}"
+    return f"{what} per px² [nats]" if attrs["kind"] == "log_density" else f"{what} [{attrs['units']}]"
+
+
+def quantity_of(method: str, attrs: dict[str, Any]) -> str:
+    """What a method's scores are, as a title says it."""
     if attrs["kind"] != "log_density":
-        return "score"
+        return f"score {method}"
     whose = {"executed": "the executed action", "model": "the model's action"}.get(str(attrs.get("density")))
     return f"log density of {whose}" if whose else "log density"
 
@@ -149,8 +156,12 @@ def draw_environment(axes: Axes, view: StepView) -> None:
     axes.imshow(frame, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper", aspect="equal")
 
 
-def draw_overlays(axes: Axes, view: StepView, style: Style, panel: str, scale: float = 1.0) -> None:
-    """Add the overlays of a panel to the axes, as artists."""
+def draw_overlays(axes: Axes, view: StepView, style: Style, panel: str, scale: float = 1.0) -> list[Overlay]:
+    """Add the overlays of a panel to the axes, as artists; those that draw something at this step."""
+    drawn = []
     for overlay in style.drawn(panel, scale):
-        for artist in overlay.draw(axes, view):
+        made = overlay.draw(axes, view)
+        for artist in made:
             axes.add_artist(place(axes, artist))
+        drawn += [overlay] if made else []
+    return drawn

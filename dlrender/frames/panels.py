@@ -17,6 +17,7 @@ from PIL import Image
 from dlrender.colors import Norm, color_indices, color_table
 from dlrender.frames.axes import HEIGHT, add_environment, add_heatmap, make_figure, square_of, width_of
 from dlrender.frames.frame import Frame
+from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
 from dlrender.style.style import Style
@@ -105,6 +106,8 @@ class HeatmapPanel:
         unit = height / HEIGHT
         self.figure = make_figure(self.width / unit, self.height / unit, 100 * unit)
         self.axes = add_heatmap(self.figure, (self.width, self.height), 0, cache, method, norm, style)
+        if style.layout.legend:
+            add_legend(self.figure, self.axes, handles_of(style.drawn(), cache, [method]), style, 0, 1, unit)
         self.figure.canvas.draw()
         self._buffer = np.asarray(self.figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
         self._spines = _spines(self.axes)

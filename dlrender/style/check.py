@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.style
-from matplotlib.colors import is_color_like
 from matplotlib.font_manager import FontProperties, findfont
 
 from dlrender.colors import NORMS, get_colormap, make_norm
@@ -70,18 +69,14 @@ def _check_layout(style: Style) -> None:
         raise RenderError(f"style: layout.width {layout.width:g} is not allowed; choose {right:g} to 1920 px")
     if layout.ticks and not 8 <= layout.ticks <= 512:
         raise RenderError(f"style: layout.ticks {layout.ticks:g} is not allowed; choose 8 to 512 px, or 0 for none")
-    if not is_color_like(layout.legend_color):
-        raise RenderError(
-            f"style: layout.legend_color {layout.legend_color!r} is not allowed; give a colour of matplotlib"
-        )
     try:
-        layout.title.format(method="", episode=0)
+        layout.title.format(method="", episode=0, quantity="")
         if not is_text(layout.title):
             raise ValueError("mathtext")
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RenderError(
-            f"style: layout.title {layout.title!r} is not allowed; it may contain {{method}}, {{episode}}, "
-            "and mathtext between two $"
+            f"style: layout.title {layout.title!r} is not allowed; it may contain {{quantity}}, {{method}}, "
+            f"{{episode}}, and mathtext between two $"
         ) from error
     for each in fields(fonts):
         if not 1 <= getattr(fonts, each.name) <= 60:

@@ -30,12 +30,11 @@ class Layout:
     side: float = 386.0
     bar_gap: float = 14.0  # between the axes and the colour bar
     bar_width: float = 14.0
-    title: str = "{method}, episode {episode}"
+    title: str = "{quantity}, episode {episode}"
     ticks: float = 128.0  # between the ticks of the axes [px of the environment]; 0 for none
     axis_labels: bool = True
     colorbar: bool = True
     legend: bool = True
-    legend_color: str = "#c8c8c8"
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_a_step_is_drawn_into_axes_of_ones_own(drawn_cache, drawn_episode, two_a
     (mark,) = kinds(ours, Mark)
     np.testing.assert_array_equal(mark.points, drawn_episode.expert_action[3:4])
     assert len(kinds(ours, HaloLines)[0].paths) == 3
-    assert kinds(ours, Label)[0].text.startswith("step 3/5 · expert")
+    assert kinds(ours, Label)[0].text.startswith("step 3 of 6 · expert")
     after = [child for child in ours.figure.get_children() if child is not ours], len(other.get_children())
     assert after == before  # no colour bar, no legend, and the other axes are as they were
     ours.figure.canvas.draw()
@@ -74,13 +74,13 @@ def test_a_step_in_a_new_figure_has_a_colour_bar_and_a_legend(drawn_cache):
         axes = plot_step(cache, 2, method="distance", style="paper", norm="frame")
         assert cache.score("distance", 0).shape == (32, 32)  # still open
     (legend,) = axes.figure.legends
-    assert axes.get_title() == "distance"
+    assert axes.get_title() == "score distance"
     assert axes.title.get_fontfamily() == ["serif"]  # of the style
     assert [each._colorbar is not None for each in axes.figure.axes[1:]] == [True]
     assert legend.get_texts()[0].get_text() == "top 10 % of the cells"
     beside = plot_step(drawn_cache, 2, environment=True)
     assert len(beside.figure.axes) == 3
-    assert beside.get_title() == "likelihood, episode 0"
+    assert beside.get_title() == "log density, episode 0"
     bare = plot_step(drawn_cache, 2, layout={"legend": False, "colorbar": False}, overlays=())
     assert (len(bare.figure.axes), bare.figure.legends) == (1, [])
 
@@ -282,10 +282,8 @@ def test_a_density_that_is_not_there_is_one_error(dense, drawn_cache):
         log_density(dense, 9)
 
 
-def test_the_colour_bar_names_the_density(dense, drawn_cache):
-    for cache, label in (
-        (dense, "log density of the executed action [nats / px²]"),
-        (drawn_cache, "log density [nats / px²]"),
-    ):
-        figure = plot_step(cache, 2).figure
-        assert label in [axes.get_ylabel() for axes in figure.axes]
+def test_the_title_names_the_density(dense, drawn_cache):
+    for cache, title in ((dense, "log density of the executed action"), (drawn_cache, "log density")):
+        axes = plot_step(cache, 2)
+        assert axes.get_title() == f"{title}, episode 0"
+        assert "log density per px² [nats]" in [each.get_ylabel() for each in axes.figure.axes]

@@ -45,7 +45,7 @@ def test_stills_of_every_style_and_format(drawn_cache, tmp_path, name, suffix):
 def test_vectors_stay_vectors_and_text_stays_text(drawn_cache, tmp_path):
     style = with_overlays("all")
     svg = save_still(drawn_cache, 3, tmp_path / "a.svg", style).read_text()
-    for text in ("expert's action", "step 3/5 · expert", "x [px]", "sampled chunks"):
+    for text in ("expert's action", "step 3 of 6 · expert", "x [px]", "sampled chunks"):
         assert re.search(rf"<text[^>]*>[^<]*{re.escape(text)}", svg.replace("&apos;", chr(39))), (
             text
         )  # text, not outlines
@@ -128,7 +128,7 @@ def test_a_sheets_legend_tells_what_each_methods_contours_are(drawn_cache, tmp_p
     style = with_overlays("contours", "expert")
     save_sheet(drawn_cache, [0, 1, 2, 3], tmp_path / "a.svg", style, methods=("likelihood", "distance"))
     labels = [text.get_text() for text in figures[0].legends[0].get_texts()]
-    assert labels == ["50/80/95 % of the mass", "expert's action", "top 10 % of the cells"]
+    assert sorted(labels) == ["50/80/95 % of the mass", "expert's action", "top 10 % of the cells"]
 
 
 @pytest.mark.parametrize("rc", [{"image.origin": "lower"}, {"savefig.bbox": "tight"}, {"savefig.facecolor": "red"}])
@@ -139,8 +139,26 @@ def test_matplotlibs_settings_for_images_and_files_do_not_change_a_still(drawn_c
         np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
 
 
-def test_a_legend_has_its_ground_whatever_a_sheet_says(drawn_cache, tmp_path, figures):
-    save_still(drawn_cache, 2, tmp_path / "a.png", Style(rc={"legend.frameon": False, "legend.numpoints": 2}))
+def test_a_legend_is_one_for_all_panels_and_names_what_is_drawn(drawn_cache, tmp_path, figures):
+    style = with_overlays("contours", "trace", "arrow", "prediction", "expert")
+    for step, drawn in ((0, []), (3, ["expert's past actions"])):  # a trace of the first step is none
+        save_still(drawn_cache, step, tmp_path / "a.svg", style, methods=("likelihood", "distance"))
+        (legend,) = figures[-1].legends
+        labels = [text.get_text() for text in legend.get_texts()]
+        assert labels == ["50/80/95 % of the mass", "top 10 % of the cells", *drawn, "policy to expert",
+                          "policy's prediction", "expert's action"]  # fmt: skip
+    assert not legend.get_frame_on()
+
+
+def test_a_legend_is_matplotlibs_whatever_a_sheet_says(drawn_cache, tmp_path, figures):
+    save_still(drawn_cache, 2, tmp_path / "a.png", Style(rc={"legend.frameon": True, "legend.numpoints": 2}))
     (legend,) = figures[0].legends
-    assert legend.get_frame_on()
+    assert not legend.get_frame_on()
     assert legend.numpoints == 1
+
+
+def test_the_bar_and_the_title_name_one_quantity(drawn_cache, tmp_path, figures):
+    save_still(drawn_cache, 2, tmp_path / "a.png", Style(), methods=("likelihood", "distance"))
+    heat, bar, distances, other = figures[0].axes
+    assert (heat.get_title(), bar.get_ylabel()) == ("log density, episode 0", "log density per px² [nats]")
+    assert (distances.get_title(), other.get_ylabel()) == ("score distance, episode 0", "score [px]")

@@ -259,8 +259,10 @@ def test_the_counter_tells_the_score_of_the_cell_that_the_expert_is_in(drawn_epi
     x, y = drawn_episode.expert_action[3]
     grid, scores = drawn_episode.grid, drawn_episode.score("likelihood", 3)
     value = scores[np.abs(grid.centres - y).argmin(), np.abs(grid.centres - x).argmin()]
-    assert label.text == f"step 3/5 · expert {value:.1f}".replace("-", "−")
-    assert artists(drawn_episode, Counter(score=False), 3)[0].text == "step 3/5"
+    assert label.text == f"step 3 of 6 · expert: {value:.1f} nats".replace("-", "−")
+    (label,) = artists(drawn_episode, Counter(), 3, "distance")
+    assert label.text.endswith(" px")
+    assert artists(drawn_episode, Counter(score=False), 3)[0].text == "step 3 of 6"
     grid, scores = Grid(4), np.arange(16.0).reshape(4, 4)
     for action, expected in (((0, 0), 0), ((511.9, 0), 3), ((512, 512), 15), ((-3, 700), 12), ((130, 10), 1)):
         assert score_at(grid, scores, np.array(action, dtype=float)) == expected

@@ -207,7 +207,8 @@ def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(drawn_episode, n
             assert extent.x1 <= panel.width
             assert extent.y0 >= 0
             assert extent.y1 <= panel.height
-        assert box.y1 < below
+        assert box.y1 + 4 * height / 480 <= below  # it touches neither the labels nor the edges
+        assert min(box.x0, box.y0, panel.width - box.x1) >= 3.9 * height / 480
 
 
 def test_a_legend_that_cannot_fit_is_an_error_that_says_what_to_do(drawn_episode):

@@ -116,15 +116,14 @@ def test_the_settings_of_this_machines_user_do_not_show():
         ("[layout]\nticks = 0.001", "layout.ticks 0.001 is not allowed"),
         (
             "[layout]\ntitle = '{metod}'",
-            "layout.title '{metod}' is not allowed; it may contain {method}, {episode}, and mathtext between two $",
+            "layout.title '{metod}' is not allowed; it may contain {quantity}, {method}, {episode}, and mathtext between two $",
         ),
         ("[layout]\ntitle = '{method.x}'", "layout.title '{method.x}' is not allowed"),
         ("[layout]\ntitle = '{episode[0]}'", "layout.title '{episode[0]}' is not allowed"),
-        ("[layout]\ntitle = '$\\foo$'", "it may contain {method}, {episode}, and mathtext between two $"),
+        ("[layout]\ntitle = '$\\foo$'", "it may contain {quantity}, {method}, {episode}, and mathtext between two $"),
         ("[rc]\ntext.usetex = true", "text.usetex is not supported"),
         ("[overlay.trace]\nlength = 0", "mine.toml: overlay.trace: length 0 is not allowed"),
         ("[layout]\ntitle = '{'", "layout.title '{' is not allowed"),
-        ("[layout]\nlegend_color = 'grayish'", "layout.legend_color 'grayish' is not allowed"),
         ("[fonts]\ntitle = 0", "fonts.title 0 is not allowed; choose 1 to 60 points"),
         ("[overlay.expert]\nmarker = 'cross'", "marker cross is not allowed"),
         (
