@@ -179,7 +179,7 @@ def render(
     """Make the videos and the config of each cache, as `dlrender render` does; the paths written.
 
     videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. changes: fields of Style. Videos
-    that exist and are not older than their cache raise RenderError unless `force` is true.
+    that are up to date are kept. A file that dlrender did not make raises RenderError unless `force` is true.
     """
     chosen = _make_style(style, changes, "render")
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +18,7 @@ app = console.make_app("dlrender", __version__, "Draw the caches of dlscore: vid
 
 File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
 FigureFile = Annotated[Path, typer.Option("--output", "-o", help="A file name that ends in .png, .pdf or .svg.")]
+Json = Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")]
 Methods = Annotated[
     list[str] | None,
     typer.Option(
@@ -26,6 +27,11 @@ Methods = Annotated[
         help="Methods to draw side by side, separated by commas or repeated.  [default: likelihood, if present]",
     ),
 ]
+
+
+def _report(paths: Sequence[Path], as_json: bool, otherwise: str = "") -> None:
+    names = [str(path) for path in paths]
+    typer.echo(json.dumps({"files": names}) if as_json else "\n".join(names) or otherwise)
 
 
 def _split(entries: list[str] | None) -> tuple[str, ...]:
@@ -48,20 +54,22 @@ def render(
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
     jobs: Annotated[int, typer.Option("--jobs", "-j", help="Number of episodes to draw at a time.")] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Draw videos again that exist.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Draw videos again that are up to date or not of dlrender.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be drawn.")] = False,
     print_style: Annotated[
         bool, typer.Option("--print-style", help="Print the style as TOML and draw nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
     if not files and not print_style:
         raise typer.BadParameter("name the caches to draw, such as data/cache/episode_000.h5")
+    from dlrender.existing import plan
     from dlrender.jobs import render_files
     from dlrender.output import VIDEOS, Output, check_output
     from dlrender.style.toml import format_style
-    from dlrender.videos import plan
 
     chosen, paths = style(), files or []
     output = Output(
@@ -77,15 +85,14 @@ def render(
     if print_style:
         typer.echo(format_style(chosen), nl=False)
     elif dry_run:
-        check_output(paths, chosen, replace(output, force=True))  # existing videos are listed, not refused
+        check_output(paths, chosen, output)
         rows = list(plan(paths, chosen, output))
         typer.echo(
             json.dumps({"files": rows}) if as_json else "\n".join("{path}: {state}".format(**row) for row in rows)
         )
     else:
         written = render_files(paths, chosen, output, lambda name: progress.steps(name, unit="frames"))
-        names = [str(path) for path in written]
-        typer.echo(json.dumps({"files": names}) if as_json else "\n".join(names))
+        _report(written, as_json, "all videos are up to date; --force draws them again")
 
 
 @app.command()
@@ -99,12 +106,14 @@ def still(
     with_environment: Annotated[
         bool, typer.Option("--with-environment", help="Draw the environment to the left.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Draw one step for a paper; pdf and svg have vector overlays and editable text."""
     from dlrender.figures import save_still
 
     methods = _split(scoring_method)
-    typer.echo(save_still(file, step, output, style(), methods=methods, environment=with_environment))
+    path = save_still(file, step, output, style(), methods=methods, environment=with_environment)
+    _report([path], as_json)
 
 
 @app.command()
@@ -112,21 +121,21 @@ def still(
 def sheet(
     style: MakeStyle,
     file: File,
-    steps: Annotated[str, typer.Option(help="The steps to draw, such as 0,20,40.")],
+    steps: Annotated[str, typer.Option(help="The steps to draw, such as 0-20,40.")],
     output: FigureFile,
     scoring_method: Methods = None,
     columns: Annotated[int, typer.Option(help="Number of steps in a row.")] = 6,
     with_environment: Annotated[
         bool, typer.Option("--with-environment/--no-environment", help="Draw the environment above each heatmap.")
     ] = True,
+    as_json: Json = False,
 ) -> None:
     """Draw several steps in one figure, with one colour scale per method and one legend."""
     from dlrender.figures import parse_steps, save_sheet
 
     methods, chosen = _split(scoring_method), parse_steps(steps)
-    typer.echo(
-        save_sheet(file, chosen, output, style(), methods=methods, environment=with_environment, columns=columns)
-    )
+    path = save_sheet(file, chosen, output, style(), methods=methods, environment=with_environment, columns=columns)
+    _report([path], as_json)
 
 
 @app.command()

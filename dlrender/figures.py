@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from dlscore.common.files import atomic_path
 
 SUFFIXES = (".png", ".pdf", ".svg")
 COLUMNS = (1, 12)
+MOST = 1000  # steps of one range
 
 
 def save_still(
@@ -113,11 +115,15 @@ def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> 
 
 
 def parse_steps(text: str) -> list[int]:
-    """The steps of `0,20,40`; RenderError for any other text."""
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise RenderError(f"--steps {text!r} is not understood; write such as 0,20,40")
-    return [int(part) for part in parts]
+    """The steps of `0-20,40`, in that order; RenderError for any other text."""
+    steps: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last < first + MOST:
+            raise RenderError(f"--steps {text!r} is not understood at {part!r}; write such as 0-20,40")
+        steps += range(first, last + 1)
+    return steps
 
 
 def check_step(cache: EpisodeCache, step: int) -> int:

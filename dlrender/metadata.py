@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,13 @@ def describe_render(
         "style": {**_plain(asdict(style)), **options, "scoring_methods": list(methods), "dlrender": __version__},
         "files": [name.name for name in names],
     }
+
+
+def note_of(cache: EpisodeCache, described: Mapping[str, Any], methods: Sequence[str]) -> dict[str, Any]:
+    """The metadata of a video: its title, the run and the style, as JSON gives them back."""
+    title = f"episode {cache.episode}, {', '.join(methods)}"
+    note: dict[str, Any] = json.loads(json.dumps({"title": title, **described["run"], **described["style"]}))
+    return note
 
 
 def write_config(path: Path, described: dict[str, Any], methods: Sequence[str]) -> None:

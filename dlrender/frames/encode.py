@@ -6,7 +6,6 @@ are drawn. Memory does not grow with the number of frames.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from dlrender.errors import RenderError
 from dlrender.frames.frame import Frame, Patch, hstack, planes_of
+from dlrender.frames.notes import add_note, format_note
 from dlscore.common.arrays import Array
 from dlscore.common.files import atomic_path
 
@@ -67,7 +67,7 @@ class Writer:
         self._kind, self._palette = pixels or form.pixels, palette
         self._container = av.open(str(path), "w", format=kind, options=dict(form.container))
         self._container.metadata["title"] = str(metadata.get("title", ""))
-        self._container.metadata["comment"] = json.dumps(metadata, sort_keys=True)
+        self._container.metadata["comment"] = format_note(metadata)
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
@@ -137,7 +137,7 @@ class PngWriter:
         self._folder, self._count = path, 0
         path.mkdir()
         self._note = PngInfo()
-        self._note.add_itxt("Comment", json.dumps(metadata, sort_keys=True))
+        self._note.add_itxt("Comment", format_note(metadata))
 
     def write(self, *frames: Frame) -> None:
         """Append one frame, composed of the panels' frames from left to right."""
@@ -183,3 +183,4 @@ def video(
             writer.abandon()
             raise
         writer.close()
+        add_note(part, kind, metadata)

@@ -106,7 +106,9 @@ def test_videos_are_rendered(drawn_cache, tmp_path):
     out = tmp_path / "out"
     written = dlrender.render(drawn_cache, output_dir=out, videos="combined", colormap="magma", target_height=120)
     assert [path.name for path in written] == ["episode_0_combined_likelihood.mp4", "episode_0_config.json"]
-    with pytest.raises(RenderError, match=r"exists and is not older than .*; force=True draws it again"):
+    assert dlrender.render(drawn_cache, output_dir=out, videos="combined", colormap="magma", target_height=120) == []
+    written[0].write_bytes(b"mine")
+    with pytest.raises(RenderError, match="exists and was not made by dlrender; force=True replaces it"):
         dlrender.render([str(drawn_cache)], output_dir=out, videos=("combined",))
     with pytest.raises(RenderError, match="render: no files were given"):
         dlrender.render([])

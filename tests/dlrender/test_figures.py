@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from support.drawing import with_overlays
 
@@ -106,9 +108,21 @@ def test_a_sheet_of_styles_that_cut_figures_is_not_cut(drawn_cache, tmp_path):
 
 def test_steps_of_a_sheet():
     assert parse_steps("0, 20,40") == [0, 20, 40]
-    for text in ("", "1,,2", "a", "-1", "1-3", "٣"):
-        with pytest.raises(RenderError, match="write such as 0,20,40"):
+    assert parse_steps("0-3,40, 9 - 9") == [0, 1, 2, 3, 40, 9]
+    for text in ("", "1,,2", "a", "-1", "1-", "3-1", "1-2-3", "٣", "0-99999999"):
+        with pytest.raises(RenderError, match="write such as 0-20,40"):
             parse_steps(text)
+
+
+@given(st.text(alphabet="0123456789-, ٣a", max_size=12))
+def test_any_text_for_steps_is_some_or_a_clear_error(text):
+    try:
+        steps = parse_steps(text)
+    except RenderError as error:
+        assert "--steps" in str(error)
+    else:
+        assert steps
+        assert all(step >= 0 for step in steps)
 
 
 def test_still_errors(dlrender, drawn_cache, tmp_path):
@@ -120,6 +134,9 @@ def test_still_errors(dlrender, drawn_cache, tmp_path):
         assert code == 1
         assert words in err
     assert not (tmp_path / "a.png").exists()
+    for argv in (["still", drawn_cache, "--step", 1], ["sheet", drawn_cache, "--steps", "0-2"]):
+        code, out, _ = dlrender(*argv, "-o", tmp_path / "a.svg", "--json")
+        assert (code, json.loads(out)) == (0, {"files": [str(tmp_path / "a.svg")]})
     code, _, err = dlrender("sheet", drawn_cache, "--steps", "0,9", "-o", tmp_path / "a.png")
     assert (code, "step 9 is not in" in err) == (1, True)
 

@@ -12,13 +12,15 @@ from support.drawing import environment, heatmap, with_overlays
 from support.synthetic import write_cache
 
 from dlrender.errors import RenderError
-from dlrender.frames.encode import video
+from dlrender.existing import AGAIN, FOREIGN, KEPT, NEW, OLDER, OTHER, check_existing, plan
+from dlrender.frames.encode import KINDS, video
 from dlrender.frames.frame import Frame, planes_of
+from dlrender.frames.notes import read_note
 from dlrender.frames.panels import HeatmapPanel
 from dlrender.metadata import describe_render
 from dlrender.output import Output, check_output
 from dlrender.style.style import Style
-from dlrender.videos import global_norms, plan, render_episode
+from dlrender.videos import global_norms, render_episode
 from dlscore.cache import open_cache
 
 ALL = with_overlays("all")
@@ -56,12 +58,6 @@ def test_the_videos_of_an_episode(drawn_cache, tmp_path):
 
     render_episode(drawn_cache, Style(), Output(("distance",), folder=out))
     assert set(json.loads(written[3].read_text())["renders"]) == {"likelihood", "distance"}
-    with pytest.raises(RenderError, match="--force draws it again"):
-        render_episode(drawn_cache, Style(), Output(folder=out))
-    os.utime(drawn_cache)
-    for path in written[:3]:
-        os.utime(path, (0, 0))
-    render_episode(drawn_cache, Style(), Output(folder=out))  # the cache is newer: no --force needed
 
 
 def test_several_methods_stand_side_by_side(drawn_cache, tmp_path):
@@ -81,8 +77,6 @@ def test_several_methods_stand_side_by_side(drawn_cache, tmp_path):
 def test_only_the_videos_that_are_asked_for(drawn_cache, tmp_path, videos):
     written = render_episode(drawn_cache, Style(), Output(videos=videos, folder=tmp_path))
     assert [path.name.split("_")[2].removesuffix(".mp4") for path in written] == [*videos, "config.json"]
-    with pytest.raises(RenderError, match="exists and is not older"):
-        render_episode(drawn_cache, Style(), Output(videos=videos, folder=tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["yuv420p", "yuv444p"])
@@ -189,20 +183,62 @@ def test_the_global_norm_is_each_methods_over_all_files(drawn_cache, tmp_path):
         global_norms([drawn_cache, single], style, Output())
 
 
-def test_a_plan_says_what_would_be_made(drawn_cache, tmp_path):
-    output = Output(folder=tmp_path)
-    assert {row["state"] for row in plan([drawn_cache], Style(), output)} == {"would be made"}
-    render_episode(drawn_cache, Style(), output)
-    assert [row["state"].rpartition(": ")[2] for row in plan([drawn_cache], Style(), output)] == [
-        "would be kept", "needs --force", "needs --force",
-    ]  # fmt: skip
-    drawn_over = with_overlays("landscape")
-    assert all("needs --force" in row["state"] for row in plan([drawn_cache], drawn_over, output))
-    assert {row["state"] for row in plan([drawn_cache], Style(), replace(output, force=True))} == {
-        "would be made again"
-    }
-    os.utime(tmp_path / "episode_0_environment.mp4", (0, 0))
-    assert next(iter(plan([drawn_cache], Style(), output)))["state"] == "would be made again"
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_video_knows_how_it_was_drawn(drawn_cache, tmp_path, kind):
+    output, look = Output(folder=tmp_path, format=kind), Style(target_height=120)
+
+    def states(style=look, output=output):
+        return [row["state"] for row in plan([drawn_cache], style, output)]
+
+    assert states() == [NEW] * 3
+    written = render_episode(drawn_cache, look, output)
+    assert states() == [KEPT] * 3
+    assert render_episode(drawn_cache, look, output) == []
+    assert states(replace(look, colormap="magma")) == [KEPT, OTHER, OTHER]  # the environment has no colormap
+    assert states(replace(look, dpi=100)) == [KEPT] * 3  # of figures alone
+    assert states(replace(look, norm="global")) == [KEPT, OTHER, OTHER]
+    assert states(replace(look, overlays=(*look.overlays, "landscape"))) == [OTHER] * 3
+    assert states(output=replace(output, fps=5.0)) == [OTHER] * 3
+    assert states(output=replace(output, force=True)) == [AGAIN] * 3
+    again = render_episode(drawn_cache, replace(look, gamma=0.5), output)
+    assert again == written[1:]
+    assert states() == [KEPT, OTHER, OTHER]
+    for path in written[:3]:
+        os.utime(path, (0, 0))
+    assert states() == [OLDER] * 3
+    assert render_episode(drawn_cache, look, output) == written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("data", [b"", b"mine", b"GIF89a", b'{"dlrender": "0.1"}'])
+def test_what_somebody_else_made_is_never_overwritten(drawn_cache, tmp_path, kind, data):
+    output = Output(folder=tmp_path, format=kind, videos=("combined",))
+    theirs = tmp_path / f"episode_0_combined_likelihood{'' if kind == 'png' else '.' + kind}"
+    if kind == "png":
+        theirs.mkdir()
+    file = theirs / "0000.png" if kind == "png" else theirs
+    file.write_bytes(data)
+    os.utime(theirs, (0, 0))  # older than the cache, and still theirs
+    assert [row["state"] for row in plan([drawn_cache], Style(), output)] == [FOREIGN]
+    for render in (render_episode, lambda *args: check_existing([args[0]], *args[1:])):
+        with pytest.raises(RenderError, match="exists and was not made by dlrender; --force replaces it"):
+            render(drawn_cache, Style(), output)
+    assert file.read_bytes() == data
+    render_episode(drawn_cache, Style(target_height=120), replace(output, force=True))
+    assert read_note(theirs)["policy"] == "synthetic"
+
+
+def test_a_note_does_not_change_an_animation(drawn_cache, tmp_path):
+    output = Output(folder=tmp_path, videos=("combined",))
+    for kind in ("gif", "webp"):
+        path = render_episode(drawn_cache, Style(target_height=120), replace(output, format=kind))[0]
+        with Image.open(path) as animation:
+            assert animation.n_frames == 6
+            animation.seek(5)
+            animation.load()
+        assert read_note(path)["colormap"] == "viridis"
+    with av.open(str(path.with_suffix(".gif"))) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 6
 
 
 def test_what_a_video_says_of_itself_holds_no_array_and_names_the_style(drawn_episode):
@@ -236,10 +272,9 @@ def test_a_combined_video_wider_than_encoders_take_is_refused(drawn_cache):
 
 def test_what_stands_in_the_way_is_found_before_anything_is_drawn(drawn_cache, tmp_path):
     other = write_cache(tmp_path / "b.h5", episode=1)
-    output = Output(folder=tmp_path / "out", videos=("combined",))
-    render_episode(other, Style(), output)
-    with pytest.raises(RenderError, match=r"episode_1_combined_likelihood\.mp4 exists and is not older"):
-        check_output([drawn_cache, other], Style(), output)
+    (tmp_path / "episode_1_combined_likelihood.mp4").write_bytes(b"mine")
+    with pytest.raises(RenderError, match=r"episode_1_combined_likelihood\.mp4 exists and was not made"):
+        check_existing([drawn_cache, other], Style(), Output(folder=tmp_path, videos=("combined",)))
 
 
 def test_a_clean_environment_is_left_for_the_next_method_and_one_with_overlays_is_not(drawn_cache, tmp_path):
@@ -249,8 +284,9 @@ def test_a_clean_environment_is_left_for_the_next_method_and_one_with_overlays_i
     written = render_episode(drawn_cache, Style(), replace(output, methods=("distance",)))
     assert environment_video not in written
     assert environment_video.stat().st_mtime_ns == before
-    with pytest.raises(RenderError, match=r"episode_0_environment\.mp4 exists and is not older"):
-        render_episode(drawn_cache, with_overlays("landscape"), replace(output, methods=("noise_pred",)))
+    assert environment_video in render_episode(
+        drawn_cache, with_overlays("landscape"), replace(output, methods=("noise_pred",))
+    )
 
 
 def test_a_folder_of_somebodys_is_not_replaced_by_a_file(drawn_cache, tmp_path):
