@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from dlrender.options import MakeStyle, styled
+from dlrender import complete
+from dlrender.options import MakeStyle, describe_overlays, styled
 from dlscore import __version__
 from dlscore.common import console, progress
 
@@ -25,6 +26,7 @@ Methods = Annotated[
         "--scoring-method",
         "-m",
         help="Methods to draw side by side, separated by commas or repeated.  [default: likelihood, if present]",
+        autocompletion=complete.methods,
     ),
 ]
 
@@ -38,17 +40,22 @@ def _split(entries: list[str] | None) -> tuple[str, ...]:
     return tuple(name for entry in entries or () for name in entry.split(","))
 
 
-@app.command()
+@app.command(epilog=describe_overlays())
 @styled("dpi")
 def render(
     style: MakeStyle,
     files: Annotated[list[Path] | None, typer.Argument(help="Caches, such as data/cache/episode_000.h5.")] = None,
     scoring_method: Methods = None,
     videos: Annotated[
-        list[str] | None, typer.Option(help="Videos to make: environment, heatmaps, combined.  [default: all]")
+        list[str] | None,
+        typer.Option(
+            help="Videos to make: environment, heatmaps, combined.  [default: all]", autocompletion=complete.videos
+        ),
     ] = None,
     fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
-    format: Annotated[str, typer.Option(help="mp4, webp, gif, or png (a folder of frames).")] = "mp4",
+    format: Annotated[
+        str, typer.Option(help="mp4, webp, gif, or png (a folder of frames).", autocompletion=complete.formats)
+    ] = "mp4",
     pix_fmt: Annotated[
         str | None, typer.Option(help="mp4: yuv420p plays everywhere, yuv444p has sharper colours.  [default: yuv420p]")
     ] = None,
@@ -63,7 +70,10 @@ def render(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the environment, heatmap and combined videos of each cache, and a JSON of its settings."""
+    """Make the videos of each cache.
+
+    They are of the environment, of the heatmaps, and of both side by side. A JSON tells the settings.
+    """
     if not files and not print_style:
         raise typer.BadParameter("name the caches to draw, such as data/cache/episode_000.h5")
     from dlrender.existing import plan
@@ -95,7 +105,7 @@ def render(
         _report(written, as_json, "all videos are up to date; --force draws them again")
 
 
-@app.command()
+@app.command(epilog=describe_overlays())
 @styled("target_height")
 def still(
     style: MakeStyle,
@@ -108,7 +118,10 @@ def still(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Draw one step for a paper; pdf and svg have vector overlays and editable text."""
+    """Draw one step as a figure.
+
+    pdf and svg have vector overlays and editable text.
+    """
     from dlrender.figures import save_still
 
     methods = _split(scoring_method)
@@ -116,7 +129,7 @@ def still(
     _report([path], as_json)
 
 
-@app.command()
+@app.command(epilog=describe_overlays())
 @styled("target_height")
 def sheet(
     style: MakeStyle,
@@ -130,7 +143,10 @@ def sheet(
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Draw several steps in one figure, with one colour scale per method and one legend."""
+    """Draw several steps in one figure.
+
+    They have one colour scale per method and one legend.
+    """
     from dlrender.figures import parse_steps, save_sheet
 
     methods, chosen = _split(scoring_method), parse_steps(steps)
@@ -140,9 +156,11 @@ def sheet(
 
 @app.command()
 def styles(
-    print_style: Annotated[str | None, typer.Option(help="Print this style as TOML, to start from.")] = None,
+    print_style: Annotated[
+        str | None, typer.Option(help="Print this style as TOML, to start from.", autocompletion=complete.styles)
+    ] = None,
 ) -> None:
-    """List the styles that come with dlrender, or print one as a file to start from."""
+    """List the bundled styles, or print one as a file to start from."""
     from dlrender.style.toml import describe_styles, format_style, load_style
 
     if print_style is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -133,6 +134,16 @@ def make_norm(
 
 # Packages that register colormaps on import, by the prefix of their names.
 COLORMAPS = {"cmc.": "cmcrameri.cm", "cet_": "colorcet"}
+
+
+def known_colormaps() -> list[str]:
+    """Names of the colormaps of matplotlib and of the installed packages of COLORMAPS."""
+    import matplotlib
+
+    for module in COLORMAPS.values():
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+    return list(matplotlib.colormaps)
 
 
 def get_colormap(name: str) -> Any:
