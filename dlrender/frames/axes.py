@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from dlrender.colors import Norm, get_colormap
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import place
+from dlrender.overlays.contrast import on_ground
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
 from dlscore.common.world import WORLD_SIZE
@@ -151,8 +152,8 @@ def draw_scores(axes: Axes, view: StepView) -> None:
 
 
 def draw_environment(axes: Axes, view: StepView) -> None:
-    """Add the environment to the axes, as an image of matplotlib."""
-    frame = view.cache.frame(view.step)
+    """Add the environment to the axes, as an image of matplotlib, on their ground."""
+    frame = on_ground(view.cache.frame(view.step), axes.get_facecolor())
     axes.imshow(frame, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper", aspect="equal")
 
 

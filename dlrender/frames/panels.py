@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.path import Path
@@ -20,6 +21,7 @@ from dlrender.frames.frame import Frame
 from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
+from dlrender.overlays.contrast import on_ground
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -44,6 +46,7 @@ class EnvironmentPanel:
         self.height = height
         self._kind = Image.Resampling.LANCZOS if height < WORLD_SIZE else Image.Resampling.BICUBIC
         self._index: Array | None = None  # of the step before
+        self._ground = rcParams["axes.facecolor"]
         self._pixels = np.full((height, height, 4), 255, dtype=np.uint8)
         self.overlays = style.drawn("environment")
         if self.overlays:
@@ -62,7 +65,7 @@ class EnvironmentPanel:
             rows, columns = (self._reach(changed.any(axis=axis)) for axis in (1, 0))
         moved = rows[0] < rows[1]
         if moved:
-            self._scale(index, view.cache.palette, rows, columns)
+            self._scale(index, on_ground(view.cache.palette, self._ground), rows, columns)
         self._index = index
         if self.overlays:
             self._buffer[:] = self._pixels

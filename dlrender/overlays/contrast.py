@@ -14,6 +14,8 @@ from matplotlib.colors import to_rgb, to_rgba_array
 
 from dlscore.common.arrays import Array
 
+DARK = 0.18  # luminance below which a ground is dark: white has more contrast with it than black
+
 
 def luminance(colors: Any) -> Array:
     """(K,) relative luminance [0, 1] of K colours of matplotlib, or of (K, 3) sRGB in [0, 1].
@@ -36,6 +38,20 @@ def contrast(ones: Any, others: Any) -> Array:
 def halo_color(color: Any) -> str:
     """Black or white, whichever contrasts more with the colour."""
     return _halo_color(to_rgb(color))
+
+
+def on_ground(colors: Array, ground: Any) -> Array:
+    """Colours (..., 3) of the environment, uint8 sRGB, on the ground of the axes: themselves unless it is dark.
+
+    On a dark ground their lightness (that of HLS) is inverted and their hue and saturation stay. White becomes the ground.
+    """
+    if luminance([ground])[0] > DARK:
+        return colors
+    shades = colors.astype(float)
+    inverted = 255 + shades - shades.min(axis=-1, keepdims=True) - shades.max(axis=-1, keepdims=True)
+    floor = 255 * np.array(to_rgb(ground))
+    placed: Array = (floor + (1 - floor / 255) * inverted + 0.5).astype(np.uint8)
+    return placed
 
 
 @lru_cache

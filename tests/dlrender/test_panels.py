@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from matplotlib import rcParams
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.text import Text
@@ -17,6 +19,7 @@ from dlrender.frames import axes
 from dlrender.frames.panels import EnvironmentPanel
 from dlrender.frames.panels import artists as drawn_artists
 from dlrender.overlays import OVERLAYS, Overlay
+from dlrender.overlays.contrast import contrast, on_ground
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlrender.videos import Scene
@@ -142,11 +145,12 @@ def fast_and_whole(episode, style, step, methods=("likelihood",)):
 @pytest.mark.parametrize("name", bundled())
 def test_a_frame_is_the_one_that_matplotlib_draws(tmp_path, name, overlays):
     path = write_cache(tmp_path / "a.h5", resolution=50, drift=np.full((6, 3), 9.0), methods=("likelihood", "distance"))
-    style = replace(load_style(name), target_height=480)
-    if overlays == "all":
+    style, methods = replace(load_style(name), target_height=480), ["likelihood"]
+    if overlays == "all":  # of two methods a figure has one legend, and the panels one each
         style = replace(style, overlays=tuple(OVERLAYS), layout=replace(style.layout, legend=False))
+        methods += ["distance"]
     with open_cache(path) as episode:
-        fast, whole = fast_and_whole(episode, style, 4, ("likelihood", "distance"))
+        fast, whole = fast_and_whole(episode, style, 4, methods)
     assert fast.shape == whole.shape
     assert np.abs(fast - whole).mean() <= 0.5  # of 255
     assert (np.abs(fast - whole).max(axis=-1) > 100).sum() <= 10  # no line, mark or letter elsewhere
@@ -185,6 +189,21 @@ def test_marks_are_within_a_pixel_of_matplotlibs(corner, name):
             rows, columns = np.nonzero(near)
             centres.append([columns.mean(), rows.mean()])
         assert np.hypot(*np.subtract(*centres)) < 0.5
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_an_environment_is_on_the_ground_of_its_style(drawn_episode, name):
+    style = replace(load_style(name), overlays=(), target_height=480)
+    with style.active():
+        ground = np.array(to_rgb(rcParams["axes.facecolor"])) * 255
+    world = environment(drawn_episode, 3, style).astype(int)
+    np.testing.assert_allclose(world[5, 5], ground, atol=1)
+    colors = world.reshape(-1, 3)[np.abs(world.reshape(-1, 3) - ground).max(axis=-1) > 60] / 255
+    for shade in ((144, 238, 144), (65, 105, 225), (119, 136, 153)):  # goal, agent and block keep hue and contrast
+        found = on_ground(np.array(shade, dtype=np.uint8), ground / 255) / 255
+        assert np.abs(colors - found).max(axis=-1).min() < 0.02
+        assert contrast([found], [ground / 255])[0] > 1.3
+        assert rgb_to_hsv(found)[0] == pytest.approx(rgb_to_hsv(np.array(shade) / 255)[0], abs=0.01)
 
 
 # ---- fit to read -------------------------------------------------------------------------------------------------

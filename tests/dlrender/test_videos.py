@@ -131,6 +131,20 @@ def test_animations_have_every_frame_and_its_colours(drawn_cache, tmp_path, kind
             assert np.abs(found - drawn).mean() < 4
 
 
+def test_flat_colours_of_a_gif_are_what_they_are(tmp_path):
+    path = write_cache(tmp_path / "a.h5", resolution=50)
+    written = render_episode(path, Style(), Output(folder=tmp_path, format="gif"))
+    with open_cache(path) as episode, Image.open(written[2]) as animation:
+        for step in (0, 3, 5):
+            animation.seek(step)
+            found = np.asarray(animation.convert("RGB"))[:, :480]
+            drawn = environment(episode, step, Style())
+            for colour in ((255, 255, 255), (144, 238, 144), (119, 136, 153)):
+                there = (drawn == colour).all(axis=-1)
+                assert there.sum() > 1000
+                np.testing.assert_array_equal(found[there], np.broadcast_to(colour, (there.sum(), 3)))
+
+
 def test_png_is_a_folder_of_the_frames_themselves(drawn_cache, tmp_path):
     output = Output(folder=tmp_path, format="png", force=True)
     folder = render_episode(drawn_cache, Style(), output)[0]
