@@ -41,7 +41,7 @@ def _split(entries: list[str] | None) -> tuple[str, ...]:
 
 
 @app.command(epilog=describe_overlays())
-@styled("dpi")
+@styled("dpi", "width", "height")
 def render(
     style: MakeStyle,
     files: Annotated[list[Path] | None, typer.Argument(help="Caches, such as data/cache/episode_000.h5.")] = None,

@@ -29,7 +29,7 @@ OURS = ("dlrender", "scoring_methods")  # in every note
 # What a video of the environment without overlays does not depend on.
 OF_HEATMAPS = ("title", "scoring_methods", "colormap", "norm", "range_nats", "vmin", "vmax", "gamma", "center", "overlays",
                "overlay", "fonts")  # fmt: skip
-NOT_OF_VIDEOS = ("dpi", "cache")  # a cache may move
+NOT_OF_VIDEOS = ("dpi", "width", "height", "cache")  # a cache may move
 
 
 def video_states(

@@ -31,7 +31,7 @@ from dlrender.frames.panels import view_step
 from dlrender.metadata import describe_render
 from dlrender.output import pick_methods
 from dlrender.overlays import Overlay, StepView
-from dlrender.sheets import sheet_figure
+from dlrender.sheets import sheet_figure, still_of_size
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.files import atomic_path
@@ -93,7 +93,9 @@ def view_alone(cache: EpisodeCache, step: int, method: str, style: Style) -> Ste
 
 
 def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> Figure:
-    """The heatmaps of one step, and the environment to their left: a video's frame, drawn by matplotlib alone."""
+    """The heatmaps of one step, and the environment to their left: a video's frame, or a figure of the style's width."""
+    if style.size is not None:
+        return still_of_size(views, style, environment, style.size)
     width = width_of(style)
     start = HEIGHT if environment else 0
     size = start + width * len(views), HEIGHT

@@ -51,6 +51,10 @@ VALUES: dict[str, Any] = {
         float | None, _option("Score at the centre of the colours, for diverging maps such as coolwarm.")
     ],
     "target_height": Annotated[int | None, _option("Height of videos [px], even.", SIZES)],
+    "width": Annotated[
+        str | None, _option("Width of the figure, as in 3.5in, 89mm, 8.9cm or 252pt; fonts are 7 to 9 points.", SIZES)
+    ],
+    "height": Annotated[str | None, _option("Height of a figure with a width.  [default: what it needs]", SIZES)],
     "dpi": Annotated[int | None, _option("Resolution of png figures; 100 gives the size of a video.", SIZES)],
 }
 # Overlays with their own switch.

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dlrender.colors import Norm, get_colormap
 from dlrender.overlays import Overlay, StepView
@@ -119,6 +120,8 @@ def add_colorbar(figure: Figure, where: Axes, style: Style, norm: Norm | None, a
     mappable = ScalarMappable(shown.of_matplotlib(), get_colormap(style.colormap))
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     bar = figure.colorbar(mappable, cax=where, extend=extend[shown.cut, shown.cut_above])
+    if shown.gamma == 1:
+        bar.locator = MaxNLocator("auto", steps=[1, 2, 5, 10])  # no halves, which would need wider numbers
     if norm is None and not nats:
         bar.set_ticks([-1, 0], labels=["least", "most"])
     bar.set_label(_label_of(attrs, norm, nats), fontsize=style.fonts.labels)

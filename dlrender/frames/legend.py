@@ -65,6 +65,20 @@ def add_legend(
     )
 
 
+def legend_below(figure: Figure, handles: Sequence[Any], fontsize: float) -> float:
+    """A legend at the bottom of a figure, in as few rows as fit its width; its height with what stays free around it [in]."""
+    if not handles:
+        return 0.0
+    free, width, height = ROOM / 100 * figure.dpi, figure.bbox.width, figure.bbox.height
+    for columns in range(len(handles), 0, -1):
+        legend = _make_legend(figure, handles, (0.5, free / height), columns, fontsize)
+        box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+        if box.width + 2 * free <= width or columns == 1:
+            break
+        legend.remove()
+    return float(box.height + 2 * free) / figure.dpi
+
+
 def _make_legend(
     figure: Figure, handles: Sequence[Any], place: tuple[float, float], columns: int, fontsize: float
 ) -> Legend:

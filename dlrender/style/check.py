@@ -34,6 +34,9 @@ def check_style(style: Style) -> None:
     check_height(style.target_height)
     if not DPIS[0] <= style.dpi <= DPIS[1]:
         raise RenderError(f"dpi {style.dpi} is not allowed; choose {DPIS[0]} to {DPIS[1]}")
+    if style.height and not style.width:
+        raise RenderError(f"--height {style.height} needs --width, which decides the size of the panels")
+    _ = style.size  # raises what is wrong with it
     _check_layout(style)
     for name in style.rc:
         check_known("rc key", name, list(matplotlib.rcParams), RenderError, "style")

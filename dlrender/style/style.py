@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -17,6 +18,8 @@ from dlscore.cache import EpisodeCache
 
 # Hinted glyphs are garbled in small videos, and too wide: at 120 px the legend would not fit.
 FIRST: dict[str, Any] = {"text.hinting": "no_hinting"}
+PER_INCH = {"in": 1.0, "mm": 25.4, "cm": 2.54, "pt": 72.0}
+LENGTHS = (0.5, 40.0)  # in
 LAST: dict[str, Any] = {"savefig.bbox": "standard"}  # a figure has the size that the style gives
 
 
@@ -35,6 +38,7 @@ class Layout:
     axis_labels: bool = True
     colorbar: bool = True
     legend: bool = True
+    letters: bool = True  # a, b, … of the steps of a sheet
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ class Style:
     center: float | None = None
     target_height: int = 480
     dpi: int = 200
+    width: str = ""
+    height: str = ""
     sheets: tuple[str, ...] = ()
     overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert", "counter", "drift", "inside")
     layout: Layout = field(default_factory=Layout)
@@ -73,6 +79,13 @@ class Style:
     def limits(self) -> Limits:
         """The ends and the centre of the colour scale, as far as the style sets them."""
         return Limits(self.vmin, self.vmax, self.gamma, self.center)
+
+    @property
+    def size(self) -> tuple[float, float | None] | None:
+        """Width and, unless it follows, height of figures [in]; None if they have the size of a video's frame."""
+        if not self.width:
+            return None
+        return parse_length("--width", self.width), parse_length("--height", self.height) if self.height else None
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -128,6 +141,18 @@ class Style:
             matplotlib.style.use(["default", *self.sheets])
             matplotlib.rcParams.update(FIRST | dict(self.rc) | LAST)  # type: ignore[arg-type]
             yield
+
+
+def parse_length(option: str, text: str) -> float:
+    """Inches of a length such as 3.5in, 89mm, 8.9cm or 252pt; RenderError for any other text."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(in|mm|cm|pt)\s*", text, re.ASCII)
+    low, high = LENGTHS
+    length = float(found[1]) / PER_INCH[found[2]] if found else 0.0
+    if not low <= length <= high:
+        raise RenderError(
+            f"{option} {text!r} is not allowed; write such as 3.5in, 89mm, 8.9cm or 252pt, from {low:g} to {high:g} inches"
+        )
+    return length
 
 
 def _scaled(overlay: Overlay, scale: float) -> Overlay:
