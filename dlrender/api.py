@@ -174,18 +174,20 @@ def render(
     force: bool = False,
     jobs: int = 1,
     progress: bool = False,
+    provenance: bool = True,
     **changes: Any,
 ) -> list[Path]:
     """Make the videos and the config of each cache, as `dlrender render` does; the paths written.
 
-    videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. changes: fields of Style. Videos
+    videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. provenance: False leaves
+    paths, names and dates out of the files. changes: fields of Style. Videos
     that are up to date are kept. A file that dlrender did not make raises RenderError unless `force` is true.
     """
     chosen = _make_style(style, changes, "render")
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     if not paths:
         raise RenderError("render: no files were given; name one or more caches, such as data/cache/episode_000.h5")
-    output = Output(_names(methods), _names(videos), Path(output_dir), fps, format, pix_fmt, force, jobs)
+    output = Output(_names(methods), _names(videos), Path(output_dir), fps, format, pix_fmt, force, jobs, provenance)
     with python_spelling():
         return render_files(
             paths, chosen, output, (lambda name: bars.steps(name, "frames")) if progress else bars.silent

@@ -20,6 +20,10 @@ app = console.make_app("dlrender", __version__, "Draw the caches of dlscore: vid
 File = Annotated[Path, typer.Argument(help="A cache, such as data/cache/episode_000.h5.")]
 FigureFile = Annotated[Path, typer.Option("--output", "-o", help="A file name that ends in .png, .pdf or .svg.")]
 Json = Annotated[bool, typer.Option("--json", help="Report as JSON on stdout.")]
+Provenance = Annotated[
+    bool,
+    typer.Option("--provenance/--no-provenance", help="Write who, where and when into the metadata; relative paths."),
+]
 Methods = Annotated[
     list[str] | None,
     typer.Option(
@@ -69,6 +73,7 @@ def render(
         bool, typer.Option("--print-style", help="Print the style as TOML and draw nothing.")
     ] = False,
     as_json: Json = False,
+    provenance: Provenance = True,
 ) -> None:
     """Make the videos of each cache.
 
@@ -91,6 +96,7 @@ def render(
         pix_fmt,
         force,
         jobs,
+        provenance,
     )
     if print_style:
         typer.echo(format_style(chosen), nl=False)
@@ -117,6 +123,7 @@ def still(
         bool, typer.Option("--with-environment", help="Draw the environment to the left.")
     ] = False,
     as_json: Json = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw one step as a figure.
 
@@ -125,7 +132,7 @@ def still(
     from dlrender.figures import save_still
 
     methods = _split(scoring_method)
-    path = save_still(file, step, output, style(), methods=methods, environment=with_environment)
+    path = save_still(file, step, output, style(), methods=methods, environment=with_environment, provenance=provenance)
     _report([path], as_json)
 
 
@@ -142,6 +149,7 @@ def sheet(
         bool, typer.Option("--with-environment/--no-environment", help="Draw the environment above each heatmap.")
     ] = True,
     as_json: Json = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw several steps in one figure.
 
@@ -150,7 +158,16 @@ def sheet(
     from dlrender.figures import parse_steps, save_sheet
 
     methods, chosen = _split(scoring_method), parse_steps(steps)
-    path = save_sheet(file, chosen, output, style(), methods=methods, environment=with_environment, columns=columns)
+    path = save_sheet(
+        file,
+        chosen,
+        output,
+        style(),
+        methods=methods,
+        environment=with_environment,
+        columns=columns,
+        provenance=provenance,
+    )
     _report([path], as_json)
 
 

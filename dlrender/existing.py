@@ -29,14 +29,16 @@ OURS = ("dlrender", "scoring_methods")  # in every note
 # What a video of the environment without overlays does not depend on.
 OF_HEATMAPS = ("title", "scoring_methods", "colormap", "norm", "range_nats", "vmin", "vmax", "gamma", "center", "overlays",
                "overlay", "fonts")  # fmt: skip
-NOT_OF_VIDEOS = ("dpi", "width", "height", "cache")  # a cache may move
+NOT_OF_VIDEOS = ("dpi", "width", "height", "policy", "dataset", "cache")  # whose paths are relative to where one works
 
 
 def video_states(
     names: Mapping[str, Path], cache: EpisodeCache, methods: Sequence[str], style: Style, output: Output
 ) -> dict[str, str]:
     """The state of each video of an episode by panel, one of the sentences above."""
-    note = note_of(cache, describe_render(cache, methods, style, list(names.values()), output), methods)
+    note = note_of(
+        cache, describe_render(cache, methods, style, list(names.values()), output, output.provenance), methods
+    )
     return {panel: _state(panel, name, cache, note, style, output) for panel, name in names.items()}
 
 

@@ -37,18 +37,26 @@ from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.files import atomic_path
 
 SUFFIXES = (".png", ".pdf", ".svg")
+MATPLOTLIBS = {".png": ("Software",), ".pdf": ("Creator", "Producer", "CreationDate"), ".svg": ("Creator", "Date")}
 COLUMNS = (1, 12)
 MOST = 1000  # steps of one range
 
 
 def save_still(
-    file: Path, step: int, path: Path, style: Style, *, methods: Sequence[str] = (), environment: bool = False
+    file: Path,
+    step: int,
+    path: Path,
+    style: Style,
+    *,
+    methods: Sequence[str] = (),
+    environment: bool = False,
+    provenance: bool = True,
 ) -> Path:
     """Save one step: its heatmap, or those of several methods side by side, and the environment to their left."""
     _check_name(path)
     with open_cache(file) as cache, style.active():
         methods = pick_methods(cache, methods)
-        return _save(make_still(cache, step, style, methods, environment), path, cache, methods, style)
+        return _save(make_still(cache, step, style, methods, environment), path, cache, methods, style, provenance)
 
 
 def save_sheet(
@@ -60,13 +68,16 @@ def save_sheet(
     methods: Sequence[str] = (),
     environment: bool = True,
     columns: int = 6,
+    provenance: bool = True,
 ) -> Path:
     """Save several steps in one figure, with one scale per method and one legend."""
     _check_name(path)
     check_columns(columns)
     with open_cache(file) as cache, style.active():
         methods = pick_methods(cache, methods)
-        return _save(make_sheet(cache, steps, style, methods, environment, columns), path, cache, methods, style)
+        return _save(
+            make_sheet(cache, steps, style, methods, environment, columns), path, cache, methods, style, provenance
+        )
 
 
 def make_still(cache: EpisodeCache, step: int, style: Style, methods: Sequence[str], environment: bool) -> Figure:
@@ -152,13 +163,17 @@ def _check_name(path: Path) -> None:
         raise RenderError(f"figure {path} has no known format; end its name in {', '.join(SUFFIXES)}")
 
 
-def _save(figure: Figure, path: Path, cache: EpisodeCache, methods: Sequence[str], style: Style) -> Path:
-    described = describe_render(cache, methods, style, [path])
+def _save(
+    figure: Figure, path: Path, cache: EpisodeCache, methods: Sequence[str], style: Style, provenance: bool
+) -> Path:
+    described = describe_render(cache, methods, style, [path], provenance=provenance)
     title = f"episode {cache.episode}, {', '.join(methods)}"
     # pdf allows fixed keys only, of which Subject is free text; png and svg have others.
     note = json.dumps({**described["run"], **described["style"]}, sort_keys=True)
     keys = {".pdf": "Subject", ".png": "Comment", ".svg": "Description"}
     metadata: dict[str, Any] = {"Title": title, keys[path.suffix]: note}
+    if not provenance:
+        metadata |= dict.fromkeys(MATPLOTLIBS[path.suffix])  # None leaves out what matplotlib would write
     # Editable text: TrueType in pdf, characters in svg.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), atomic_path(path, RenderError) as part:
         # The figure's own background: sheets may set another one for saved files.

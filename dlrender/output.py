@@ -30,6 +30,7 @@ class Output:
     pix_fmt: str | None = None
     force: bool = False
     jobs: int = 1
+    provenance: bool = True
 
 
 def pick_methods(cache: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def render_episode(
             return []
         check_writable(output.folder, RenderError)
         scene = Scene(cache, methods, style, norms or {}, heatmaps=output.videos != ("environment",))
-        described = describe_render(cache, methods, style, list(names.values()), output)
+        described = describe_render(cache, methods, style, list(names.values()), output, output.provenance)
         note = note_of(cache, described, methods)
         palettes = _palettes(scene) if output.format == "gif" else {}
         writers: dict[str, Writer | PngWriter] = {

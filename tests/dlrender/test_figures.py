@@ -8,13 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from support.drawing import with_overlays
+from support.synthetic import rewrite
 
 from dlrender import figures as module
 from dlrender.errors import RenderError
 from dlrender.figures import parse_steps, save_sheet, save_still
+from dlrender.metadata import relative
+from dlrender.output import Output
 from dlrender.overlays import OVERLAYS
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
+from dlrender.videos import render_episode
 
 
 @pytest.fixture
@@ -95,6 +99,46 @@ def test_a_still_says_what_it_was_made_of(drawn_cache, tmp_path):
         assert json.loads(picture.text["Comment"])["colormap"] == "magma"
     assert "synthetic" in (tmp_path / "a.svg").read_text()
     assert b"synthetic" in (tmp_path / "a.pdf").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".mp4", ".gif"])
+def test_a_picture_for_blind_review_tells_nothing_of_its_maker(drawn_cache, tmp_path, monkeypatch, suffix):
+    def change(file):
+        looks = {"policy": "/Users/ada/secret/policy", "dataset": "ada/pushes", "created_at": "2031-04-05T06:07:08"}
+        file.attrs.update({**looks, "git_revision": "c0ffee"})
+
+    rewrite(drawn_cache, change)
+    sheet = tmp_path / "ada.mplstyle"
+    sheet.write_text("axes.linewidth: 1")
+    style, told = Style(sheets=(str(sheet),), target_height=120), {}
+    for provenance in (True, False):
+        out = tmp_path / str(provenance)
+        if suffix in (".mp4", ".gif"):
+            output = Output(folder=out, videos=("combined",), format=suffix[1:], provenance=provenance)
+            path, config = render_episode(drawn_cache, style, output)
+            assert (b"ada/pushes" in config.read_bytes()) == provenance
+        else:
+            path = save_still(drawn_cache, 1, out / f"a{suffix}", style, provenance=provenance)
+        told[provenance] = path.read_bytes()
+        assert b"viridis" in told[provenance]
+    for word in (b"ada/pushes", b"2031-04", b"c0ffee"):
+        assert word in told[True]
+        assert word not in told[False]
+    for data in told.values():
+        assert b"/Users/ada" not in data  # the name of a path elsewhere is enough
+        assert str(tmp_path).encode() not in data
+    if suffix in (".pdf", ".svg"):
+        assert b"Matplotlib v" not in told[False]
+
+
+def test_paths_are_relative(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert relative(str(tmp_path / "a" / "b.h5")) == "a/b.h5"
+    assert [relative(place) for place in ("/elsewhere/b.h5", "lerobot/pusht", "../b")] == [
+        "b.h5",
+        "lerobot/pusht",
+        "../b",
+    ]
 
 
 def test_a_sheet_of_styles_that_cut_figures_is_not_cut(drawn_cache, tmp_path):

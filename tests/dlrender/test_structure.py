@@ -15,10 +15,10 @@ FLOORS = (
     ("overlays",),
     ("style",),
     ("frames",),
-    ("output", "metadata"),
+    ("output", "metadata", "existing"),
     ("videos", "sheets", "figures", "jobs"),
     ("api",),
-    ("options", "cli"),
+    ("complete", "options", "cli"),
 )
 FROM_DLSCORE = ("dlscore.cache", "dlscore.grid")  # and anything in dlscore.common
 
