@@ -398,6 +398,20 @@ def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
         np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
 
 
+def test_a_label_that_is_wider_than_its_axes_has_a_line_for_each_part():
+    parts = ("step 12 of 78", "expert: −9.3 nats and as many words as do not fit")
+    with Style().active():
+        first, second = (_drawn(Label(part, "upper left", 9.0, "white", 1.0)) for part in parts)
+        both = _drawn(Label(" · ".join(parts), "upper left", 9.0, "white", 1.0))
+    line = (1.1 * 9 + 5) * 200 / 72  # px of a box, below a margin of 5 points
+    top = round(5 * 200 / 72 + line) - 2
+    np.testing.assert_array_equal(both[:top], first[:top])
+    below = both[top + 4 : top + 38]
+    shifts = [np.abs(below - second[top + 4 - k : top + 38 - k]).max() for k in (int(line), int(line) + 1)]
+    assert min(shifts) == 0
+    assert np.ptp(below) > 100  # the second part is there
+
+
 @pytest.mark.parametrize("dpi", [100.0, 200.0])
 def test_a_label_is_matplotlibs_text(dpi):
     text, point = "step 12/299 · expert −9.3", dpi / 72
