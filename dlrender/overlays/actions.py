@@ -30,7 +30,7 @@ from dlrender.overlays.base import Overlay, StepView
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 
-EXPERT = "#960018"  # carmine, dark enough for its white halo (see contrast)
+EXPERT = "#850014"  # dark red, dark enough for its white halo (see contrast)
 MARKERS = tuple(str(each) for each in (*Line2D.filled_markers, "x", "+", "1", "2", "3", "4"))  # that have an outline
 SHARES = np.linspace(0.4, 1, 5)  # of its width, from the start of a trace to its end
 

@@ -1,7 +1,8 @@
 """Contrast of colours as WCAG 2.1 defines it, and the halo that sets a colour off from any background.
 
 On a background of luminance B, either the colour or its halo has a contrast of 3 or more if the colour's luminance is
-at least 0.40 with a black halo, or at most 0.066 with a white one. The colours of the bundled styles are chosen so.
+at least 0.40 with a black halo, or at most 0.066 with a white one. The colours of the bundled styles are chosen so,
+also as people with protanopia, deuteranopia or tritanopia see them, and in gray.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
@@ -30,7 +31,7 @@ from dlrender.overlays import (
     Worms,
 )
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
-from dlrender.overlays.contrast import contrast, halo_color
+from dlrender.overlays.contrast import contrast, halo_color, luminance
 from dlrender.overlays.labels import score_at
 from dlrender.overlays.text_artist import Label, coverage
 from dlrender.style.style import Style
@@ -305,19 +306,48 @@ GROUNDS = [*np.concatenate([color_table(load_style(name).colormap) / 255 for nam
            *np.array([(255, 255, 255), (144, 238, 144), (119, 136, 153), (65, 105, 225)]) / 255]  # fmt: skip
 
 
-@pytest.mark.parametrize("overlay", ["trace", "arrow", "prediction", "expert"])
+# Of linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
+EYES = {
+    "trichromacy": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "gray": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
+}
+
+
+def as_seen(colors, eyes):
+    """(K, 3) sRGB of colours as they are seen."""
+    srgb = to_rgba_array(colors)[:, :3]
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(EYES[eyes]).T, 0, 1)
+    return np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("eyes", EYES)
 @pytest.mark.parametrize("name", bundled())
-def test_marks_keep_their_contrast_on_every_map_and_on_the_world(name, overlay):
-    color = load_style(name).overlay[overlay].color
-    stroke, edge = contrast([color], GROUNDS), contrast(halo_color(color), GROUNDS)
-    assert np.maximum(stroke, edge).min() >= 3
-    assert contrast(color, halo_color(color)) >= 3
+def test_marks_keep_their_contrast_on_every_map_and_on_the_world(name, eyes):
+    style, grounds = load_style(name), as_seen(GROUNDS, eyes)
+    for overlay in ("trace", "arrow", "prediction", "expert"):
+        color = style.overlay[overlay].color
+        line, edge = as_seen([color], eyes), as_seen([halo_color(color)], eyes)
+        assert np.maximum(contrast(line, grounds), contrast(edge, grounds)).min() >= 3, overlay
+        assert contrast(line, edge) >= 3, overlay
+    policy, expert = (as_seen([style.overlay[each].color], eyes) for each in ("prediction", "expert"))
+    assert contrast(policy, expert) >= 3  # told apart without hue
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("name", bundled())
+def test_colours_get_lighter_with_the_score_whoever_looks(name, eyes):
+    light = luminance(as_seen(color_table(load_style(name).colormap)[::32] / 255, eyes))
+    assert (np.diff(light) > 0).all()
 
 
 def test_contrast_is_that_of_wcag():
     assert contrast("white", "black") == pytest.approx(21)
     assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.005)  # a known pair of its guides
-    assert (halo_color("#960018"), halo_color("#ffd60a")) == ("white", "black")
+    assert (halo_color("#850014"), halo_color("#ffd60a")) == ("white", "black")
 
 
 # ---- our artists and matplotlib's ----------------------------------------------------------------------------------
