@@ -135,7 +135,7 @@ def _share_labels(axes: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
     if any(each.row == panel.row and each.column < panel.column for each in heatmaps):
         axes.set(ylabel="", yticklabels=[])
     elif panel.label and axes.get_ylabel():
-        axes.set_ylabel(f"{panel.label} {axes.get_ylabel()}")
+        axes.set_ylabel(f"{panel.label}: {axes.get_ylabel()}")
     if any(each.column == panel.column and each.row > panel.row for each in heatmaps):
         axes.set(xlabel="", xticklabels=[])
 

@@ -112,9 +112,10 @@ def _overhang(cell: Cell) -> tuple[float, float, float, float]:
     if cell.bar is not None:
         found.append(cell.bar.get_tightbbox(renderer))
     boxes = [box for box in found if box is not None]
+    beside = 0.0 if cell.bar is None else BAR_GAP  # so that the bar's label is nearer to it than to the next panel
     return (
         max([0.0, *(square.x0 - box.x0 for box in boxes)]) / dpi,
-        max([0.0, *(box.x1 - square.x1 for box in boxes)]) / dpi,
+        max([0.0, *(box.x1 - square.x1 for box in boxes)]) / dpi + beside,
         max([0.0, *(box.y1 - square.y1 for box in boxes)]) / dpi,
         max([0.0, *(square.y0 - box.y0 for box in boxes)]) / dpi,
     )
