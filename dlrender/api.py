@@ -22,8 +22,8 @@ from dlrender.frames.axes import (
     draw_overlays,
     draw_scores,
     make_figure,
+    set_ticks,
     set_world,
-    tick_positions,
 )
 from dlrender.jobs import render_files
 from dlrender.output import VIDEOS, Output, pick_methods
@@ -72,12 +72,11 @@ def plot_step(
             raise RenderError(
                 "plot_step: environment=True needs a new figure; use plot_environment with axes of its own"
             )
-        set_world(ax)
-        ax.set_xticks(tick_positions(chosen))
-        ax.set_yticks(tick_positions(chosen))
+        set_world(ax, view.window)
+        set_ticks(ax, chosen, view.window)
         if chosen.layout.axis_labels:
             ax.set(xlabel="x [px]", ylabel="y [px]")
-        draw_scores(ax, view)
+        draw_scores(ax, view, chosen)
         draw_overlays(ax, view, chosen, "heatmap")
         return ax
 

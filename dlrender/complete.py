@@ -38,6 +38,20 @@ def norms(incomplete: str) -> list[str]:
     return _starting(NORMS, incomplete)
 
 
+def windows(incomplete: str) -> list[str]:
+    """The windows that have a name."""
+    from dlrender.window import KINDS
+
+    return _starting(KINDS, incomplete)
+
+
+def heats(incomplete: str) -> list[str]:
+    """Where the colours of the scores may be."""
+    from dlrender.shading import HEATS
+
+    return _starting(HEATS, incomplete)
+
+
 def videos(incomplete: str) -> list[str]:
     """The videos of an episode."""
     from dlrender.output import VIDEOS

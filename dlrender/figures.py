@@ -23,7 +23,11 @@ from dlrender.frames.axes import (
     draw_environment,
     draw_overlays,
     draw_scores,
+    environment_square,
+    environment_width,
     make_figure,
+    mark_window,
+    set_window,
     width_of,
 )
 from dlrender.frames.legend import add_legend, handles_of
@@ -33,6 +37,7 @@ from dlrender.output import pick_methods
 from dlrender.overlays import Overlay, StepView
 from dlrender.sheets import sheet_figure, still_of_size
 from dlrender.style.style import Style
+from dlrender.window import Window
 from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.files import atomic_path
 
@@ -82,7 +87,8 @@ def save_sheet(
 
 def make_still(cache: EpisodeCache, step: int, style: Style, methods: Sequence[str], environment: bool) -> Figure:
     """The figure of one step; call it within `style.active()`."""
-    return still_figure([view_alone(cache, step, method, style) for method in methods], style, environment)
+    (window,) = style.make_windows(cache, methods, [check_step(cache, step)])
+    return still_figure([view_alone(cache, step, method, style, window) for method in methods], style, environment)
 
 
 def make_sheet(
@@ -93,32 +99,44 @@ def make_sheet(
         raise RenderError("a sheet of no steps is not allowed; name one or more, such as 0,20,40")
     chosen = [check_step(cache, step) for step in steps]
     norms = {method: None if style.per_frame else style.make_norm([cache], method) for method in methods}
-    views = [[view_step(cache, step, method, norms[method], style) for method in methods] for step in chosen]
+    windows = style.make_windows(cache, methods, chosen)
+    views = [
+        [view_step(cache, step, method, norms[method], style, window) for method in methods]
+        for step, window in zip(chosen, windows, strict=True)
+    ]
     return sheet_figure(views, norms, style, environment, columns)
 
 
-def view_alone(cache: EpisodeCache, step: int, method: str, style: Style) -> StepView:
-    """A step that is drawn on its own, with the scale that the style gives it."""
+def view_alone(cache: EpisodeCache, step: int, method: str, style: Style, window: Window | None = None) -> StepView:
+    """A step that is drawn on its own, with the scale and the window that the style gives it."""
     step = check_step(cache, step)
-    return view_step(cache, step, method, style.make_norm([cache], method, step), style)
+    return view_step(cache, step, method, style.make_norm([cache], method, step), style, window)
 
 
-def still_figure(views: Sequence[StepView], style: Style, environment: bool) -> Figure:
-    """The heatmaps of one step, and the environment to their left: a video's frame, or a figure of the style's width."""
+def still_figure(views: Sequence[StepView], style: Style, environment: bool, moving: bool = False) -> Figure:
+    """The heatmaps of one step, and the environment to their left: a video's frame, or a figure of the style's width.
+
+    moving: without ticks, as in a frame whose window moves.
+    """
     if style.size is not None:
         return still_of_size(views, style, environment, style.size)
     width = width_of(style)
-    start = HEIGHT if environment else 0
+    start = environment_width(style) if environment else 0
     size = start + width * len(views), HEIGHT
     figure = make_figure(*size, dpi=style.dpi)
     drawn: list[Overlay] = []
     if environment:
-        world = add_environment(figure, size, 0, 0, HEIGHT)
+        world = add_environment(figure, size, *environment_square(style))
         draw_environment(world, views[0])
         drawn += draw_overlays(world, views[0], style, "environment")
+        if not views[0].window.is_whole:
+            world.add_artist(mark_window(world, views[0]))
     for n, view in enumerate(views):
-        axes = add_heatmap(figure, size, start + n * width, view.cache, view.method, view.norm, style)
-        draw_scores(axes, view)
+        axes = add_heatmap(
+            figure, size, start + n * width, view.cache, view.method, view.norm, style, None if moving else view.window
+        )
+        set_window(axes, view.window)
+        draw_scores(axes, view, style)
         drawn += draw_overlays(axes, view, style, "heatmap")
     if style.layout.legend:
         seen = [overlay for overlay in style.drawn() if overlay in drawn]

@@ -39,8 +39,21 @@ VALUES: dict[str, Any] = {
         str | None,
         _option("Colours over the episode, each frame, all files (global), or rank.", autocompletion=complete.norms),
     ],
+    "window": Annotated[
+        str | None,
+        _option(
+            "What heatmaps show: full, follow (the density), fit (one for the episode), or X,Y,SIZE in px.",
+            autocompletion=complete.windows,
+        ),
+    ],
+    "window_size": Annotated[float | None, _option("Least side [px] of a window that follows or fits.")],
+    "heat": Annotated[
+        str | None,
+        _option("Colours of the scores: over the environment, opaque, or off.", autocompletion=complete.heats),
+    ],
     "range_nats": Annotated[
-        float | None, _option("Scores in nats: distance from the largest score to the lower end of the colours.")
+        float | None,
+        _option("How far below each step's peak colours go [nats].  [default: as far as the estimate resolves]"),
     ],
     "vmin": Annotated[float | None, _option("Score at the lower end of the colours.  [default: from the scores]")],
     "vmax": Annotated[float | None, _option("Score at the upper end of the colours.  [default: from the scores]")],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dlrender.errors import RenderError
-from dlrender.frames.axes import width_of
+from dlrender.frames.axes import environment_width, width_of
 from dlrender.frames.encode import GIF_RATE, KINDS, PIXEL_FORMATS
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache, open_cache
@@ -87,7 +87,7 @@ def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
     for file in files:
         with open_cache(file) as cache:
             methods, fps = pick_methods(cache, output.methods), pick_fps(cache, output.fps)
-            width = style.target_height + len(methods) * width_of(style, style.target_height)
+            width = environment_width(style, style.target_height) + len(methods) * width_of(style, style.target_height)
             if "combined" in output.videos and output.format != "png" and width > WIDEST:
                 raise RenderError(
                     f"a combined video of {', '.join(methods)} would be {width} px wide, more than {WIDEST}; lower "

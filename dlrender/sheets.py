@@ -22,6 +22,8 @@ from dlrender.frames.axes import (
     draw_overlays,
     draw_scores,
     make_figure,
+    mark_window,
+    set_window,
     set_world,
     title_of,
 )
@@ -101,8 +103,13 @@ def compose(panels: Sequence[Panel], style: Style, size: tuple[float, float | No
     style = _readable(style, scale)
     drawn: list[Overlay] = []
     for panel, cell in zip(panels, cells, strict=True):
-        (draw_environment if panel.is_world else draw_scores)(cell.axes, panel.view)
+        if panel.is_world:
+            draw_environment(cell.axes, panel.view)
+        else:
+            draw_scores(cell.axes, panel.view, style, scale)
         drawn += draw_overlays(cell.axes, panel.view, style, "environment" if panel.is_world else "heatmap", scale)
+        if panel.is_world and not panel.view.window.is_whole:
+            cell.axes.add_artist(mark_window(cell.axes, panel.view))
     if style.layout.legend:
         seen = [overlay for overlay in style.drawn(scale=scale) if overlay in drawn]
         methods = dict.fromkeys(panel.view.method for panel in panels)
@@ -118,12 +125,14 @@ def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Styl
         axes.set_axis_off()
         axes.set_title(panel.title, fontsize=fonts.title, pad=3)
     else:
-        decorate(axes, style, panel.title)
+        same = all(each.view.window == panel.view.window for each in panels)
+        decorate(axes, style, panel.title, panel.view.window if same else None)
+        set_window(axes, panel.view.window)
         axes.set_title(panel.title, fontsize=fonts.title, pad=4)
         _share_labels(axes, panel, panels)
         if panel.bar:
             bar = figure.add_subplot()
-            add_colorbar(figure, bar, style, panel.norm, panel.view.cache.score_attrs(panel.view.method))
+            add_colorbar(figure, bar, style, panel.norm, panel.view.cache, panel.view.method)
     if panel.letter:
         axes.set_title(panel.letter, loc="left", fontsize=fonts.title, fontweight="bold", pad=3)
     return Cell(axes, panel.row, panel.column, bar)

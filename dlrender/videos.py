@@ -51,7 +51,9 @@ class Scene:
             method: norms.get(method) or (None if style.per_frame else style.make_norm([cache], method))
             for method in methods
         }
+        self.windows = style.make_windows(cache, methods, range(cache.steps))
         self.world = panels.EnvironmentPanel(style, height)
+        self.beside = panels.EnvironmentPanel(style, height, beside=True)
         self.heatmaps = {
             method: panels.HeatmapPanel(cache, method, norm, style, height)
             for method, norm in self.norms.items()
@@ -61,16 +63,21 @@ class Scene:
     @property
     def widths(self) -> dict[str, int]:
         """Width [px] of the environment, each method's heatmap, and all side by side."""
-        widths = {"environment": self.world.height, **{name: panel.width for name, panel in self.heatmaps.items()}}
-        return {**widths, "combined": sum(widths.values())}
+        widths = {name: panel.width for name, panel in self.heatmaps.items()}
+        return {"environment": self.world.width, **widths, "combined": self.beside.width + sum(widths.values())}
 
-    def render(self, step: int) -> dict[str, list[Frame]]:
-        """The frames of one step, from left to right, by the names of `widths`."""
-        views = [panels.view_step(self.cache, step, name, norm, self.style) for name, norm in self.norms.items()]
-        frames = {"environment": self.world.render(views[0])}
+    def render(self, step: int, environment: bool = True) -> dict[str, list[Frame]]:
+        """The frames of one step, from left to right, by the names of `widths`. environment: whether it is drawn alone."""
+        window = self.windows[step]
+        views = [
+            panels.view_step(self.cache, step, name, norm, self.style, window) for name, norm in self.norms.items()
+        ]
+        frames = {"environment": [self.world.render(views[0])]} if environment else {}
         if self.heatmaps:
-            frames |= {view.method: self.heatmaps[view.method].render(view) for view in views}
-        return {**{name: [frame] for name, frame in frames.items()}, "combined": list(frames.values())}
+            heatmaps = {view.method: self.heatmaps[view.method].render(view) for view in views}
+            frames |= {name: [frame] for name, frame in heatmaps.items()}
+            frames["combined"] = [self.beside.render(views[0]), *heatmaps.values()]
+        return frames
 
 
 def render_episode(
@@ -104,7 +111,7 @@ def render_episode(
             for panel, name in names.items()
         }  # fmt: skip
         for step in range(cache.steps):
-            frames = scene.render(step)
+            frames = scene.render(step, "environment" in writers)
             for panel, writer in writers.items():
                 writer.write(*frames[panel])
             progress(step + 1, cache.steps)

@@ -25,8 +25,8 @@ ROOMS = {
     "cli": {"", "common", "density", "cache", "scores", "certify", "compute"},
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
-RENDER_ROOMS = ("errors", "colors", "overlays", "style", "frames", "output", "metadata", "existing", "videos",
-                "sheets", "figures", "jobs", "api", "complete", "options", "cli")  # fmt: skip
+RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
+                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")
 TYPER = ("dlscore/cli/", "dlscore/common/console.py", "dlrender/cli.py", "dlrender/options.py")

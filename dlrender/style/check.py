@@ -12,7 +12,9 @@ from matplotlib.font_manager import FontProperties, findfont
 from dlrender.colors import NORMS, get_colormap, make_norm
 from dlrender.errors import RenderError
 from dlrender.overlays.base import is_text
+from dlrender.shading import HEATS
 from dlrender.style.style import Style
+from dlrender.window import check_size, parse_window
 from dlscore.common.choices import check_choice, check_known
 
 HEIGHTS = (120, 2160)  # px
@@ -31,6 +33,9 @@ def check_style(style: Style) -> None:
     check_choice("--norm", style.norm, NORMS, RenderError)
     get_colormap(style.colormap)
     make_norm(style.norm, [], "", style.range_nats, limits=style.limits)
+    parse_window(style.window)
+    check_size("--window-size", style.window_size)
+    check_choice("--heat", style.heat, HEATS, RenderError)
     check_height(style.target_height)
     if not DPIS[0] <= style.dpi <= DPIS[1]:
         raise RenderError(f"dpi {style.dpi} is not allowed; choose {DPIS[0]} to {DPIS[1]}")

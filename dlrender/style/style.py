@@ -14,6 +14,7 @@ import matplotlib.style
 from dlrender.colors import Limits, Norm, make_norm
 from dlrender.errors import RenderError
 from dlrender.overlays import Overlay, check_name, known_overlays
+from dlrender.window import Window, make_windows
 from dlscore.cache import EpisodeCache
 
 # Hinted glyphs are garbled in small videos, and too wide: at 120 px the legend would not fit.
@@ -27,7 +28,7 @@ LAST: dict[str, Any] = {"savefig.bbox": "standard"}  # a figure has the size tha
 class Layout:
     """Positions and sizes in a heatmap panel [px], which is 480 px high."""
 
-    width: float = 640.0
+    width: float = 576.0
     left: float = 62.0  # of the axes
     top: float = 28.0
     side: float = 386.0
@@ -57,17 +58,30 @@ class Style:
 
     colormap: str = "viridis"
     norm: str = "episode"
-    range_nats: float = 10.0
+    range_nats: float | None = None
     vmin: float | None = None
     vmax: float | None = None
     gamma: float = 1.0
     center: float | None = None
+    window: str = "follow"
+    window_size: float = 160.0
+    heat: str = "over"
     target_height: int = 480
     dpi: int = 200
     width: str = ""
     height: str = ""
     sheets: tuple[str, ...] = ()
-    overlays: tuple[str, ...] = ("trace", "arrow", "prediction", "expert", "counter", "drift", "inside")
+    overlays: tuple[str, ...] = (
+        "world",
+        "trace",
+        "arrow",
+        "prediction",
+        "expert",
+        "counter",
+        "drift",
+        "inside",
+        "scale",
+    )
     layout: Layout = field(default_factory=Layout)
     fonts: Fonts = field(default_factory=Fonts)
     overlay: Mapping[str, Overlay] = field(
@@ -128,6 +142,10 @@ class Style:
         """The norm over all steps of some caches; over one step if the norm is "frame"."""
         step = step if self.norm == "frame" else None
         return make_norm(self.norm, caches, method, self.range_nats, step, self.limits)
+
+    def make_windows(self, cache: EpisodeCache, methods: Sequence[str], steps: Sequence[int]) -> list[Window]:
+        """The window of each of some steps of an episode, the same for all methods that are drawn together."""
+        return make_windows(cache, methods, self.window, self.window_size, steps)
 
     @property
     def per_frame(self) -> bool:

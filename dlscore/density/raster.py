@@ -23,7 +23,7 @@ SPACING = 0.55  # of its smallest deviation: the coarsest lattice for a Gaussian
 TAPS = 4  # samples on each side of a new one
 GUARD = 2 * TAPS - 1  # samples beyond each edge of the window that these reach, at every level
 LEVELS = 12
-DEPTH = 12.0  # nats
+DEPTH = 10.0  # nats
 NOTHING = np.float32(-85)  # log p where no tail reaches
 HALF_LATTICE = 0.95  # of the smallest deviation: up to this spacing the last doubling works on the logarithm
 

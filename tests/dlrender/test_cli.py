@@ -38,7 +38,7 @@ def test_every_look_reaches_the_picture(dlrender, drawn_cache, tmp_path):
         "episode_000.h5", "episode_0_combined_likelihood+distance.mp4", "episode_0_config.json",
     ]  # fmt: skip
     style = json.loads((tmp_path / "episode_0_config.json").read_text())["renders"]["likelihood+distance"]["style"]
-    assert style["overlays"] == ["landscape", "worms", "contours", "prediction"]
+    assert style["overlays"] == ["world", "landscape", "worms", "contours", "prediction", "scale"]
     assert (style["colormap"], style["norm"], style["gamma"], style["range_nats"]) == ("magma", "frame", 0.5, 6.0)
     assert style["overlay"]["worms"]["alpha"] == 0.3
     assert style["rc"]["font.family"] == "serif"  # paper's

@@ -1,5 +1,7 @@
 """What each overlay draws, on its artists; and that matplotlib's own artists look the same where ours replace them."""
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
-from support.drawing import artists, at, heatmap, make_panel, with_overlays
+from support.drawing import PLAIN, artists, at, heatmap, make_panel, with_overlays
 from support.synthetic import write_cache
 
 from dlrender.colors import color_table
@@ -28,6 +30,7 @@ from dlrender.overlays import (
     Inside,
     Landscape,
     PolicyPrediction,
+    Regions,
     Worms,
 )
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
@@ -45,10 +48,10 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
     edge = np.linspace([4.0, 100.0], [4.0, 300.0], 6)  # almost half of the mass is beyond the grid
     path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0), expert=edge, predicted=edge + 60)
     with open_cache(path) as episode:
-        style = with_overlays(name, panel="heatmap")
+        style = replace(with_overlays(name, panel="heatmap"), heat="over")
         panel, view = make_panel(episode, style=style), at(episode, 4)
         before = len(panel.axes.get_children())
-        plain = heatmap(episode, 4)
+        plain = heatmap(episode, 4, style=replace(PLAIN, heat="over"))
         one, two = panel.render(view).pixels[..., :3].copy(), panel.render(view).pixels[..., :3].copy()
         np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
         inside = np.s_[
@@ -58,7 +61,9 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         assert len(panel.axes.get_children()) == before
         handles = style.overlay[name].legend(episode, "likelihood")
         assert all(handle.get_label() for handle in handles)
-        assert bool(handles) == (name not in ("landscape", "counter", "drift", "inside"))  # these explain themselves
+        assert bool(handles) == (
+            name not in ("world", "landscape", "counter", "drift", "inside")
+        )  # these explain themselves
 
 
 @pytest.mark.parametrize(
@@ -97,10 +102,11 @@ def test_looks_that_cannot_be_drawn_are_refused(overlay, looks, words):
 def test_contours_hold_the_mass_they_name(tmp_path):
     path = write_cache(tmp_path / "fine.h5", steps=1, resolution=256, expert=np.array([256.0, 256.0]), sigma=40.0)
     with open_cache(path) as fine:
-        scores = fine.score("likelihood", 0)
-        levels = Contours().levels(scores, fine.grid.cell_area)
+        _, levels = Contours().levels(at(fine, 0))
         # of an isotropic Gaussian the region of mass p is where the density is over (1 - p) of its peak
-        np.testing.assert_allclose(levels - scores.max(), np.log([0.05, 0.2, 0.5]), atol=0.02)
+        below = np.array([level for _, level in levels]) + np.log(2 * np.pi * 40**2)
+        np.testing.assert_allclose(below, np.log([0.05, 0.2, 0.5]), atol=0.02)
+        assert [place for place, _ in levels] == [2, 1, 0]
         (lines,) = artists(fine, Contours(), 0)
         for path_of_level, mass in zip(lines.paths, (0.95, 0.8, 0.5), strict=True):
             radius = np.hypot(*(path_of_level.vertices - 256).T)
@@ -109,21 +115,23 @@ def test_contours_hold_the_mass_they_name(tmp_path):
 
 def test_contours_of_a_score_are_the_best_tenth_of_the_cells_and_say_so(drawn_episode):
     scores = drawn_episode.score("distance", 0)
-    (level,) = Contours().levels(scores, None)
+    _, ((_, level),) = Contours().levels(at(drawn_episode, 0, "distance"))
     assert np.mean(scores >= level) == pytest.approx(0.1, abs=0.01)
     labels = [Contours().legend(drawn_episode, method)[0].get_label() for method in ("distance", "likelihood")]
-    assert labels == ["top 10 % of the cells", "50/80/95 % of the mass"]
+    assert labels == ["top 10 % of the cells", "50, 80, 95 % of the mass"]
 
 
-def test_contours_of_a_flat_score_are_none():
-    assert not len(Contours().levels(np.zeros((5, 5), dtype=np.float32), 100.0))
+@pytest.mark.parametrize("method", ["likelihood", "distance"])
+def test_regions_of_a_flat_score_are_none(drawn_episode, method):
+    view = replace(at(drawn_episode, 0, method), scores=np.full((32, 32), -12.0, dtype=np.float32))
+    for overlay in (Contours(), Regions()):
+        assert overlay.draw(make_panel(drawn_episode, method).axes, view) == []
 
 
 def test_contours_are_solid_though_the_levels_are_negative(tmp_path):
     where = np.array([256.0, 256.0])
     path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
     with open_cache(path) as episode:
-        assert (Contours().levels(episode.score("likelihood", 0), 64.0) < 0).all()
         style = with_overlays("contours", masses=(0.8,), linewidth=3.0)
         with style.active():
             panel = make_panel(episode, style=style)
@@ -139,7 +147,7 @@ def test_the_landscape_is_clear_where_scores_are_low_and_coloured_where_they_are
     (image,) = artists(drawn_episode, Landscape(), 3)
     pixels = image.get_array()
     x, y = drawn_episode.expert_action[3].astype(int)
-    assert pixels[y, x, 3] == pytest.approx(255 * 0.75, abs=2)
+    assert pixels[y, x, 3] == pytest.approx(255 * 0.88 * 0.75, abs=2)
     assert pixels[2, 500, 3] == 0
     assert (pixels[y, x, :3] > [200, 200, 0]).all()  # the yellow end of viridis
     assert style.drawn("environment") == [Landscape()]
@@ -285,7 +293,7 @@ def test_mass_beyond_the_grid_is_told_in_the_picture_and_in_the_legend(tmp_path)
         assert said == ["84 % of the mass inside", "50 % of the mass inside"]  # Φ(1) and Φ(0)
         assert artists(episode, Inside(), 2, "distance") == []
         (handle,) = Contours().legend(episode, "likelihood")
-        assert handle.get_label() == "50/80/95 % of the mass (in part beyond the grid)"
+        assert handle.get_label() == "50, 80, 95 % of the mass (in part beyond the grid)"
 
 
 @pytest.mark.parametrize(("x", "drawn"), [(253.1, 3), (30.0, 2), (-3.0, 0)])
@@ -293,11 +301,11 @@ def test_regions_that_the_grid_cannot_hold_have_no_contour(tmp_path, x, drawn):
     path = write_cache(tmp_path / "a.h5", steps=1, expert=np.array([x, 257.9]), resolution=64)
     with open_cache(path) as episode:
         scores = episode.score("likelihood", 0).astype(float)
-        levels = Contours().levels(scores, episode.grid.cell_area)
+        _, levels = Contours().levels(at(episode, 0))
         assert len(levels) == drawn
-        for level, mass in zip(levels[::-1], Contours().masses, strict=False):
+        for place, level in levels:
             content = np.exp(scores[scores >= level]).sum() * episode.grid.cell_area
-            assert content == pytest.approx(mass, abs=0.01)
+            assert content == pytest.approx(Contours().masses[place], abs=0.02)
 
 
 # ---- contrast ----------------------------------------------------------------------------------------------------

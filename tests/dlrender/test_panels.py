@@ -55,20 +55,22 @@ def test_axes_of_the_artists(corner):
 @pytest.mark.parametrize("height", [240, 480, 722])
 def test_axes_of_the_pixels(corner, height):
     gray = replace(PLAIN, colormap="gray")
-    frame = np.hstack([environment(corner, 1, height=height), heatmap(corner, 1, style=gray, height=height)]).astype(
-        int
-    )
-    panel = make_panel(corner, height=height)
-    assert frame.shape == (height, height + panel.width, 3)
+    panel, world = make_panel(corner, height=height), EnvironmentPanel(gray, height, beside=True)
+    alone, left = (environment(corner, 1, height=height, beside=beside).astype(int) for beside in (False, True))
+    right = heatmap(corner, 1, style=gray, height=height).astype(int)
+    assert (alone.shape, left.shape) == ((height, height, 3), (height, world.width, 3))
+    assert world.square[1:] == panel.square[1:]  # as large as the heatmap, and in its rows
 
-    # the agent, blue, in the environment on the left
-    left = frame[:, :height]
-    rows, columns = np.nonzero((np.abs(left - [65, 105, 225]).sum(axis=-1)) < 30)
-    np.testing.assert_allclose([columns.mean() + 0.5, rows.mean() + 0.5], CORNER / 512 * height, atol=1)
+    # the agent, blue, in the environment
+    for pixels, (x0, y0, side) in ((alone, (0, 0, height)), (left, world.square)):
+        rows, columns = np.nonzero((np.abs(pixels - [65, 105, 225]).sum(axis=-1)) < 30)
+        np.testing.assert_allclose(
+            [columns.mean() + 0.5, rows.mean() + 0.5], np.array([x0, y0]) + CORNER / 512 * side, atol=1
+        )
 
-    # the peak of the scores, in the heatmap on the right
+    # the peak of the scores, in the heatmap
     x0, y0, side = panel.square
-    heat = frame[y0 + 2 : y0 + side - 2, height + x0 + 2 : height + x0 + side - 2, 0].astype(float)
+    heat = right[y0 + 2 : y0 + side - 2, x0 + 2 : x0 + side - 2, 0].astype(float)
     weight = np.clip(heat - 250, 0, None)
     rows, columns = np.indices(weight.shape)
     peak = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum() + 2.5
@@ -136,7 +138,8 @@ def fast_and_whole(episode, style, step, methods=("likelihood",)):
         scene = Scene(episode, methods, style, {})
         scene.render(0)  # whatever is left of another frame would show
         fast = np.hstack([frame.pixels[..., :3] for frame in scene.render(step)["combined"]]).astype(int)
-        figure = still_figure([at(episode, step, method, style) for method in methods], replace(style, dpi=100), True)
+        views = [at(episode, step, method, style, scene.windows[step]) for method in methods]
+        figure = still_figure(views, replace(style, dpi=100), True, moving=style.window == "follow")
         figure.canvas.draw()
         return fast, np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
 
@@ -220,7 +223,7 @@ def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(drawn_episode, n
             whole = panel.figure.get_tightbbox(renderer).transformed(panel.figure.dpi_scale_trans)
             box = legend.get_window_extent(renderer)
             title = panel.axes.title.get_window_extent(renderer)
-            below = panel.axes.xaxis.get_tightbbox(renderer).y0
+            below = (panel.axes.xaxis.get_tightbbox(renderer) or panel.axes.bbox).y0  # a window that moves has no ticks
         for extent in (whole, box, title):
             assert extent.x0 >= 0
             assert extent.x1 <= panel.width
@@ -252,4 +255,4 @@ def test_chrome_can_be_left_out(drawn_episode):
 def test_every_method_and_norm_draws(drawn_episode, method, norm):
     style = replace(with_overlays("contours"), norm=norm, colormap="inferno")
     assert (norm_of(drawn_episode, method, style) is None) == (norm == "frame")
-    assert heatmap(drawn_episode, 0, method, style, height=240).shape == (240, 320, 3)
+    assert heatmap(drawn_episode, 0, method, style, height=240).shape == (240, 288, 3)

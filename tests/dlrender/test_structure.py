@@ -11,7 +11,7 @@ MODULES = {
 }
 # From the ground up: a module imports from its own floor, which has no circle, and from those below.
 FLOORS = (
-    ("errors", "colors"),
+    ("errors", "window", "colors", "shading"),
     ("overlays",),
     ("style",),
     ("frames",),

@@ -27,7 +27,7 @@ def written(tmp_path, text):
 def test_the_default_style_is_what_the_library_draws_without_one_and_names_every_key():
     assert load_style("default") == Style()
     table = tomllib.loads((BUNDLED / "default.toml").read_text())
-    commented = {"vmin", "vmax", "center"}  # they have no value unless one is given
+    commented = {"range_nats", "vmin", "vmax", "center"}  # they have no value unless one is given
     assert set(table) | commented == {each.name for each in fields(Style)}
     assert list(table["overlay"]) == list(OVERLAYS)
     for name in ("layout", "fonts"):
@@ -162,7 +162,7 @@ def test_options_are_over_the_style():
                          ["contours:masses=0.9/0.99,color=#00ff00", "drift"], ["prediction"])  # fmt: skip
     assert style.colormap == "magma"
     assert style.norm == paper.norm
-    assert style.overlays == ("contours", "trace", "expert", "drift")
+    assert style.overlays == ("world", "contours", "trace", "expert", "drift", "scale")
     assert style.overlay["contours"] == replace(paper.overlay["contours"], masses=(0.9, 0.99), color="#00ff00")
     assert with_options(paper, {}, {}, ["worms"], ["all"]).overlays == ("worms",)
     assert with_options(paper, {}, {}, [], ["all"]).overlays == ()
