@@ -139,14 +139,24 @@ def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Styl
 
 
 def _share_labels(axes: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
-    # Numbers and labels at the left and at the bottom of what is side by side.
+    # Labels at the left and at the bottom, and numbers too where axes side by side show the same.
     heatmaps = [each for each in panels if not each.is_world]
-    if any(each.row == panel.row and each.column < panel.column for each in heatmaps):
-        axes.set(ylabel="", yticklabels=[])
+    left = [each for each in heatmaps if each.row == panel.row and each.column < panel.column]
+    below = [each for each in heatmaps if each.column == panel.column and each.row > panel.row]
+    if left:
+        axes.set_ylabel("")
     elif panel.label and axes.get_ylabel():
         axes.set_ylabel(f"{panel.label}: {axes.get_ylabel()}")
-    if any(each.column == panel.column and each.row > panel.row for each in heatmaps):
-        axes.set(xlabel="", xticklabels=[])
+    if below:
+        axes.set_xlabel("")
+    if any(_same(each, panel) for each in left):
+        axes.set_yticklabels([])
+    if any(_same(each, panel) for each in below):
+        axes.set_xticklabels([])
+
+
+def _same(one: Panel, other: Panel) -> bool:
+    return True  # all heatmaps show the whole world
 
 
 def _readable(style: Style, scale: float) -> Style:
