@@ -62,9 +62,10 @@ class Label(Artist):
             self._draw_line(line, renderer, n * height)
 
     def _measure(self, text: str, file: str, renderer: Any) -> _Line:
-        pieces = PIECES.findall(text)
-        advances = [advance(piece, file, self.font.get_size_in_points(), renderer.dpi) for piece in pieces]
-        return _Line(text, file, pieces, advances, sum(advances) + 2 * PAD * renderer.points_to_pixels(1.0))
+        pieces, pixels = PIECES.findall(text), renderer.points_to_pixels(1.0)
+        # The resolution of the page, which for pdf and svg is not that of the images in it.
+        advances = [advance(piece, file, self.font.get_size_in_points(), 72 * pixels) for piece in pieces]
+        return _Line(text, file, pieces, advances, sum(advances) + 2 * PAD * pixels)
 
     def _draw_line(self, line: _Line, renderer: Any, away: float) -> None:
         # away: px from the place of the first line.

@@ -43,6 +43,10 @@ def check_style(style: Style) -> None:
         raise RenderError(f"--height {style.height} needs --width, which decides the size of the panels")
     _ = style.size  # raises what is wrong with it
     _check_layout(style)
+    _check_matplotlib(style)
+
+
+def _check_matplotlib(style: Style) -> None:
     for name in style.rc:
         check_known("rc key", name, list(matplotlib.rcParams), RenderError, "style")
     for sheet in style.sheets:
