@@ -20,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from dlrender.colors import Norm, get_colormap, resolved_nats
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
-from dlrender.overlays.contrast import on_ground
+from dlrender.overlays.world import Environment
 from dlrender.style.style import Style
 from dlrender.window import WHOLE, Window, nice
 from dlscore.cache import EpisodeCache
@@ -217,9 +217,9 @@ def mark_window(axes: Axes, view: StepView) -> Artist:
 
 
 def draw_environment(axes: Axes, view: StepView) -> None:
-    """Add the environment to the axes, as an image of matplotlib, on their ground."""
-    frame = on_ground(view.cache.frame(view.step), axes.get_facecolor())
-    axes.imshow(frame, extent=(0, WORLD_SIZE, WORLD_SIZE, 0), origin="upper", aspect="equal")
+    """Add the environment to the axes, on their ground: its picture, or in pdf and svg its shapes."""
+    axes.set_aspect("equal")
+    axes.add_image(place(axes, Environment(axes, view)))
 
 
 def draw_overlays(axes: Axes, view: StepView, style: Style, panel: str, scale: float = 1.0) -> list[Overlay]:

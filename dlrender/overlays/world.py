@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.path import Path
 
 from dlrender.errors import RenderError
-from dlrender.overlays.artists import HaloLines, line_handle
+from dlrender.overlays.artists import HaloLines, line_handle, place
 from dlrender.overlays.base import Overlay, StepView
 from dlrender.overlays.contrast import on_ground
 from dlrender.overlays.fills import Fills
@@ -31,6 +32,7 @@ LOOKS = ("shapes", "picture")
 GOAL, BLOCK, BLOCK_EDGE, AGENT, AGENT_EDGE = "#90ee90", "#8fa3b8", "#778899", "#4e7eff", "#4169e1"
 BARS = ((-60.0, 0.0, 60.0, 30.0), (-15.0, 30.0, 15.0, 120.0))  # left, top, right, bottom [px]
 EDGE = 2.0  # px
+WALL, WALLS, HALF = "#d3d3d3", (5.5, 506.5), 2.5  # colour, places [px], half of the thickness [px]
 INNER_RADIUS = 11.0  # px, of the agent's disc without its edge
 
 
@@ -57,10 +59,45 @@ class World(Overlay):
             frame = on_ground(view.cache.frame(view.step), axes.get_facecolor())
             image.set_data((ground * (1 - self.alpha) + self.alpha * frame + 0.5).astype(np.uint8))
             return [image]
-        state = view.cache.state[view.step]
-        shapes = [*block_shapes(GOAL_POSE, GOAL), *block_shapes(state[2:], BLOCK, BLOCK_EDGE), *agent_shapes(state[:2])]
-        colors = _mixed(tuple(color for _, color in shapes), tuple(to_rgb(axes.get_facecolor())), self.alpha)
-        return [Fills([path for path, _ in shapes], colors)]
+        return [filled(things_of(view.cache.state[view.step]), axes, self.alpha)]
+
+
+class Environment(AxesImage):
+    """The environment at a step: its picture in Agg, the same shapes as paths in pdf and svg."""
+
+    def __init__(self, axes: Axes, view: StepView) -> None:
+        super().__init__(axes, extent=WHOLE.extent, origin="upper")
+        self.set_data(on_ground(view.cache.frame(view.step), axes.get_facecolor()))
+        self.shapes = place(axes, filled([*walls(), *things_of(view.cache.state[view.step])], axes))
+
+    def draw(self, renderer: Any) -> None:
+        if isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+        elif self.get_visible():
+            self.shapes.draw(renderer)
+
+    def can_composite(self) -> bool:
+        """No: matplotlib would make one picture of it and the next."""
+        return False
+
+
+def filled(shapes: Sequence[tuple[Path, str]], axes: Axes, alpha: float = 1.0) -> Fills:
+    """Shapes of the environment on the ground of the axes, of which 1 - alpha shows through."""
+    colors = _mixed(tuple(color for _, color in shapes), tuple(to_rgb(axes.get_facecolor())), alpha)
+    return Fills([path for path, _ in shapes], colors)
+
+
+def things_of(state: Array) -> list[tuple[Path, str]]:
+    """Goal, block and agent in a state (5,), with their colours, from the lowest up."""
+    return [*block_shapes(GOAL_POSE, GOAL), *block_shapes(state[2:], BLOCK, BLOCK_EDGE), *agent_shapes(state[:2])]
+
+
+def walls() -> list[tuple[Path, str]]:
+    """The four walls, which gym-pusht paints 5 px thick about 5 and 506 px."""
+    low, high = WALLS
+    boxes = [(near - HALF, low - HALF, near + HALF, high + HALF) for near in WALLS]
+    boxes += [(low - HALF, near - HALF, high + HALF, near + HALF) for near in WALLS]
+    return [(Path(_bar(box, 0.0)), WALL) for box in boxes]
 
 
 @lru_cache(maxsize=16)

@@ -58,6 +58,9 @@ def test_vectors_stay_vectors_and_text_stays_text(drawn_cache, tmp_path):
     assert svg.count("<image") <= 2  # the scores and the colour bar; no overlay
     plain = save_still(drawn_cache, 3, tmp_path / "b.svg", Style(overlays=())).read_text()
     assert svg.count("<path") > plain.count("<path") + len(OVERLAYS) / 2
+    both = save_still(drawn_cache, 3, tmp_path / "c.svg", Style(overlays=()), environment=True).read_text()
+    assert both.count("<image") == plain.count("<image")  # the environment is shapes
+    assert both.count("<path") >= plain.count("<path") + 10
     pdf = save_still(drawn_cache, 3, tmp_path / "a.pdf", style).read_bytes()
     assert b"/Subtype /CIDFontType2" in pdf or b"/FontFile2" in pdf  # TrueType (fonttype 42), which editors can edit
     assert b"/Type3" not in pdf

@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba_array
+from matplotlib.colors import to_rgb, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
@@ -37,6 +37,7 @@ from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo
 from dlrender.overlays.contrast import contrast, halo_color, luminance
 from dlrender.overlays.labels import score_at
 from dlrender.overlays.text_artist import Label, coverage
+from dlrender.overlays.world import AGENT, AGENT_EDGE, BLOCK, BLOCK_EDGE, GOAL, WALL, filled, things_of, walls
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlscore.cache import CacheError, open_cache
@@ -258,6 +259,34 @@ def _on_an_edge(corners, point):
     across = np.abs(ends[:, 0] * to[:, 1] - ends[:, 1] * to[:, 0]) / np.hypot(*ends.T)
     share = (ends * to).sum(axis=1) / (ends**2).sum(axis=1)
     return bool(((across < 1e-6) & (share > 0) & (share < 1)).any())
+
+
+@pytest.mark.parametrize(
+    "state", [(120.0, 380.0, 300.0, 210.0, 2.3), (256.5, 60.2, 250.0, 260.0, 0.8), (30, 30, 90, 400, 5)]
+)
+def test_the_shapes_of_an_environment_are_where_its_picture_has_them(state):
+    from dlscore.pusht.env import make_env, render_canvas, set_state
+
+    env = make_env()
+    set_state(env, np.array(state))
+    figure = Figure(figsize=(5.12, 5.12), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 512), ylim=(512, 0))
+    axes.set_axis_off()
+    axes.add_artist(place(axes, filled([*walls(), *things_of(np.array(state))], axes)))
+    figure.canvas.draw()
+    painted = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+    colors = np.array(
+        [(255, 255, 255), *(np.array(to_rgb(c)) * 255 for c in (GOAL, BLOCK, BLOCK_EDGE, AGENT, AGENT_EDGE, WALL))]
+    )
+    away = [np.abs(pixels[:, :, None] - colors).sum(axis=-1) for pixels in (painted, render_canvas(env).astype(int))]
+    for one, other in (away, away[::-1]):
+        here, pure = one.argmin(axis=-1), one.min(axis=-1) < 12  # the rest is mixed, at edges
+        wide = np.pad(other.argmin(axis=-1), 1, mode="edge")
+        near = [wide[1 + y : 513 + y, 1 + x : 513 + x] == here for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        elsewhere = (pure & ~np.any(near, axis=0)).sum()  # what one paints, the other paints within a pixel
+        assert elsewhere <= 60  # of 262,144, but for slivers and round corners
 
 
 # ---- words ------------------------------------------------------------------------------------------------------
