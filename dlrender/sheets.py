@@ -129,7 +129,7 @@ def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Styl
         decorate(axes, style, panel.title, panel.view.window if same else None)
         set_window(axes, panel.view.window)
         axes.set_title(panel.title, fontsize=fonts.title, pad=4)
-        _share_labels(axes, panel, panels)
+        _share_labels(axes, panel, panels, fonts.labels)
         if panel.bar:
             bar = figure.add_subplot()
             add_colorbar(figure, bar, style, panel.norm, panel.view.cache, panel.view.method)
@@ -138,25 +138,16 @@ def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Styl
     return Cell(axes, panel.row, panel.column, bar)
 
 
-def _share_labels(axes: Axes, panel: Panel, panels: Sequence[Panel]) -> None:
-    # Labels at the left and at the bottom, and numbers too where axes side by side show the same.
+def _share_labels(axes: Axes, panel: Panel, panels: Sequence[Panel], fontsize: float) -> None:
+    # Labels and numbers at the left and at the bottom of what is side by side; windows that differ have neither.
     heatmaps = [each for each in panels if not each.is_world]
-    left = [each for each in heatmaps if each.row == panel.row and each.column < panel.column]
-    below = [each for each in heatmaps if each.column == panel.column and each.row > panel.row]
-    if left:
-        axes.set_ylabel("")
-    elif panel.label and axes.get_ylabel():
-        axes.set_ylabel(f"{panel.label}: {axes.get_ylabel()}")
-    if below:
-        axes.set_xlabel("")
-    if any(_same(each, panel) for each in left):
-        axes.set_yticklabels([])
-    if any(_same(each, panel) for each in below):
-        axes.set_xticklabels([])
-
-
-def _same(one: Panel, other: Panel) -> bool:
-    return True  # all heatmaps show the whole world
+    if any(each.row == panel.row and each.column < panel.column for each in heatmaps):
+        axes.set(ylabel="", yticklabels=[])
+    elif panel.label:
+        named = f"{panel.label}: {axes.get_ylabel()}" if axes.get_ylabel() else panel.label
+        axes.set_ylabel(named, fontsize=fontsize)
+    if any(each.column == panel.column and each.row > panel.row for each in heatmaps):
+        axes.set(xlabel="", xticklabels=[])
 
 
 def _readable(style: Style, scale: float) -> Style:

@@ -100,7 +100,7 @@ def check(figure):
 
 
 def test_axes_side_by_side_share_their_numbers(drawn_cache):
-    figure = plot_sheet(drawn_cache, [0, 1, 2, 3], columns=2, environment=False)
+    figure = plot_sheet(drawn_cache, [0, 1, 2, 3], columns=2, environment=False, window="full")
     heatmaps = [axes for axes in figure.axes if axes.get_aspect() == 1]
     numbers = [[bool(text.get_text()) for text in axes.get_yticklabels()] for axes in heatmaps]
     assert [all(each) for each in numbers] == [True, False, True, False]
