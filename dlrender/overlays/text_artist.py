@@ -27,6 +27,11 @@ BETWEEN = " · "  # parts of a text, which get lines of their own in narrow axes
 PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
 
 
+def box_height(fontsize: float) -> float:
+    """Height of the box of a line [points]."""
+    return (ABOVE + BELOW) * fontsize + 2 * PAD
+
+
 class _Line(NamedTuple):
     text: str
     file: str  # of the font
@@ -57,7 +62,7 @@ class Label(Artist):
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
         if "upper" not in self.corner:
             lines = lines[::-1]
-        height = ((ABOVE + BELOW) * size + 2 * PAD) * pixels
+        height = box_height(size) * pixels
         for n, line in enumerate(lines):
             self._draw_line(line, renderer, n * height)
 
@@ -72,7 +77,7 @@ class Label(Artist):
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
         assert axes is not None
         width = line.width
-        height = ((ABOVE + BELOW) * size + 2 * PAD) * pixels
+        height = box_height(size) * pixels
         margin, within = MARGIN * pixels, axes.bbox
         left = within.x1 - margin - width if "right" in self.corner else within.x0 + margin
         bottom = within.y1 - margin - height - away if "upper" in self.corner else within.y0 + margin + away

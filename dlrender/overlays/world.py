@@ -20,7 +20,7 @@ from dlrender.overlays.artists import HaloLines, line_handle, place
 from dlrender.overlays.base import Overlay, StepView
 from dlrender.overlays.contrast import on_ground
 from dlrender.overlays.fills import Fills
-from dlrender.overlays.text_artist import Label
+from dlrender.overlays.text_artist import MARGIN, Label, box_height
 from dlrender.window import WHOLE, nice
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
@@ -150,9 +150,9 @@ class Scale(Overlay):
             return []
         _, right, bottom, _ = view.window.extent
         side, length = view.window.side, nice(view.window.side / 5)
-        ends = np.array(
-            [(right - 0.035 * side - length, bottom - 0.1 * side), (right - 0.035 * side, bottom - 0.1 * side)]
-        )
+        point = side / (axes.bbox.height * 72 / axes.figure.dpi)  # px of the world
+        x, y = right - MARGIN * point, bottom - (MARGIN + box_height(self.fontsize) + MARGIN / 2) * point
+        ends = np.array([(x - length, y), (x, y)])
         bar = HaloLines([Path(ends)], self.color, self.linewidth, self.edge)
         return [bar, Label(f"{length:g} px", "lower right", self.fontsize, "white", 0.55)]
 

@@ -31,12 +31,13 @@ from dlrender.overlays import (
     Landscape,
     PolicyPrediction,
     Regions,
+    Scale,
     Worms,
 )
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
 from dlrender.overlays.contrast import contrast, halo_color, luminance
 from dlrender.overlays.labels import score_at
-from dlrender.overlays.text_artist import Label, coverage
+from dlrender.overlays.text_artist import Label, box_height, coverage
 from dlrender.overlays.world import AGENT, AGENT_EDGE, BLOCK, BLOCK_EDGE, GOAL, WALL, filled, things_of, walls
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
@@ -463,6 +464,17 @@ def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
     assert (hinted != fresh).any()
     with Style().active():
         np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
+
+
+@pytest.mark.parametrize("height", [120, 480, 1080])
+def test_a_scale_is_as_long_as_it_says_and_above_its_label(drawn_episode, height):
+    panel = make_panel(drawn_episode, style=Style(window="100,200,160"), height=height)
+    view = at(drawn_episode, 3, style=Style(window="100,200,160"))
+    bar, label = Scale().draw(panel.axes, view)
+    (left, y), (right, _) = bar.paths[0].vertices
+    assert f"{right - left:g} px" == label.text
+    room = (360 - y) / 160 * panel.axes.bbox.height * 72 / panel.figure.dpi  # points below the bar
+    assert room > 5 + box_height(label.font.get_size_in_points()) + Scale().linewidth
 
 
 def test_a_label_that_is_wider_than_its_axes_has_a_line_for_each_part():
