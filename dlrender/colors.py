@@ -11,6 +11,7 @@ import importlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,7 @@ class Norm:
     cut_above: bool = False  # values above `high` exist
     gamma: float = 1.0
     chosen: bool = False  # the user set the lower end
+    depth: float = UNTOLD  # nats below its peak to which each step of a density is drawn whole
 
     def prepare(self, scores: Array) -> Array:
         """(N, N) scores as they are shown: clipped to the ends, or each cell's rank, the share of cells below it [0, 1]."""
@@ -124,10 +126,11 @@ def make_norm(
     limits.check(kind)
     if kind == "rank":
         return Norm(0.0, 1.0, rank=True, gamma=limits.gamma)
-    lowest, floor, high = np.inf, np.inf, -np.inf
+    lowest, floor, high, deepest = np.inf, np.inf, -np.inf, 0.0
     for cache in caches:
         nats = str(cache.score_attrs(method)["units"]).startswith("nats")
         depth = (range_nats or resolved_nats(cache, method)) if nats else np.inf
+        deepest = max(deepest, depth)
         for k in map(int, np.flatnonzero(cache.done)) if step is None else (step,):
             scores = cache.score(method, k)
             peak, least = peak_of(cache, method, k, scores), float(scores.min())
@@ -136,7 +139,7 @@ def make_norm(
         return Norm(0.0, 1.0, gamma=limits.gamma)
     ends = limits.apply(floor, high)
     return Norm(*ends, cut=bool(lowest < ends[0]), cut_above=bool(high > ends[1]), gamma=limits.gamma,
-                chosen=limits.vmin is not None or limits.center is not None)  # fmt: skip
+                chosen=limits.vmin is not None or limits.center is not None, depth=deepest)  # fmt: skip
 
 
 def peak_of(cache: EpisodeCache, method: str, step: int, scores: Array | None = None) -> float:
@@ -199,6 +202,7 @@ def get_colormap(name: str) -> Any:
     return matplotlib.colormaps[name]
 
 
+@lru_cache(maxsize=16)
 def color_table(colormap: str) -> Array:
     """(1024, 3) uint8 RGB of a colormap."""
     table: Array = get_colormap(colormap)(np.linspace(0, 1, COLOURS), bytes=True)[:, :3]

@@ -76,14 +76,22 @@ def blend(pixels: Array, shades: Shades, values: Array) -> None:
         return
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     index, under = shades.indices(values[box]), pixels[box]
-    alpha = shades.table[:, 3:].astype(np.uint32)
-    # Per colour of the table: what it adds, and what it leaves of the pixel under it, in 255ths.
-    added = np.zeros((len(alpha), 4), dtype=np.uint16)
-    added[:, :3] = shades.table[:, :3] * alpha + 127
-    left = (255 - alpha[:, 0]).astype(np.uint16)
-    mixed = under * left[index][..., None]
-    mixed += added[index]
-    under[..., :3] = (mixed // 255)[..., :3]
+    # Per colour of the table what it adds and what it leaves of the pixel under it, in 256ths: four channels in one number.
+    alpha = ((shades.table[:, 3:].astype(np.uint32) * 257 + 128) >> 8).astype(np.uint16)
+    added, left = np.full((2, len(alpha), 4), 128, dtype=np.uint16)
+    added[:, :3] += shades.table[:, :3] * alpha
+    left[:] = 256 - alpha
+    left[:, 3] = 256  # the picture stays opaque
+    mixed = under * _taken(left, index)
+    mixed += _taken(added, index)
+    mixed >>= 8
+    under[:] = mixed
+
+
+def _taken(table: Array, index: Array) -> Array:
+    # (H, W, 4) uint16 rows of a table (K, 4) uint16
+    taken: Array = np.take(table.view(np.uint64)[:, 0], index).view(np.uint16).reshape(*index.shape, 4)
+    return taken
 
 
 def sample(values: Array, window: Window, pixels: int, floor: float | None = None) -> Array:

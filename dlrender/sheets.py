@@ -71,7 +71,7 @@ def sheet_figure(
         for part, view in enumerate(views, start=int(environment)):
             title, mark = ("", "") if part else (f"step {view.step}", letter)
             method = view.method if len(norms) > 1 else ""
-            bar = style.layout.colorbar and n == columns - 1  # right of the first row
+            bar = style.bar and n == columns - 1  # right of the first row
             panels.append(Panel(view, row + part, column, False, title, mark, method, norms[view.method], bar))
     size = style.size or (columns * SIDE + MARGINS * style.fonts.labels / 8.5, None)
     return compose(panels, style, size)
@@ -84,7 +84,7 @@ def still_of_size(
     panels = [Panel(views[0], 0, 0, is_world=True)] if environment else []
     for column, view in enumerate(views, start=len(panels)):
         title = title_of(style, view.cache, view.method)
-        panels.append(Panel(view, 0, column, title=title, norm=view.norm, bar=style.layout.colorbar))
+        panels.append(Panel(view, 0, column, title=title, norm=view.norm, bar=style.bar))
     return compose(panels, style, size)
 
 

@@ -96,7 +96,7 @@ def add_heatmap(
     layout, unit, (left, top, side) = style.layout, size[1] / HEIGHT, square_of(style, round(size[1]))
     axes = add_axes(figure, size, x + left, top, side, side)
     decorate(axes, style, title_of(style, cache, method), window)
-    if layout.colorbar:
+    if style.bar:
         bar = add_axes(figure, size, x + left + side + layout.bar_gap * unit, top, layout.bar_width * unit, side)
         add_colorbar(figure, bar, style, norm, cache, method)
     return axes

@@ -25,7 +25,6 @@ from dlrender.frames.axes import (
     environment_width,
     make_figure,
     mark_window,
-    set_window,
     square_of,
     width_of,
 )
@@ -48,7 +47,7 @@ def view_step(
     """One step as it is drawn. norm: None if each step has its own; window: None for the one of the style."""
     norm = norm or style.make_norm([cache], method, step)
     window = window or style.make_windows(cache, [method], [step])[0]
-    return StepView(cache, step, method, cache.score(method, step), norm, style.colormap, window, style.range_nats)
+    return StepView(cache, step, method, cache.score(method, step), norm, style.colormap, window)
 
 
 class EnvironmentPanel:
@@ -161,7 +160,8 @@ class HeatmapPanel:
         inside = self._buffer[top : top + side, left : left + side]
         packed = inside.view(np.uint32)[..., 0]
         if view.window != self.window:
-            set_window(self.axes, view.window)
+            x0, x1, y0, y1 = view.window.extent
+            self.axes.viewLim.set_points(np.array([(x0, y0), (x1, y1)]))  # set_xlim takes a fifth of a frame
         if self.heat == "opaque":
             shades = view.shades(over=False)
             np.take(shades.table.view(np.uint32)[:, 0], shades.indices(view.values(side)), out=packed)

@@ -17,7 +17,7 @@ from matplotlib.colors import is_color_like, to_rgba
 from matplotlib.mathtext import MathTextParser
 from pyparsing import ParseBaseException
 
-from dlrender.colors import Norm, peak_of_mixture, resolved_nats
+from dlrender.colors import Norm, peak_of_mixture
 from dlrender.errors import RenderError
 from dlrender.shading import FADE, Shades, make_shades, sample
 from dlrender.window import WHOLE, Window
@@ -33,10 +33,7 @@ PANELS = ("heatmap", "environment", "both")
 
 @dataclass(frozen=True, eq=False)
 class StepView:
-    """One step of one method: its open cache, its scores (N, N), the norm and colormap that show them, and the window.
-
-    shown: how far below its peak a density is drawn [nats]; None for as far as its estimate resolves.
-    """
+    """One step of one method: its open cache, its scores (N, N), the norm and colormap that show them, and the window."""
 
     cache: EpisodeCache
     step: int
@@ -45,7 +42,6 @@ class StepView:
     norm: Norm
     colormap: str
     window: Window = WHOLE
-    shown: float | None = None
 
     @property
     def is_density(self) -> bool:
@@ -65,7 +61,7 @@ class StepView:
         if self.norm.chosen:
             return self.norm.low
         peak = float(self.scores.max()) if self.mixture is None else peak_of_mixture(self.mixture)
-        return peak - (self.shown or resolved_nats(self.cache, self.method))
+        return peak - self.norm.depth
 
     @cached_property
     def _rasters(self) -> dict[int, Raster]:
@@ -76,10 +72,9 @@ class StepView:
         if self.mixture is None:
             return None
         if pixels not in self._rasters:
-            shown = self.shown or resolved_nats(self.cache, self.method)
             corner = (self.window.left, self.window.top)
             self._rasters[pixels] = rasterise(
-                self.mixture, corner, self.window.side, pixels, max(DEPTH, shown + FADE + 1)
+                self.mixture, corner, self.window.side, pixels, max(DEPTH, self.norm.depth + FADE + 1)
             )
         return self._rasters[pixels]
 

@@ -148,6 +148,11 @@ class Style:
         return make_windows(cache, methods, self.window, self.window_size, steps)
 
     @property
+    def bar(self) -> bool:
+        """Whether there is a colour bar: not without colours."""
+        return self.layout.colorbar and self.heat != "off"
+
+    @property
     def per_frame(self) -> bool:
         """Whether each frame has its own colour scale, from the scores of that frame."""
         return self.norm == "frame" and (self.vmin is None or self.vmax is None)
