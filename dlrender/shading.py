@@ -129,5 +129,5 @@ def _weights(start: float, side: float, pixels: int, cells: int) -> Array:
     )
     matrix = np.zeros((pixels, cells), dtype=np.float32)
     for offset, weight in zip((-1, 0, 1, 2), four, strict=True):
-        np.add.at(matrix, (np.arange(pixels), np.clip(before + offset, 0, cells - 1)), weight)
+        matrix[np.arange(pixels), np.clip(before + offset, 0, cells - 1)] += weight
     return matrix

@@ -12,18 +12,18 @@ from dlscore.common.world import WORLD_SIZE
 from dlscore.density.gaussians import smallest_eigenvalue
 from dlscore.density.mixture import Mixture
 from dlscore.density.normal import normal_cdf
-from dlscore.density.raster import DEPTH, Raster, rasterise
+from dlscore.density.raster import Raster, rasterise
 
 REACH = 4.5  # deviations from every Gaussian's mean to the edge of its support: 4e-5 of its mass is beyond
 MISSED = 0.001  # so much of the mass a raster may miss
 SPACING = 0.9  # of the smallest deviation: cells over which log p is nearly a parabola
 CELLS = (64, 512)  # a side of the support's lattice
 HEAVY = 2e-4  # of the mass: cells that hold more are divided, into about SAMPLES parts in all
-SAMPLES = 12_000
+SAMPLES = 8_000
 OUTLINE = 400  # pixels in the smallest region, from which straight pieces between pixels keep its mass to 0.001
 DOUBLINGS = 5
 EDGE = 3  # cells beyond the world
-CLIFF = 16.0  # nats below the largest value
+CLIFF = 16.0  # nats below the largest value, where what is left does not show
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def level_sets(mixture: Mixture, levels: Sequence[float], raster: Raster | None 
     if raster is None or not fine_enough or _mass_beyond(mixture, raster) > MISSED:
         corner, side, cells = support(mixture)
         raster = rasterise(mixture, corner, side, cells)
-    raster = _around(raster, raster.values >= raster.values.max() - np.float32(DEPTH))
+    raster = _around(raster, raster.values >= raster.values.max() - np.float32(CLIFF))
     thresholds = _thresholds(raster, levels)
     return LevelSets(tuple(levels), thresholds, _for_outlines(raster, thresholds))
 
