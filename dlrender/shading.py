@@ -90,7 +90,7 @@ def blend(pixels: Array, shades: Shades, values: Array) -> None:
 
 def _taken(table: Array, index: Array) -> Array:
     # (H, W, 4) uint16 rows of a table (K, 4) uint16
-    taken: Array = np.take(table.view(np.uint64)[:, 0], index).view(np.uint16).reshape(*index.shape, 4)
+    taken: Array = np.take(table.view(np.uint64)[:, 0], index, mode="clip").view(np.uint16).reshape(*index.shape, 4)
     return taken
 
 
