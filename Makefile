@@ -180,8 +180,8 @@ demo: ## the whole workflow on the embedded policy and episodes: outputs/episode
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
 
 picture: demo  ## the README's picture, from the demo's cache
-	$(BIN)/dlrender still $(CACHE)/episode_000.h5 --step 42 --with-environment --norm frame --colormap inferno \
-	    --show-confidence-intervals --dpi 150 -o data/demo/picture.png
+	$(BIN)/dlrender sheet $(CACHE)/episode_000.h5 --steps 0,20,42,60 --style paper --heat off --overlay regions \
+	    --no-overlay contours --no-environment --width 9in --dpi 170 -o data/demo/picture.png
 
 gallery: | $(READY)  ## the pictures of data/examples, from the demo's first episode under three methods (5 minutes)
 	@$(MAKE) --no-print-directory cache EPISODE=0 METHOD='likelihood distance noise_pred' CACHE=data/cache

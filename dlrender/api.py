@@ -22,8 +22,8 @@ from dlrender.frames.axes import (
     draw_overlays,
     draw_scores,
     make_figure,
+    set_ticks,
     set_world,
-    tick_positions,
 )
 from dlrender.jobs import render_files
 from dlrender.output import VIDEOS, Output, pick_methods
@@ -72,12 +72,11 @@ def plot_step(
             raise RenderError(
                 "plot_step: environment=True needs a new figure; use plot_environment with axes of its own"
             )
-        set_world(ax)
-        ax.set_xticks(tick_positions(chosen))
-        ax.set_yticks(tick_positions(chosen))
+        set_world(ax, view.window)
+        set_ticks(ax, chosen, view.window)
         if chosen.layout.axis_labels:
             ax.set(xlabel="x [px]", ylabel="y [px]")
-        draw_scores(ax, view)
+        draw_scores(ax, view, chosen)
         draw_overlays(ax, view, chosen, "heatmap")
         return ax
 
@@ -174,18 +173,20 @@ def render(
     force: bool = False,
     jobs: int = 1,
     progress: bool = False,
+    provenance: bool = True,
     **changes: Any,
 ) -> list[Path]:
     """Make the videos and the config of each cache, as `dlrender render` does; the paths written.
 
-    videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. changes: fields of Style. Videos
-    that exist and are not older than their cache raise RenderError unless `force` is true.
+    videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. provenance: False leaves
+    paths, names and dates out of the files. changes: fields of Style. Videos
+    that are up to date are kept. A file that dlrender did not make raises RenderError unless `force` is true.
     """
     chosen = _make_style(style, changes, "render")
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]
     if not paths:
         raise RenderError("render: no files were given; name one or more caches, such as data/cache/episode_000.h5")
-    output = Output(_names(methods), _names(videos), Path(output_dir), fps, format, pix_fmt, force, jobs)
+    output = Output(_names(methods), _names(videos), Path(output_dir), fps, format, pix_fmt, force, jobs, provenance)
     with python_spelling():
         return render_files(
             paths, chosen, output, (lambda name: bars.steps(name, "frames")) if progress else bars.silent

@@ -1,27 +1,32 @@
 """The colour scale: scores -> values in [0, 1] -> colours.
 
-A score in nats is a logarithm, which falls without bound far from every mode. Its scale therefore ends `range_nats`
-below the largest value (e^-10 of the peak by default). The scale of other scores goes from their minimum to their maximum.
+A score in nats is a logarithm, which falls without bound far from every mode, and what an estimate says far below its peak
+is its own noise. Its scale therefore ends where the estimate stops to resolve it, below the lowest peak of the steps, or
+`range_nats` below it. The scale of other scores goes from their minimum to their maximum.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from dlrender.errors import RenderError
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
+from dlscore.density.mixture import Mixture
 
 NORMS = ("episode", "frame", "global", "rank")
 COLOURS = 1024
+TOLERANCE = 0.5  # nats: the standard error up to which a log density is resolved
+LEAST, UNTOLD = 3.0, 6.0  # nats below the peak
+TALLEST = 48
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,8 @@ class Norm:
     cut: bool = False  # values below `low` exist
     cut_above: bool = False  # values above `high` exist
     gamma: float = 1.0
+    chosen: bool = False  # the user set the lower end
+    depth: float = UNTOLD  # nats below its peak to which each step of a density is drawn whole
 
     def prepare(self, scores: Array) -> Array:
         """(N, N) scores as they are shown: clipped to the ends, or each cell's rank, the share of cells below it [0, 1]."""
@@ -103,36 +110,79 @@ def make_norm(
     kind: str,
     caches: Iterable[EpisodeCache],
     method: str,
-    range_nats: float,
+    range_nats: float | None,
     step: int | None = None,
     limits: Limits | None = None,
 ) -> Norm:
     """The norm over the scores of `method` in some caches, or in one `step` of them; reads one step at a time.
 
     kind: "episode" and "global" differ only in the caches that are passed; "frame" needs `step`; "rank" reads nothing.
+    range_nats: how far below the peak of each step the scale goes; None for as far as the estimate resolves.
     """
     check_choice("--norm", kind, NORMS, RenderError)
-    if not 0 < range_nats < np.inf:
+    if range_nats is not None and not 0 < range_nats < np.inf:
         raise RenderError(f"--range-nats {range_nats:g} is not allowed; choose a finite number above 0")
     limits = limits or Limits()
     limits.check(kind)
     if kind == "rank":
         return Norm(0.0, 1.0, rank=True, gamma=limits.gamma)
-    low, high, logarithmic = np.inf, -np.inf, False
+    lowest, floor, high, deepest = np.inf, np.inf, -np.inf, 0.0
     for cache in caches:
-        logarithmic = str(cache.score_attrs(method)["units"]).startswith("nats")
+        nats = str(cache.score_attrs(method)["units"]).startswith("nats")
+        depth = (range_nats or resolved_nats(cache, method)) if nats else np.inf
+        deepest = max(deepest, depth)
         for k in map(int, np.flatnonzero(cache.done)) if step is None else (step,):
             scores = cache.score(method, k)
-            low, high = min(low, float(scores.min())), max(high, float(scores.max()))
-    floor = max(low, high - range_nats) if logarithmic else low
-    if not np.isfinite([low, high]).all():  # no cache was passed
+            peak, least = peak_of(cache, method, k, scores), float(scores.min())
+            lowest, floor, high = min(lowest, least), min(floor, max(least, peak - depth)), max(high, peak)
+    if not np.isfinite([floor, high]).all():  # no cache was passed
         return Norm(0.0, 1.0, gamma=limits.gamma)
     ends = limits.apply(floor, high)
-    return Norm(*ends, cut=bool(low < ends[0]), cut_above=bool(high > ends[1]), gamma=limits.gamma)
+    return Norm(*ends, cut=bool(lowest < ends[0]), cut_above=bool(high > ends[1]), gamma=limits.gamma,
+                chosen=limits.vmin is not None or limits.center is not None, depth=deepest)  # fmt: skip
+
+
+def peak_of(cache: EpisodeCache, method: str, step: int, scores: Array | None = None) -> float:
+    """The largest score of a step: of its mixture where the cache has one, at the means of its tallest Gaussians."""
+    if not cache.has_mixture(method):
+        return float((cache.score(method, step) if scores is None else scores).max())
+    return peak_of_mixture(cache.mixture(method, step))
+
+
+def peak_of_mixture(mixture: Mixture) -> float:
+    """log p [nats / px²] at the best of the means of the tallest Gaussians: the peak, or a few hundredths less."""
+    pieces = mixture.pieces
+    determinant = pieces.covariance[:, 0, 0] * pieces.covariance[:, 1, 1] - pieces.covariance[:, 0, 1] ** 2
+    tallest = np.argsort(np.abs(pieces.weight).max(axis=1) / np.sqrt(determinant))[-TALLEST:]
+    return float(mixture.log_density(pieces.mean[tallest]).max())
+
+
+def resolved_nats(cache: EpisodeCache, method: str) -> float:
+    """How far below its peak a log density is resolved [nats]: to where its standard error is TOLERANCE in half the steps.
+
+    Not less than 3 nats, within which a Gaussian has 95 % of its mass. A cache without errors is taken to resolve 6 nats.
+    """
+    found = cache.log_error(method)
+    if found is None:
+        return UNTOLD
+    distances, errors = found
+    within = np.median(errors[cache.done], axis=0) <= TOLERANCE
+    last = len(distances) if within.all() else int(np.argmin(within))
+    return max(LEAST, float(distances[last - 1]) if last else 0.0)
 
 
 # Packages that register colormaps on import, by the prefix of their names.
 COLORMAPS = {"cmc.": "cmcrameri.cm", "cet_": "colorcet"}
+
+
+def known_colormaps() -> list[str]:
+    """Names of the colormaps of matplotlib and of the installed packages of COLORMAPS."""
+    import matplotlib
+
+    for module in COLORMAPS.values():
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(module)
+    return list(matplotlib.colormaps)
 
 
 def get_colormap(name: str) -> Any:
@@ -152,41 +202,8 @@ def get_colormap(name: str) -> Any:
     return matplotlib.colormaps[name]
 
 
+@lru_cache(maxsize=16)
 def color_table(colormap: str) -> Array:
     """(1024, 3) uint8 RGB of a colormap."""
     table: Array = get_colormap(colormap)(np.linspace(0, 1, COLOURS), bytes=True)[:, :3]
     return table
-
-
-def color_indices(scores: Array, norm: Norm, width: int, height: int, count: int = COLOURS) -> Array:
-    """(height, width) uint16 rows of a colour table with `count` rows. Scores are interpolated (bilinear) before colouring."""
-    # Interpolation is linear, so the linear part of the norm may run first, on the few cells; the power may not.
-    shown = replace(norm, gamma=1.0).unit(norm.prepare(scores))
-    if norm.gamma == 1:
-        return _enlarge(shown * (count - 1) + 0.5, width, height).astype(np.uint16)
-    large = np.maximum(_enlarge(shown, width, height), 0)  # rounding may leave values just below 0, which have no root
-    indices: Array = (large**norm.gamma * np.float32(count - 1) + np.float32(0.5)).astype(np.uint16)
-    return indices
-
-
-def _enlarge(values: Array, width: int, height: int) -> Array:
-    """(N, N) values at cells' centres -> (height, width) float32 at pixels' centres, bilinear; edge values continue outwards."""
-    values = values.astype(np.float32)
-    if min(width, height) < len(values):  # shrinking: each pixel averages the cells that it covers
-        return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
-    # This takes a third of the time of Pillow's resize of floats.
-    before, share = _between(len(values), width)
-    across = np.diff(values, axis=1)[:, before] * share + values[:, before]
-    before, share = _between(len(values), height)
-    enlarged: Array = np.diff(across, axis=0)[before]
-    enlarged *= share[:, None]
-    enlarged += across[before]
-    return enlarged
-
-
-@lru_cache(maxsize=64)
-def _between(cells: int, pixels: int) -> tuple[Array, Array]:
-    """For each pixel's centre: the cell before it, and the fraction [0, 1] of the way to the next cell."""
-    where = np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
-    before = np.minimum(where.astype(int), cells - 2)
-    return before, (where - before).astype(np.float32)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrender.errors import RenderError
+from dlrender.existing import check_existing
 from dlrender.output import Output, check_output, pick_methods, video_names
 from dlrender.style.style import Style
 from dlrender.videos import Norms, Progress, global_norms, render_episode
@@ -30,6 +31,7 @@ def render_files(files: Sequence[Path], style: Style, output: Output, report: Re
     report: called with a label, returns a context manager that yields a function of (frames done, total frames).
     """
     check_output(files, style, output)
+    check_existing(files, style, output)
     norms = global_norms(files, style, output)
     if output.jobs == 1 or len(files) == 1:
         written: list[Path] = []

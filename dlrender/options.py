@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
+import textwrap
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from dlrender import complete
 
 if TYPE_CHECKING:
     from dlrender.style.style import Style
@@ -17,16 +23,37 @@ MakeStyle = Callable[[], Any]  # -> Style, whose module is heavy
 COLOURS, OVERLAYS, SIZES = "Colours and style", "Overlays", "Sizes"
 
 
-def _option(help: str, panel: str = COLOURS) -> Any:
-    return typer.Option(help=help, rich_help_panel=panel)
+def _option(help: str, panel: str = COLOURS, **more: Any) -> Any:
+    return typer.Option(help=help, rich_help_panel=panel, **more)
 
 
 # Options that set a field of Style; without the option, the style's value stays.
 VALUES: dict[str, Any] = {
-    "colormap": Annotated[str | None, _option("Any colormap of matplotlib; cmc.… and cet_… with the extra colormaps.")],
-    "norm": Annotated[str | None, _option("Colours over the episode, each frame, all files (global), or rank.")],
+    "colormap": Annotated[
+        str | None,
+        _option(
+            "Any colormap of matplotlib; cmc.… and cet_… with the extra colormaps.", autocompletion=complete.colormaps
+        ),
+    ],
+    "norm": Annotated[
+        str | None,
+        _option("Colours over the episode, each frame, all files (global), or rank.", autocompletion=complete.norms),
+    ],
+    "window": Annotated[
+        str | None,
+        _option(
+            "What heatmaps show: full, follow (the density), fit (one for the episode), or X,Y,SIZE in px.",
+            autocompletion=complete.windows,
+        ),
+    ],
+    "window_size": Annotated[float | None, _option("Least side [px] of a window that follows or fits.")],
+    "heat": Annotated[
+        str | None,
+        _option("Colours of the scores: over the environment, opaque, or off.", autocompletion=complete.heats),
+    ],
     "range_nats": Annotated[
-        float | None, _option("Scores in nats: distance from the largest score to the lower end of the colours.")
+        float | None,
+        _option("How far below each step's peak colours go [nats].  [default: as far as the estimate resolves]"),
     ],
     "vmin": Annotated[float | None, _option("Score at the lower end of the colours.  [default: from the scores]")],
     "vmax": Annotated[float | None, _option("Score at the upper end of the colours.  [default: from the scores]")],
@@ -37,6 +64,10 @@ VALUES: dict[str, Any] = {
         float | None, _option("Score at the centre of the colours, for diverging maps such as coolwarm.")
     ],
     "target_height": Annotated[int | None, _option("Height of videos [px], even.", SIZES)],
+    "width": Annotated[
+        str | None, _option("Width of the figure, as in 3.5in, 89mm, 8.9cm or 252pt; fonts are 7 to 9 points.", SIZES)
+    ],
+    "height": Annotated[str | None, _option("Height of a figure with a width.  [default: what it needs]", SIZES)],
     "dpi": Annotated[int | None, _option("Resolution of png figures; 100 gives the size of a video.", SIZES)],
 }
 # Overlays with their own switch.
@@ -48,12 +79,47 @@ SHOW: dict[str, Any] = {
     "trace": ("show_trace", "The expert's past actions."),
 }
 OTHERS: dict[str, Any] = {
-    "style": Annotated[str, _option("A bundled style (dlrender styles lists them), or a TOML file.")],
-    "overlay": Annotated[
-        list[str] | None, _option("Draw an overlay: name or name:key=value,key=value. Repeat for several.", OVERLAYS)
+    "style": Annotated[
+        str, _option("A bundled style (dlrender styles lists them), or a TOML file.", autocompletion=complete.styles)
     ],
-    "no_overlay": Annotated[list[str] | None, _option("Leave out an overlay, or all. Repeat for several.", OVERLAYS)],
+    "overlay": Annotated[
+        list[str] | None,
+        _option(
+            "Draw an overlay, with these parameters (see below). Repeat for several.",
+            OVERLAYS,
+            metavar="NAME[:KEY=VALUE,…]",
+            autocompletion=complete.overlays,
+        ),
+    ],
+    "no_overlay": Annotated[
+        list[str] | None,
+        _option(
+            "Leave out an overlay, or all. Repeat for several.",
+            OVERLAYS,
+            metavar="NAME",
+            autocompletion=complete.overlays,
+        ),
+    ],
 }
+
+
+def describe_overlays() -> str:
+    """The bundled overlays and their parameters with defaults, for the end of a command's help; from default.toml alone."""
+    text = (Path(__file__).parent / "style" / "default.toml").read_text(encoding="utf-8")
+    about = dict(re.findall(r"^\[overlay\.(\w+)\] *# *(.*)$", text, re.MULTILINE))
+    lines = ["\b", "Overlays and their parameters; each has panel=heatmap, environment or both:"]
+    for name, table in tomllib.loads(text)["overlay"].items():
+        keys = ", ".join(f"{key}={_spell(value)}" for key, value in table.items() if key != "panel")
+        for part, margin in ((f"{name}: {about[name]}", "  "), (keys, "      ")):
+            lines += textwrap.wrap(part, 76, initial_indent=margin, subsequent_indent="      ", break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def _spell(value: Any) -> str:
+    # As the command line takes it.
+    if isinstance(value, list):
+        return "/".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def styled(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

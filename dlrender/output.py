@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlrender.errors import RenderError
-from dlrender.frames.axes import width_of
+from dlrender.frames.axes import environment_width, width_of
 from dlrender.frames.encode import GIF_RATE, KINDS, PIXEL_FORMATS
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache, open_cache
@@ -30,6 +30,7 @@ class Output:
     pix_fmt: str | None = None
     force: bool = False
     jobs: int = 1
+    provenance: bool = True
 
 
 def pick_methods(cache: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -70,30 +71,6 @@ def video_names(cache: EpisodeCache, methods: Sequence[str], output: Output) -> 
     return {panel: Path(name) for panel, name in names.items()}
 
 
-def newer_videos(names: Mapping[str, Path], file: Path, style: Style, output: Output) -> tuple[list[Path], list[Path]]:
-    """The videos that exist and are not older than their cache `file`: those that are kept, and those that are refused.
-
-    An environment without overlays is the same for all methods, so it is kept if other videos are made too. With
-    `output.force`, nothing is kept or refused.
-    """
-    existing = {
-        panel: name
-        for panel, name in names.items()
-        if not output.force and name.exists() and name.stat().st_mtime >= file.stat().st_mtime
-    }
-    clean = len(names) > 1 and not style.drawn("environment")
-    kept = [name for panel, name in existing.items() if panel == "environment" and clean]
-    return kept, [name for name in existing.values() if name not in kept]
-
-
-def refuse_newer(names: Mapping[str, Path], file: Path, style: Style, output: Output) -> list[Path]:
-    """The existing videos that are kept; RenderError if another exists that is not older than its cache `file`."""
-    kept, refused = newer_videos(names, file, style, output)
-    if refused:
-        raise RenderError(f"{refused[0]} exists and is not older than {file}; --force draws it again")
-    return kept
-
-
 def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
     """Raise for anything wrong with the files or the options, before anything is written."""
     if output.jobs < 1:
@@ -110,13 +87,12 @@ def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
     for file in files:
         with open_cache(file) as cache:
             methods, fps = pick_methods(cache, output.methods), pick_fps(cache, output.fps)
-            width = style.target_height + len(methods) * width_of(style, style.target_height)
+            width = environment_width(style, style.target_height) + len(methods) * width_of(style, style.target_height)
             if "combined" in output.videos and output.format != "png" and width > WIDEST:
                 raise RenderError(
                     f"a combined video of {', '.join(methods)} would be {width} px wide, more than {WIDEST}; lower "
                     "--target-height, or name fewer methods"
                 )
-            refuse_newer(video_names(cache, methods, output), file, style, output)
             if output.format == "gif" and fps > GIF_RATE:
                 raise RenderError(f"--fps {fps:g} is not allowed with --format gif; choose {GIF_RATE:g} or less")
             other = drawn.setdefault(cache.episode, file)

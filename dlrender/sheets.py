@@ -1,64 +1,56 @@
-"""A sheet: several steps in one figure, with one scale per method and one legend."""
+"""Figures of several panels at their final size: sheets of steps, and stills of a given width.
+
+All panels share one legend, each method one colour scale, and axes side by side their labels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from string import ascii_lowercase
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlrender.colors import Norm
+from dlrender.frames.arrange import Cell, arrange
 from dlrender.frames.axes import (
-    add_axes,
     add_colorbar,
-    add_environment,
     decorate,
     draw_environment,
     draw_overlays,
     draw_scores,
     make_figure,
+    mark_window,
+    set_window,
+    set_world,
+    title_of,
 )
-from dlrender.frames.legend import add_legend, handles_of
-from dlrender.overlays import StepView
+from dlrender.frames.legend import handles_of, legend_below
+from dlrender.overlays import Overlay, StepView
 from dlrender.style.style import Style
-from dlscore.common.world import WORLD_SIZE
 
-SIDE, GAP = 200.0, 8.0  # px of the square axes, and between them
-SCALE = 0.6  # of lengths in points, since the axes are small
+SIDE, MARGINS = 2.0, 1.25  # in: of the squares of a sheet without a width, and what is beside them
+READABLE = (7.0, 9.0)  # points: fonts of a figure of a given width
+FULL = 3.86  # in: side of the square for which overlays have the lengths that the style gives
+SMALLEST = 0.5  # of these lengths
+TICKS = 256.0  # px of the whole world between ticks of small axes
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """Positions in a sheet [px]: blocks of `parts` axes, one below the other, in rows of `columns` blocks."""
+class Panel:
+    """What one square shows: the environment, or the scores of a view's method, and where it stands."""
 
-    blocks: int
-    columns: int
-    parts: int
-    font: float  # size of the labels relative to the default style, which the margins follow
-
-    @property
-    def left(self) -> float:
-        """Margin for the labels of the y axis."""
-        return 55 * self.font
-
-    @property
-    def top(self) -> float:
-        """Margin for the title of a block."""
-        return 30 * self.font
-
-    @property
-    def size(self) -> tuple[float, float]:
-        """Width and height of the figure."""
-        rows = -(-self.blocks // self.columns)
-        width = self.left + self.columns * (SIDE + GAP) + 85 * self.font
-        return width, rows * (self.parts * (SIDE + GAP) + self.top) + 60 * self.font
-
-    def corner(self, block: int, part: int) -> tuple[float, float]:
-        """Left and top of one of the axes of a block."""
-        row, column = divmod(block, self.columns)
-        y = row * (self.parts * (SIDE + GAP) + self.top) + self.top + part * (SIDE + GAP)
-        return self.left + column * (SIDE + GAP), y
+    view: StepView
+    row: int
+    column: int
+    is_world: bool = False
+    title: str = ""
+    letter: str = ""
+    label: str = ""  # of the y axis, before "y [px]"
+    norm: Norm | None = None
+    bar: bool = False
 
 
 def sheet_figure(
@@ -69,56 +61,99 @@ def sheet_figure(
     columns: int,
 ) -> Figure:
     """Rows of steps: the environment above the heatmaps of the methods, whose views `steps` holds for each step."""
-    geometry = Geometry(len(steps), min(columns, len(steps)), len(norms) + environment, style.fonts.labels / 8.5)
-    figure = make_figure(*geometry.size, dpi=style.dpi)
+    columns, parts = min(columns, len(steps)), len(norms) + environment
+    panels = []
     for n, views in enumerate(steps):
+        row, column = n // columns * parts, n % columns
+        letter = ascii_lowercase[n] if style.layout.letters and 1 < len(steps) <= len(ascii_lowercase) else ""
         if environment:
-            world = add_environment(figure, geometry.size, *geometry.corner(n, 0), SIDE)
-            draw_environment(world, views[0])
-            draw_overlays(world, views[0], style, "environment", SCALE)
-            world.set_title(f"step {views[0].step}", fontsize=style.fonts.ticks + 1, pad=3)
+            panels.append(Panel(views[0], row, column, True, f"step {views[0].step}", letter))
         for part, view in enumerate(views, start=int(environment)):
-            label = f"{view.method}: y [px]" if len(norms) > 1 and style.layout.axis_labels else ""
-            axes = _add_heatmap(figure, geometry, (n, part), view, style, label)
-            if n == geometry.columns - 1 and style.layout.colorbar:  # right of the first row
-                x, y = geometry.corner(n, part)
-                bar = add_axes(figure, geometry.size, x + SIDE + GAP + 5, y, 12, SIDE)
-                add_colorbar(figure, bar, style, norms[view.method], view.cache.score_attrs(view.method))
+            title, mark = ("", "") if part else (f"step {view.step}", letter)
+            method = view.method if len(norms) > 1 else ""
+            bar = style.bar and n == columns - 1  # right of the first row
+            panels.append(Panel(view, row + part, column, False, title, mark, method, norms[view.method], bar))
+    size = style.size or (columns * SIDE + MARGINS * style.fonts.labels / 8.5, None)
+    return compose(panels, style, size)
+
+
+def still_of_size(
+    views: Sequence[StepView], style: Style, environment: bool, size: tuple[float, float | None]
+) -> Figure:
+    """One step: the environment and the heatmaps of the methods side by side, in a figure of a size in inches."""
+    panels = [Panel(views[0], 0, 0, is_world=True)] if environment else []
+    for column, view in enumerate(views, start=len(panels)):
+        title = title_of(style, view.cache, view.method)
+        panels.append(Panel(view, 0, column, title=title, norm=view.norm, bar=style.bar))
+    return compose(panels, style, size)
+
+
+def compose(panels: Sequence[Panel], style: Style, size: tuple[float, float | None]) -> Figure:
+    """The figure of some panels. size: its width and, unless None, its height [in]."""
+    if style.size is not None:
+        low, high = READABLE
+        fonts = {each.name: min(max(getattr(style.fonts, each.name), low), high) for each in fields(style.fonts)}
+        style = replace(style, fonts=replace(style.fonts, **fonts))
+    if style.layout.ticks:
+        style = replace(style, layout=replace(style.layout, ticks=max(style.layout.ticks, TICKS)))
+    figure = make_figure(100 * size[0], 100 * (size[1] or size[0]), dpi=style.dpi)
+    cells = [_add_cell(figure, panel, panels, style) for panel in panels]
+    side = arrange(figure, cells, *size)
+    scale = max(SMALLEST, min(1.0, (side / FULL) ** 0.5))
+    style = _readable(style, scale)
+    drawn: list[Overlay] = []
+    for panel, cell in zip(panels, cells, strict=True):
+        if panel.is_world:
+            draw_environment(cell.axes, panel.view)
+        else:
+            draw_scores(cell.axes, panel.view, style, scale)
+        drawn += draw_overlays(cell.axes, panel.view, style, "environment" if panel.is_world else "heatmap", scale)
+        if panel.is_world and not panel.view.window.is_whole:
+            cell.axes.add_artist(mark_window(cell.axes, panel.view))
     if style.layout.legend:
-        handles = [handle for view in steps[0] for handle in handles_of(style, view.cache, view.method)]
-        by_label = {handle.get_label(): handle for handle in handles}  # methods share most entries
-        add_legend(figure, axes, list(by_label.values()), style, 0, 1)
+        seen = [overlay for overlay in style.drawn(scale=scale) if overlay in drawn]
+        methods = dict.fromkeys(panel.view.method for panel in panels)
+        high = legend_below(figure, handles_of(seen, panels[0].view.cache, list(methods)), style.fonts.legend)
+        arrange(figure, cells, *size, below=high)
     return figure
 
 
-def _add_heatmap(
-    figure: Figure, geometry: Geometry, where: tuple[int, int], view: StepView, style: Style, label: str
-) -> Axes:
-    block, part = where
-    axes = add_axes(figure, geometry.size, *geometry.corner(block, part), SIDE, SIDE)
-    decorate(axes, style, "" if part else f"step {view.step}")
-    if label:
-        axes.set_ylabel(label)
-    lowest = part == geometry.parts - 1 and block + geometry.columns >= geometry.blocks
-    _set_ticks(axes, style, outer_left=block % geometry.columns == 0, outer_bottom=lowest)
-    draw_scores(axes, view)
-    draw_overlays(axes, view, style, "heatmap", SCALE)
-    return axes
+def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Style) -> Cell:
+    axes, bar, fonts = figure.add_subplot(), None, style.fonts
+    if panel.is_world:
+        set_world(axes)
+        axes.set_axis_off()
+        axes.set_title(panel.title, fontsize=fonts.title, pad=3)
+    else:
+        same = all(each.view.window == panel.view.window for each in panels)
+        decorate(axes, style, panel.title, panel.view.window if same else None)
+        set_window(axes, panel.view.window)
+        axes.set_title(panel.title, fontsize=fonts.title, pad=4)
+        _share_labels(axes, panel, panels, fonts.labels)
+        if panel.bar:
+            bar = figure.add_subplot()
+            add_colorbar(figure, bar, style, panel.norm, panel.view.cache, panel.view.method)
+    if panel.letter:
+        axes.set_title(panel.letter, loc="left", fontsize=fonts.title, fontweight="bold", pad=3)
+    return Cell(axes, panel.row, panel.column, bar)
 
 
-def _set_ticks(axes: Axes, style: Style, *, outer_left: bool, outer_bottom: bool) -> None:
-    # Few numbers, at the outer edges only, so that they do not overlap.
-    if style.layout.ticks:
-        ends = [0, WORLD_SIZE / 2, WORLD_SIZE]
-        axes.set_xticks(ends)
-        axes.set_yticks(ends)
-        first, _, last = axes.get_xticklabels()
-        first.set_horizontalalignment("left")
-        last.set_horizontalalignment("right")
-        top, _, low = axes.get_yticklabels()
-        top.set_verticalalignment("top")
-        low.set_verticalalignment("bottom")
-    if not outer_left:
+def _share_labels(axes: Axes, panel: Panel, panels: Sequence[Panel], fontsize: float) -> None:
+    # Labels and numbers at the left and at the bottom of what is side by side; windows that differ have neither.
+    heatmaps = [each for each in panels if not each.is_world]
+    if any(each.row == panel.row and each.column < panel.column for each in heatmaps):
         axes.set(ylabel="", yticklabels=[])
-    if not outer_bottom:
+    elif panel.label:
+        named = f"{panel.label}: {axes.get_ylabel()}" if axes.get_ylabel() else panel.label
+        axes.set_ylabel(named, fontsize=fontsize)
+    if any(each.column == panel.column and each.row > panel.row for each in heatmaps):
         axes.set(xlabel="", xticklabels=[])
+
+
+def _readable(style: Style, scale: float) -> Style:
+    # Texts over the panels shrink with them, but not below what can be read.
+    looks: dict[str, Any] = dict(style.overlay)
+    for name, overlay in looks.items():
+        if hasattr(overlay, "fontsize"):
+            looks[name] = replace(overlay, fontsize=max(overlay.fontsize, READABLE[0] / scale))
+    return replace(style, overlay=looks)

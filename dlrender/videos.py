@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ import numpy as np
 
 from dlrender.colors import Norm
 from dlrender.errors import RenderError
+from dlrender.existing import videos_to_draw
 from dlrender.frames import panels
 from dlrender.frames.encode import PngWriter, Writer, make_palette, video
 from dlrender.frames.frame import Frame, hstack
-from dlrender.metadata import describe_render, write_config
-from dlrender.output import Output, newer_videos, pick_fps, pick_methods, refuse_newer, video_names
+from dlrender.metadata import describe_render, note_of, write_config
+from dlrender.output import Output, pick_fps, pick_methods
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.files import check_writable
@@ -50,7 +51,9 @@ class Scene:
             method: norms.get(method) or (None if style.per_frame else style.make_norm([cache], method))
             for method in methods
         }
+        self.windows = style.make_windows(cache, methods, range(cache.steps))
         self.world = panels.EnvironmentPanel(style, height)
+        self.beside = panels.EnvironmentPanel(style, height, beside=True)
         self.heatmaps = {
             method: panels.HeatmapPanel(cache, method, norm, style, height)
             for method, norm in self.norms.items()
@@ -60,16 +63,21 @@ class Scene:
     @property
     def widths(self) -> dict[str, int]:
         """Width [px] of the environment, each method's heatmap, and all side by side."""
-        widths = {"environment": self.world.height, **{name: panel.width for name, panel in self.heatmaps.items()}}
-        return {**widths, "combined": sum(widths.values())}
+        widths = {name: panel.width for name, panel in self.heatmaps.items()}
+        return {"environment": self.world.width, **widths, "combined": self.beside.width + sum(widths.values())}
 
-    def render(self, step: int) -> dict[str, list[Frame]]:
-        """The frames of one step, from left to right, by the names of `widths`."""
-        views = [panels.view_step(self.cache, step, name, norm, self.style) for name, norm in self.norms.items()]
-        frames = {"environment": self.world.render(views[0])}
+    def render(self, step: int, environment: bool = True) -> dict[str, list[Frame]]:
+        """The frames of one step, from left to right, by the names of `widths`. environment: whether it is drawn alone."""
+        window = self.windows[step]
+        views = [
+            panels.view_step(self.cache, step, name, norm, self.style, window) for name, norm in self.norms.items()
+        ]
+        frames = {"environment": [self.world.render(views[0])]} if environment else {}
         if self.heatmaps:
-            frames |= {view.method: self.heatmaps[view.method].render(view) for view in views}
-        return {**{name: [frame] for name, frame in frames.items()}, "combined": list(frames.values())}
+            heatmaps = {view.method: self.heatmaps[view.method].render(view) for view in views}
+            frames |= {name: [frame] for name, frame in heatmaps.items()}
+            frames["combined"] = [self.beside.render(views[0]), *heatmaps.values()]
+        return frames
 
 
 def render_episode(
@@ -82,19 +90,18 @@ def render_episode(
 ) -> list[Path]:
     """Make the videos and the config of one episode; the paths written.
 
-    norms: by method, for scales that are shared with other episodes. Without `output.force`, a video that exists and is
-    not older than its cache raises RenderError.
+    norms: by method, for scales that are shared with other episodes. A video that is up to date is kept; unless
+    `output.force`, a file that dlrender did not make raises RenderError.
     """
     with open_cache(file) as cache, style.active(), ExitStack() as stack:
         methods, fps = pick_methods(cache, output.methods), pick_fps(cache, output.fps)
-        names = video_names(cache, methods, output)
-        kept = refuse_newer(names, file, style, output)
-        names = {panel: name for panel, name in names.items() if name not in kept}
+        names = videos_to_draw(cache, methods, style, output)
+        if not names:
+            return []
         check_writable(output.folder, RenderError)
         scene = Scene(cache, methods, style, norms or {}, heatmaps=output.videos != ("environment",))
-        described = describe_render(cache, methods, style, list(names.values()), output)
-        title = f"episode {cache.episode}, {', '.join(methods)}"
-        note = {"title": title, **described["run"], **described["style"]}
+        described = describe_render(cache, methods, style, list(names.values()), output, output.provenance)
+        note = note_of(cache, described, methods)
         palettes = _palettes(scene) if output.format == "gif" else {}
         writers: dict[str, Writer | PngWriter] = {
             panel: stack.enter_context(
@@ -104,7 +111,7 @@ def render_episode(
             for panel, name in names.items()
         }  # fmt: skip
         for step in range(cache.steps):
-            frames = scene.render(step)
+            frames = scene.render(step, "environment" in writers)
             for panel, writer in writers.items():
                 writer.write(*frames[panel])
             progress(step + 1, cache.steps)
@@ -112,21 +119,6 @@ def render_episode(
         config = output.folder / f"episode_{cache.episode}_config.json"
         write_config(config, described, methods)
         return [*names.values(), config]
-
-
-def plan(files: Sequence[Path], style: Style, output: Output) -> Iterator[dict[str, Any]]:
-    """What `render_episode` would do: {"path", "cache", "state"} of each video; the state completes the sentence "PATH …"."""
-    for file in files:
-        with open_cache(file) as cache:
-            names = video_names(cache, pick_methods(cache, output.methods), output)
-        kept, refused = newer_videos(names, file, style, output)
-        for name in names.values():
-            state = "would be made again" if name.exists() else "would be made"
-            if name in kept:
-                state = "exists and is not older than the cache: would be kept"
-            if name in refused:
-                state = "exists and is not older than the cache: needs --force"
-            yield {"path": str(name), "cache": str(file), "state": state}
 
 
 def _palettes(scene: Scene) -> dict[str, Any]:

@@ -26,8 +26,8 @@ ROOMS = {
     "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute"},
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
-RENDER_ROOMS = ("errors", "colors", "overlays", "style", "frames", "output", "metadata", "videos", "sheets", "figures",
-                "jobs", "api", "options", "answers", "cli")  # fmt: skip
+RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
+                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")
 TYPER = (

@@ -6,7 +6,6 @@ are drawn. Memory does not grow with the number of frames.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,11 +22,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from dlrender.errors import RenderError
 from dlrender.frames.frame import Frame, Patch, hstack, planes_of
+from dlrender.frames.notes import add_note, format_note
 from dlscore.common.arrays import Array
 from dlscore.common.files import atomic_path
 
 AHEAD = 4  # frames that may wait for the encoder
 PIXEL_FORMATS = ("yuv420p", "yuv444p")  # of mp4: every player; sharp colours
+FLAT = 0.001  # of the pixels of a video: a colour with so many is in its palette as it is
+APART = 12  # of 255: from a flat colour to the nearest other in a palette
 GIF_RATE = 50.0  # frames/s; browsers slow down what is faster
 
 
@@ -67,7 +69,7 @@ class Writer:
         self._kind, self._palette = pixels or form.pixels, palette
         self._container = av.open(str(path), "w", format=kind, options=dict(form.container))
         self._container.metadata["title"] = str(metadata.get("title", ""))
-        self._container.metadata["comment"] = json.dumps(metadata, sort_keys=True)
+        self._container.metadata["comment"] = format_note(metadata)
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
@@ -137,7 +139,7 @@ class PngWriter:
         self._folder, self._count = path, 0
         path.mkdir()
         self._note = PngInfo()
-        self._note.add_itxt("Comment", json.dumps(metadata, sort_keys=True))
+        self._note.add_itxt("Comment", format_note(metadata))
 
     def write(self, *frames: Frame) -> None:
         """Append one frame, composed of the panels' frames from left to right."""
@@ -153,8 +155,29 @@ class PngWriter:
 
 
 def make_palette(frames: Sequence[Array]) -> Image.Image:
-    """One palette of at most 255 colours from sample frames (H, W, 3) uint8 of a video."""
-    return Image.fromarray(np.concatenate(frames)).quantize(255, method=Image.Quantize.MEDIANCUT)
+    """One palette of at most 255 colours from sample frames (H, W, 3) uint8 of a video.
+
+    Colours of large areas, such as the white of the environment, are in it as they are; the rest is by median cut.
+    """
+    pixels = np.concatenate(frames)
+    cut = Image.fromarray(pixels).quantize(255, method=Image.Quantize.MEDIANCUT).getpalette()
+    packed = pixels.reshape(-1, 3).astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    values, counts = np.unique(packed, return_counts=True)
+    large = values[np.argsort(-counts)][: np.count_nonzero(counts >= FLAT * len(packed))]
+    flat = np.stack([large >> 16, large >> 8 & 255, large & 255], axis=-1).astype(int)
+    kept: list[Array] = []
+    for colour in flat:
+        if _is_apart(colour, kept):
+            kept.append(colour)
+    others = [colour for colour in np.array(cut).reshape(-1, 3) if _is_apart(colour, kept)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.array([*kept, *others][:255], dtype=np.uint8).tobytes())
+    return palette
+
+
+def _is_apart(colour: Array, others: Sequence[Array]) -> bool:
+    # Pillow looks for the nearest colour in steps of 4, and could take one that is too near for a flat one.
+    return not others or bool(np.abs(np.array(others) - colour).max(axis=1).min() >= APART)
 
 
 @contextmanager
@@ -183,3 +206,4 @@ def video(
             writer.abandon()
             raise
         writer.close()
+        add_note(part, kind, metadata)

@@ -9,79 +9,115 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rcParams
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.path import Path
 from PIL import Image
 
-from dlrender.colors import Norm, color_indices, color_table
-from dlrender.frames.axes import HEIGHT, add_environment, add_heatmap, make_figure, square_of, width_of
-from dlrender.frames.frame import Frame
+from dlrender.colors import Norm
+from dlrender.frames.axes import (
+    HEIGHT,
+    add_environment,
+    add_heatmap,
+    environment_square,
+    environment_width,
+    make_figure,
+    mark_window,
+    square_of,
+    width_of,
+)
+from dlrender.frames.frame import Box, Frame
+from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
+from dlrender.overlays.contrast import on_ground
+from dlrender.shading import blend
 from dlrender.style.style import Style
+from dlrender.window import WHOLE, Window
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
 
 
-def view_step(cache: EpisodeCache, step: int, method: str, norm: Norm | None, style: Style) -> StepView:
-    """One step as it is drawn; `norm` is None if each step has its own."""
+def view_step(
+    cache: EpisodeCache, step: int, method: str, norm: Norm | None, style: Style, window: Window | None = None
+) -> StepView:
+    """One step as it is drawn. norm: None if each step has its own; window: None for the one of the style."""
     norm = norm or style.make_norm([cache], method, step)
-    return StepView(cache, step, method, cache.score(method, step), norm, style.colormap)
+    window = window or style.make_windows(cache, [method], [step])[0]
+    return StepView(cache, step, method, cache.score(method, step), norm, style.colormap, window)
 
 
 class EnvironmentPanel:
     """The environment, a square of `height` px, without overlays unless the style draws them there.
 
-    Little moves from one step to the next, so only the box that differs from the frame before is scaled again.
+    beside: it is one of the panels of a combined video: as large as the squares of the heatmaps, and in their rows, with the
+    outline of their window. Little moves from one step to the next, so only the box that differs from the frame before is
+    scaled again.
     """
 
     MARGIN = 4  # px of the frame around the box: more than the reach of the filter
 
-    def __init__(self, style: Style, height: int = HEIGHT) -> None:
-        self.height = height
-        self._kind = Image.Resampling.LANCZOS if height < WORLD_SIZE else Image.Resampling.BICUBIC
+    def __init__(self, style: Style, height: int = HEIGHT, beside: bool = False) -> None:
+        self.height, self.width = height, environment_width(style, height) if beside else height
+        self.square = environment_square(style, height) if beside else (0, 0, height)
+        self.side, self.beside = self.square[2], beside
+        self._kind = Image.Resampling.LANCZOS if self.side < WORLD_SIZE else Image.Resampling.BICUBIC
         self._index: Array | None = None  # of the step before
-        self._pixels = np.full((height, height, 4), 255, dtype=np.uint8)
+        self._ground = rcParams["axes.facecolor"]
         self.overlays = style.drawn("environment")
-        if self.overlays:
-            figure = make_figure(HEIGHT, HEIGHT, 100 * height / HEIGHT)
-            self.axes = add_environment(figure, (HEIGHT, HEIGHT), 0, 0, HEIGHT)
-            figure.canvas.draw()
-            self._buffer = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+        unit = height / HEIGHT
+        figure = make_figure(self.width / unit, self.height / unit, 100 * unit)
+        self.axes = add_environment(figure, (self.width, self.height), *self.square)
+        figure.canvas.draw()
+        self._buffer = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+        self._pixels = np.full((self.side, self.side, 4), 255, dtype=np.uint8)
+        self._marked = True
 
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
-        index = view.cache.frame_index(view.step)
+        index, first = view.cache.frame_index(view.step), self._index is None
         if self._index is None:
-            rows = columns = (0, self.height)
+            rows = columns = (0, self.side)
         else:
             changed = index != self._index
             rows, columns = (self._reach(changed.any(axis=axis)) for axis in (1, 0))
         moved = rows[0] < rows[1]
         if moved:
-            self._scale(index, view.cache.palette, rows, columns)
+            self._scale(index, on_ground(view.cache.palette, self._ground), rows, columns)
         self._index = index
-        if self.overlays:
-            self._buffer[:] = self._pixels
-            draw_artists(self.axes, artists(self.overlays, self.axes, view))
-            return Frame.whole(self._buffer)
-        return Frame(self._pixels, (columns[0], rows[0], columns[1], rows[1]) if moved else None)
+        left, top, side = self.square
+        drawn = artists(self.overlays, self.axes, view)
+        if self.beside and not view.window.is_whole:
+            drawn.append(mark_window(self.axes, view))
+        inside = self._buffer[top : top + side, left : left + side]
+        if drawn or self._marked:
+            inside[:] = self._pixels
+            draw_artists(self.axes, drawn)
+            box: Box | None = (left, top, left + side, top + side)
+        elif moved:
+            inside[slice(*rows), slice(*columns)] = self._pixels[slice(*rows), slice(*columns)]
+            box = (left + columns[0], top + rows[0], left + columns[1], top + rows[1])
+        else:
+            box = None
+        self._marked = bool(drawn)
+        return Frame.whole(self._buffer) if first else Frame(self._buffer, box)
 
     def _reach(self, changed: Array) -> tuple[int, int]:
         # The range of rows or columns of the frame that changed ones of the canvas contribute to.
         where = np.flatnonzero(changed)
         if not len(where):
             return 0, 0
-        first, last = where[0] * self.height / WORLD_SIZE, (where[-1] + 1) * self.height / WORLD_SIZE
-        return max(0, int(first) - self.MARGIN), min(self.height, int(np.ceil(last)) + self.MARGIN)
+        first, last = where[0] * self.side / WORLD_SIZE, (where[-1] + 1) * self.side / WORLD_SIZE
+        return max(0, int(first) - self.MARGIN), min(self.side, int(np.ceil(last)) + self.MARGIN)
 
     def _scale(self, index: Array, palette: Array, rows: tuple[int, int], columns: tuple[int, int]) -> None:
         # The filter is inexact at the edges of its input, so a margin is scaled too and cut off.
-        wider = [(max(0, low - self.MARGIN), min(self.height, high + self.MARGIN)) for low, high in (columns, rows)]
+        wider = [(max(0, low - self.MARGIN), min(self.side, high + self.MARGIN)) for low, high in (columns, rows)]
         (left, right), (top, bottom) = wider
-        unit = WORLD_SIZE / self.height
+        unit = WORLD_SIZE / self.side
         box = (left * unit, top * unit, right * unit, bottom * unit)
         # Only the pixels within the reach of the filter are converted to RGB.
         reach = int(np.ceil(4 * unit))
@@ -100,32 +136,48 @@ class HeatmapPanel:
 
     def __init__(self, cache: EpisodeCache, method: str, norm: Norm | None, style: Style, height: int = HEIGHT) -> None:
         self.method, self.norm, self.height, self.width = method, norm, height, width_of(style, height)
-        self.overlays = style.drawn("heatmap")
-        self.square = square_of(style, height)
+        self.heat, self.square = style.heat, square_of(style, height)
+        drawn = style.drawn("heatmap")
+        self.under = [each for each in drawn if each.UNDER]
+        self.overlays = [each for each in drawn if not each.UNDER]
+        self.window = style.make_windows(cache, [method], [0])[0] if style.window != "follow" else None
         unit = height / HEIGHT
         self.figure = make_figure(self.width / unit, self.height / unit, 100 * unit)
-        self.axes = add_heatmap(self.figure, (self.width, self.height), 0, cache, method, norm, style)
+        self.axes = add_heatmap(self.figure, (self.width, self.height), 0, cache, method, norm, style, self.window)
+        if style.layout.legend:
+            add_legend(self.figure, self.axes, handles_of(style.drawn(), cache, [method]), style, 0, 1, unit)
         self.figure.canvas.draw()
         self._buffer = np.asarray(self.figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+        self._ground = (
+            (np.array([*to_rgb(self.axes.get_facecolor()), 1.0]) * 255 + 0.5).astype(np.uint8).view(np.uint32)
+        )
         self._spines = _spines(self.axes)
-        table = color_table(style.colormap)
-        opaque = np.full((len(table), 1), 255, dtype=np.uint8)
-        self._packed = np.ascontiguousarray(np.hstack([table, opaque])).view(np.uint32)[:, 0]
         self._rendered = False
 
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
         left, top, side = self.square
-        inside = self._buffer.view(np.uint32)[top : top + side, left : left + side, 0]
-        inside[:] = np.take(self._packed, color_indices(view.scores, view.norm, side, side))
+        inside = self._buffer[top : top + side, left : left + side]
+        packed = inside.view(np.uint32)[..., 0]
+        if view.window != self.window:
+            x0, x1, y0, y1 = view.window.extent
+            self.axes.viewLim.set_points(np.array([(x0, y0), (x1, y1)]))  # set_xlim takes a fifth of a frame
+        if self.heat == "opaque":
+            shades = view.shades(over=False)
+            np.take(shades.table.view(np.uint32)[:, 0], shades.indices(view.values(side)), out=packed)
+        else:
+            packed[:] = self._ground
+            draw_artists(self.axes, artists(self.under, self.axes, view))
+            if self.heat == "over":
+                blend(inside, view.shades(over=True), view.values(side))
         draw_artists(self.axes, [*artists(self.overlays, self.axes, view), *self._spines])
         first, self._rendered = not self._rendered, True
         return Frame.whole(self._buffer) if first else Frame(self._buffer, (left, top, left + side, top + side))
 
-    def data_to_pixel(self, x: float, y: float) -> tuple[float, float]:
+    def data_to_pixel(self, x: float, y: float, window: Window = WHOLE) -> tuple[float, float]:
         """(column, row) in the frame of an action (x, y) [px of the environment]; pixel centres are at .5."""
         left, top, side = self.square
-        return left + x / WORLD_SIZE * side, top + y / WORLD_SIZE * side
+        return left + (x - window.left) / window.side * side, top + (y - window.top) / window.side * side
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:

@@ -6,9 +6,9 @@ from dlrender.errors import RenderError
 from dlrender.overlays.actions import Arrow, ExpertAction, ExpertTrace, PolicyPrediction
 from dlrender.overlays.base import PANELS, Overlay, StepView
 from dlrender.overlays.chunks import Chunk, Cloud, Worms
-from dlrender.overlays.density import Contours, Landscape
+from dlrender.overlays.density import Contours, Landscape, Regions
 from dlrender.overlays.labels import Counter, Drift, Inside
-from dlrender.overlays.world import Agent, Block
+from dlrender.overlays.world import Agent, Block, Goal, Scale, World
 from dlscore.common.plugins import add_plugins
 
 __all__ = [
@@ -24,11 +24,15 @@ __all__ = [
            "Drift",
            "ExpertAction",
            "ExpertTrace",
+           "Goal",
            "Inside",
            "Landscape",
            "Overlay",
            "PolicyPrediction",
+           "Regions",
+           "Scale",
            "StepView",
+           "World",
            "Worms",
            "check_name",
            "known_overlays",
@@ -38,7 +42,10 @@ GROUP = "dlrender.overlays"  # of entry points
 
 # The built-in overlays in drawing order.
 OVERLAYS: dict[str, type[Overlay]] = {
+    "world": World,
     "landscape": Landscape,
+    "regions": Regions,
+    "goal": Goal,
     "block": Block,
     "agent": Agent,
     "cloud": Cloud,
@@ -52,6 +59,7 @@ OVERLAYS: dict[str, type[Overlay]] = {
     "counter": Counter,
     "drift": Drift,
     "inside": Inside,
+    "scale": Scale,
 }
 
 

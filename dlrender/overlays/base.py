@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import ClassVar
 
 from matplotlib.artist import Artist
@@ -16,18 +17,23 @@ from matplotlib.colors import is_color_like, to_rgba
 from matplotlib.mathtext import MathTextParser
 from pyparsing import ParseBaseException
 
-from dlrender.colors import Norm
+from dlrender.colors import Norm, peak_of_mixture
 from dlrender.errors import RenderError
+from dlrender.shading import FADE, Shades, make_shades, sample
+from dlrender.window import WHOLE, Window
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
+from dlscore.density.level_sets import LevelSets, grid_level_sets, level_sets
+from dlscore.density.mixture import Mixture
+from dlscore.density.raster import DEPTH, Raster, rasterise
 
 PANELS = ("heatmap", "environment", "both")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepView:
-    """One step of one method: its open cache, its scores (N, N), and the norm and colormap that show them."""
+    """One step of one method: its open cache, its scores (N, N), the norm and colormap that show them, and the window."""
 
     cache: EpisodeCache
     step: int
@@ -35,11 +41,70 @@ class StepView:
     scores: Array
     norm: Norm
     colormap: str
+    window: Window = WHOLE
 
     @property
     def is_density(self) -> bool:
         """Whether the scores are log densities."""
         return self.cache.is_density(self.method)
+
+    @cached_property
+    def mixture(self) -> Mixture | None:
+        """The density itself; None where the cache has only the scores of the grid's cells."""
+        return self.cache.mixture(self.method, self.step) if self.cache.has_mixture(self.method) else None
+
+    @cached_property
+    def lowest(self) -> float | None:
+        """The lowest log density that is drawn whole [nats / px²]; below, it fades. None for other scores, and for ranks."""
+        if not self.is_density or self.norm.rank:
+            return None
+        if self.norm.chosen:
+            return self.norm.low
+        peak = float(self.scores.max()) if self.mixture is None else peak_of_mixture(self.mixture)
+        return peak - self.norm.depth
+
+    @cached_property
+    def _rasters(self) -> dict[int, Raster]:
+        return {}
+
+    def raster(self, pixels: int) -> Raster | None:
+        """The mixture's log density over the window, `pixels` a side; None without a mixture."""
+        if self.mixture is None:
+            return None
+        if pixels not in self._rasters:
+            corner = (self.window.left, self.window.top)
+            self._rasters[pixels] = rasterise(
+                self.mixture, corner, self.window.side, pixels, max(DEPTH, self.norm.depth + FADE + 1)
+            )
+        return self._rasters[pixels]
+
+    def values(self, pixels: int) -> Array:
+        """(P, P) float32 what the norm has prepared for colours, at the pixels of the window."""
+        raster = None if self.norm.rank else self.raster(pixels)
+        if raster is not None:
+            return raster.log_density()
+        floor = None if self.lowest is None else self.lowest - FADE - 1
+        return sample(self.norm.prepare(self.scores) if floor is None else self.scores, self.window, pixels, floor)
+
+    def shades(self, over: bool) -> Shades:
+        """The colours of these values. over: those that fade are clear."""
+        return make_shades(self.norm, self.colormap, self.lowest, over)
+
+    def level_sets(self, masses: tuple[float, ...]) -> LevelSets:
+        """The regions of a density that hold `masses` of it; computed once for all that draw them."""
+        found = self._level_sets.get(masses)
+        if found is None:
+            if self.mixture is None:
+                found = grid_level_sets(self.scores, masses)
+            else:
+                finest = max(self._rasters, default=None)
+                found = level_sets(self.mixture, masses, None if finest is None else self._rasters[finest])
+            self._level_sets[masses] = found
+        return found
+
+    @cached_property
+    def _level_sets(self) -> dict[tuple[float, ...], LevelSets]:
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +117,9 @@ class Overlay:
 
     # Fields in points, which shrink with the panels of a sheet.
     LENGTHS: ClassVar[tuple[str, ...]] = ("linewidth", "edge", "size", "gap", "fontsize")
+
+    # Whether it lies under the colours of a heatmap.
+    UNDER: ClassVar[bool] = False
 
     panel: str = "heatmap"
 

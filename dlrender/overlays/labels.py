@@ -47,10 +47,11 @@ class Counter(TextOverlay):
     score: bool = True
 
     def text(self, view: StepView) -> str:
-        shown = f"step {view.step}/{view.cache.steps - 1}"
+        shown = f"step {view.step} of {view.cache.steps}"
         if self.score:
             value = score_at(view.cache.grid, view.scores, view.cache.expert_action[view.step])
-            shown += f" · {view.cache.action_label} {value:.1f}".replace("-", "−")
+            units = str(view.cache.score_attrs(view.method)["units"]).partition(" / ")[0]  # of a logarithm: nats
+            shown += f" · {view.cache.action_label}: {value:.1f} {units}".replace("-", "−")
         return shown
 
 

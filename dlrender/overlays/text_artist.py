@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rcParams
@@ -23,7 +23,21 @@ CORNERS = ("upper right", "upper left", "lower right", "lower left")
 MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
 ABOVE, BELOW = 0.85, 0.25  # extent of the text above and below the baseline, in font sizes
 PHASES = 4  # positions within a pixel at which a piece of text is cached
+BETWEEN = " · "  # parts of a text, which get lines of their own in narrow axes
 PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
+
+
+def box_height(fontsize: float) -> float:
+    """Height of the box of a line [points]."""
+    return (ABOVE + BELOW) * fontsize + 2 * PAD
+
+
+class _Line(NamedTuple):
+    text: str
+    file: str  # of the font
+    pieces: Sequence[str]
+    advances: Sequence[float]  # px, of the pieces
+    width: float  # px, of the box
 
 
 class Label(Artist):
@@ -43,17 +57,34 @@ class Label(Artist):
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
         assert axes is not None
         file = str(findfont(self.font))
-        pieces = PIECES.findall(self.text)
-        advances = [advance(piece, file, size, renderer.dpi) for piece in pieces]
-        width = sum(advances) + 2 * PAD * pixels
-        height = ((ABOVE + BELOW) * size + 2 * PAD) * pixels
+        lines = [self._measure(self.text, file, renderer)]
+        if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
+            lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
+        if "upper" not in self.corner:
+            lines = lines[::-1]
+        height = box_height(size) * pixels
+        for n, line in enumerate(lines):
+            self._draw_line(line, renderer, n * height)
+
+    def _measure(self, text: str, file: str, renderer: Any) -> _Line:
+        pieces, pixels = PIECES.findall(text), renderer.points_to_pixels(1.0)
+        # The resolution of the page, which for pdf and svg is not that of the images in it.
+        advances = [advance(piece, file, self.font.get_size_in_points(), 72 * pixels) for piece in pieces]
+        return _Line(text, file, pieces, advances, sum(advances) + 2 * PAD * pixels)
+
+    def _draw_line(self, line: _Line, renderer: Any, away: float) -> None:
+        # away: px from the place of the first line.
+        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
+        assert axes is not None
+        width = line.width
+        height = box_height(size) * pixels
         margin, within = MARGIN * pixels, axes.bbox
         left = within.x1 - margin - width if "right" in self.corner else within.x0 + margin
-        bottom = within.y1 - margin - height if "upper" in self.corner else within.y0 + margin
+        bottom = within.y1 - margin - height - away if "upper" in self.corner else within.y0 + margin + away
         gc = renderer.new_gc()
         gc.set_clip_rectangle(within)
         if isinstance(renderer, RendererAgg):
-            image = self._image(round(width), round(height), file, pieces, advances, renderer.dpi)
+            image = self._image(round(width), round(height), line.file, line.pieces, line.advances, renderer.dpi)
             renderer.draw_image(gc, round(left), round(bottom), image[::-1])
         else:
             gc.set_linewidth(0)
@@ -64,7 +95,7 @@ class Label(Artist):
             gc.set_foreground(self.color)
             x, y = left + PAD * pixels, bottom + (PAD + BELOW * size) * pixels
             y = renderer.get_canvas_width_height()[1] - y if renderer.flipy() else y
-            renderer.draw_text(gc, x, y, self.text, self.font, 0)
+            renderer.draw_text(gc, x, y, line.text, self.font, 0)
         gc.restore()
 
     def _image(

@@ -130,8 +130,15 @@ def with_options(
         chosen[name] = True
     given = make_room({name: value for name, value in values.items() if value is not None})
     style = replace(style, **given, overlay=looks, overlays=tuple(name for name in style.order if chosen.get(name)))
+    if style.unjoined and not (show.get("arrow") or "arrow" in map(overlay_name, overlays)):  # it goes with its marks
+        style = replace(style, overlays=tuple(name for name in style.overlays if name != "arrow"))
     check_style(style)
     return style
+
+
+def overlay_name(text: str) -> str:
+    """The name in `name:key=value,…`."""
+    return text.partition(":")[0]
 
 
 def parse_overlay(text: str) -> tuple[str, dict[str, str]]:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import matplotlib
 import matplotlib.style
-from matplotlib.colors import is_color_like
 from matplotlib.font_manager import FontProperties, findfont
 
 from dlrender.colors import NORMS, get_colormap, make_norm
 from dlrender.errors import RenderError
 from dlrender.overlays.base import is_text
+from dlrender.shading import HEATS
 from dlrender.style.style import Style
+from dlrender.window import check_size, parse_window
 from dlscore.common.choices import check_choice, check_known
 
 HEIGHTS = (120, 2160)  # px
@@ -24,13 +25,28 @@ def check_style(style: Style) -> None:
     """Raise RenderError if anything in the style cannot be drawn."""
     for name in style.overlays:
         check_known("overlay", name, style.order, RenderError)
+    if style.unjoined:
+        raise RenderError(
+            f"overlay arrow joins the policy's prediction and the expert's action; draw {style.unjoined} too, or leave out "
+            "arrow"
+        )
     check_choice("--norm", style.norm, NORMS, RenderError)
     get_colormap(style.colormap)
     make_norm(style.norm, [], "", style.range_nats, limits=style.limits)
+    parse_window(style.window)
+    check_size("--window-size", style.window_size)
+    check_choice("--heat", style.heat, HEATS, RenderError)
     check_height(style.target_height)
     if not DPIS[0] <= style.dpi <= DPIS[1]:
         raise RenderError(f"dpi {style.dpi} is not allowed; choose {DPIS[0]} to {DPIS[1]}")
+    if style.height and not style.width:
+        raise RenderError(f"--height {style.height} needs --width, which decides the size of the panels")
+    _ = style.size  # raises what is wrong with it
     _check_layout(style)
+    _check_matplotlib(style)
+
+
+def _check_matplotlib(style: Style) -> None:
     for name in style.rc:
         check_known("rc key", name, list(matplotlib.rcParams), RenderError, "style")
     for sheet in style.sheets:
@@ -65,18 +81,14 @@ def _check_layout(style: Style) -> None:
         raise RenderError(f"style: layout.width {layout.width:g} is not allowed; choose {right:g} to 1920 px")
     if layout.ticks and not 8 <= layout.ticks <= 512:
         raise RenderError(f"style: layout.ticks {layout.ticks:g} is not allowed; choose 8 to 512 px, or 0 for none")
-    if not is_color_like(layout.legend_color):
-        raise RenderError(
-            f"style: layout.legend_color {layout.legend_color!r} is not allowed; give a colour of matplotlib"
-        )
     try:
-        layout.title.format(method="", episode=0)
+        layout.title.format(method="", episode=0, quantity="")
         if not is_text(layout.title):
             raise ValueError("mathtext")
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise RenderError(
-            f"style: layout.title {layout.title!r} is not allowed; it may contain {{method}}, {{episode}}, "
-            "and mathtext between two $"
+            f"style: layout.title {layout.title!r} is not allowed; it may contain {{quantity}}, {{method}}, "
+            f"{{episode}}, and mathtext between two $"
         ) from error
     for each in fields(fonts):
         if not 1 <= getattr(fonts, each.name) <= 60:

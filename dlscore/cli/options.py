@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from dlscore.cli import complete
+
 DATA, SCORES, RUN = "Data and policy", "Scores", "Run"
 
 
@@ -41,12 +43,19 @@ RenameMap = Annotated[str, _option(help="JSON from the data set's names to the p
 ScoringMethod = Annotated[
     list[str] | None,
     _option(
-        help="likelihood, distance, noise_pred; repeat or separate by commas.  [default: likelihood]", panel=SCORES
+        help="likelihood, distance, noise_pred; repeat or separate by commas.  [default: likelihood]",
+        panel=SCORES,
+        autocompletion=complete.methods,
     ),
 ]
 ActionResolution = Annotated[int, _option(help="Cells a side of the grid.", panel=SCORES)]
 Quality = Annotated[
-    str, _option(help="likelihood: draft, standard or reference; the options below override it.", panel=SCORES)
+    str,
+    _option(
+        help="likelihood: draft, standard or reference; the options below override it.",
+        panel=SCORES,
+        autocompletion=complete.qualities,
+    ),
 ]
 Density = Annotated[
     str, _option(help="likelihood: executed, of what the policy does; model, of what its network models.", panel=SCORES)

@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from dlscore.common.errors import UserError, debugging
 
@@ -25,6 +26,29 @@ INTERRUPTED = 130  # exit code
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 
+class Command(TyperCommand):
+    """A command with its options in groups. Names stand on lines of their own where they are long, and are never cut."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                other = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                groups.setdefault(getattr(parameter, "rich_help_panel", None) or other, []).append(row)
+        for name, rows in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(rows)
+
+
+class App(typer.Typer):
+    """A Typer of commands of that class."""
+
+    def command(self, *args: Any, **settings: Any) -> Any:
+        """As Typer's."""
+        return super().command(*args, cls=Command, **settings)
+
+
 def normalize(name: str) -> str:
     """`policy_path` and `policy.path` are `policy-path`: options as LeRobot's users write them."""
     dashed = name.replace("_", "-").replace(".", "-")
@@ -32,14 +56,13 @@ def normalize(name: str) -> str:
 
 
 def make_app(name: str, version: str, help: str) -> typer.Typer:
-    """A command line of this project: options spelled as LeRobot's users do, `-h`, `--version`, no tracebacks of typer."""
-    app = typer.Typer(
+    """A command line of this project: options spelled as LeRobot's users do, `-h`, `--version`, completion, no tracebacks."""
+    app = App(
         name=name,
         help=help,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",  # as markup, [px] and [default: …] would be styles, and vanish
+        rich_markup_mode=None,  # its tables cut the names of options, and its markup takes [px] for a style
         context_settings={"token_normalize_func": normalize, "help_option_names": ["-h", "--help"]},
     )
 
@@ -84,9 +107,10 @@ def run(app: typer.Typer, name: str, interrupted: str) -> int:
     except Exception as error:
         if isinstance(error, ClickException):
             message: str = error.format_message()  # type: ignore[attr-defined]
-            return (
-                _fail(name, f"{message} (see {name} --help)", 2) if message.strip() else 2
-            )  # without a message, the help was shown
+            if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+                print(message, file=sys.stderr)
+                return 2
+            return _fail(name, f"{message} (see {name} --help)", 2)
         if debugging():
             raise
         if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in SCORING:

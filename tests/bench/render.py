@@ -1,8 +1,8 @@
 """Frames a second of dlrender (make bench-render): ours, a new matplotlib figure a frame, and the encoder fed with ready frames.
 
-One measurement, interleaved; medians of the rates, and of the ratios within a round. The combined video is 1120 × 480 with
-contours, trace, arrow and markers. The naive program is what people write first: imshow, colorbar, contour, legend, savefig
-into an array, imageio.
+One measurement, interleaved; medians of the rates, and of the ratios within a round. The combined video is 986 × 480, of the
+default style with contours: its window follows the density. The naive program is what people write first: imshow,
+colorbar, contour, legend, savefig into an array, imageio.
 """
 
 import argparse
@@ -28,14 +28,14 @@ from dlscore.cache.reader import open_cache
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
 from support.synthetic import write_cache
 
-STYLE = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
+STYLE = Style(overlays=("world", "contours", "trace", "arrow", "prediction", "expert", "counter", "scale"))
 LONG = """
 import sys
 from pathlib import Path
 from dlrender.output import Output
 from dlrender.videos import render_episode
 from dlrender.style.style import Style
-style = Style(overlays=("contours", "trace", "arrow", "prediction", "expert", "counter"))
+style = Style(overlays=("world", "contours", "trace", "arrow", "prediction", "expert", "counter", "scale"))
 render_episode(Path(sys.argv[1]), style, Output(folder=Path(sys.argv[2])))
 # Of this program alone: ru_maxrss would start from the peak of the one that started it.
 print(next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM")))
@@ -119,7 +119,8 @@ def encode_plainly(ready: list[np.ndarray], folder: Path) -> None:
     mp4 = FORMATS["mp4"]
     with av.open(str(folder / "plain.mp4"), "w", options=dict(mp4.container)) as container:
         stream = container.add_stream(mp4.codec, rate=10, options=dict(mp4.options))
-        stream.width, stream.height, stream.pix_fmt = 1120, 480, mp4.pixels
+        stream.height, stream.width = ready[0].shape[:2]
+        stream.pix_fmt = mp4.pixels
         for frame in ready:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgba")))
         container.mux(stream.encode())
@@ -127,7 +128,8 @@ def encode_plainly(ready: list[np.ndarray], folder: Path) -> None:
 
 def encode(ready: list[np.ndarray], folder: Path) -> None:
     """The encoder fed with whole frames by our own writer, which converts them beside it."""
-    with video(folder / "encoded.mp4", 1120, 480, 10, {}) as writer:
+    height, width = ready[0].shape[:2]
+    with video(folder / "encoded.mp4", width, height, 10, {}) as writer:
         for frame in ready:
             writer.write(Frame.whole(frame))
 

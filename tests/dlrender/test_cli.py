@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import typer
 from support.processes import HEAVY, HEED_INTERRUPTS, PATIENCE, run_without
 from support.synthetic import rewrite, write_cache
 
+from dlrender import cli
+from dlrender.overlays import OVERLAYS
 from dlrender.style.style import Style
 from dlrender.style.toml import load_style
 
@@ -33,7 +38,7 @@ def test_every_look_reaches_the_picture(dlrender, drawn_cache, tmp_path):
         "episode_000.h5", "episode_0_combined_likelihood+distance.mp4", "episode_0_config.json",
     ]  # fmt: skip
     style = json.loads((tmp_path / "episode_0_config.json").read_text())["renders"]["likelihood+distance"]["style"]
-    assert style["overlays"] == ["landscape", "worms", "contours", "prediction"]
+    assert style["overlays"] == ["world", "landscape", "worms", "contours", "prediction", "scale"]
     assert (style["colormap"], style["norm"], style["gamma"], style["range_nats"]) == ("magma", "frame", 0.5, 6.0)
     assert style["overlay"]["worms"]["alpha"] == 0.3
     assert style["rc"]["font.family"] == "serif"  # paper's
@@ -58,10 +63,12 @@ def test_several_at_a_time_are_the_same_as_one_after_the_other(dlrender, tmp_pat
     for name in outs[1]:
         if name.endswith(".mp4"):
             assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
-    os.utime(files[0], (9e8, 9e8))  # older than its video
+    code, out, err = dlrender("render", *files, "--output-dir", tmp_path / "2", "-j", 2, "--videos", "combined")
+    assert (code, out) == (0, "all videos are up to date; --force draws them again\n"), err
+    (tmp_path / "2" / "episode_1_combined_likelihood.mp4").write_bytes(b"mine")
     code, _, err = dlrender("render", *files, "--output-dir", tmp_path / "2", "-j", 2, "--videos", "combined")
     assert code == 1
-    assert "exists and is not older than" in err
+    assert "exists and was not made by dlrender" in err
     assert err.count("error") == 1
 
 
@@ -247,3 +254,56 @@ def test_help_imports_nothing_heavy():
     shown = run_without("from dlrender.cli import main; main()", "render", "--help").stdout
     assert "[px]" in shown  # brackets are no markup
     assert "[default: the" in shown
+
+
+@pytest.mark.parametrize("name", ["render", "still", "sheet"])
+def test_help_is_readable_at_80_columns_and_names_everything(dlrender, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = dlrender(name, "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    for parameter in typer.main.get_command(cli.app).commands[name].params:
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            assert re.search(rf"{option}(?![\w-])", out), option
+    for overlay, kind in OVERLAYS.items():
+        described = out.partition(f"    {overlay}: ")[2]
+        assert described, overlay
+        for field in fields(kind):
+            assert field.name == "panel" or f"{field.name}=" in described, (overlay, field.name)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("dlrender st", ["still", "styles"]),
+        ("dlrender render --style pa", ["paper"]),
+        ("dlrender render --overlay ch", ["chunk"]),
+        ("dlrender render --colormap cividis", ["cividis", "cividis_r"]),
+        ("dlrender render --norm gl", ["global"]),
+        ("dlrender render --videos environment,co", ["environment,combined"]),
+        ("dlrender render --format g", ["gif"]),
+        ("dlrender render -m l", ["likelihood"]),
+        ("dlrender still {cache} -m ", ["distance", "likelihood", "noise_pred"]),
+        ("dlscore compute --scoring-method distance,l", ["distance,likelihood"]),
+        ("dlscore compute --quality d", ["draft"]),
+    ],
+)
+def test_a_shell_completes_names(dlrender, dlscore, drawn_cache, monkeypatch, words, offered):
+    words = words.format(cache=drawn_cache)
+    program = words.partition(" ")[0]
+    monkeypatch.setenv(f"_{program.upper()}_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    code, out, err = {"dlrender": dlrender, "dlscore": dlscore}[program]()
+    assert (code, out.split()) == (0, offered), err
+
+
+@pytest.mark.parametrize("program", ["dlrender.cli", "dlscore.cli.commands"])
+def test_completion_can_be_installed(tmp_path, program):
+    code = f"from {program} import main; main()"
+    environment = {**os.environ, "HOME": str(tmp_path), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    argv = [sys.executable, "-c", code, "--install-completion", "bash"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    name = program.partition(".")[0]
+    assert f"_{name.upper()}_COMPLETE=complete_bash" in (tmp_path / ".bash_completions" / f"{name}.sh").read_text()

@@ -1,15 +1,19 @@
 """What each overlay draws, on its artists; and that matplotlib's own artists look the same where ours replace them."""
 
+from dataclasses import replace
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch
-from support.drawing import artists, at, heatmap, make_panel, with_overlays
+from support.drawing import PLAIN, artists, at, heatmap, make_panel, with_overlays
 from support.synthetic import rewrite, write_cache
 
+from dlrender.colors import color_table
 from dlrender.errors import RenderError
 from dlrender.overlays import (
     OVERLAYS,
@@ -26,12 +30,17 @@ from dlrender.overlays import (
     Inside,
     Landscape,
     PolicyPrediction,
+    Regions,
+    Scale,
     Worms,
 )
-from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, halo, place
+from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
+from dlrender.overlays.contrast import contrast, halo_color, luminance
 from dlrender.overlays.labels import score_at
-from dlrender.overlays.text_artist import Label, coverage
+from dlrender.overlays.text_artist import Label, box_height, coverage
+from dlrender.overlays.world import AGENT, AGENT_EDGE, BLOCK, BLOCK_EDGE, GOAL, WALL, filled, things_of, walls
 from dlrender.style.style import Style
+from dlrender.style.toml import bundled, load_style
 from dlscore.cache import CacheError, open_cache
 from dlscore.grid import Grid
 
@@ -41,10 +50,10 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
     edge = np.linspace([4.0, 100.0], [4.0, 300.0], 6)  # almost half of the mass is beyond the grid
     path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0), expert=edge, predicted=edge + 60)
     with open_cache(path) as episode:
-        style = with_overlays(name, panel="heatmap")
+        style = replace(with_overlays(name, panel="heatmap"), heat="over")
         panel, view = make_panel(episode, style=style), at(episode, 4)
         before = len(panel.axes.get_children())
-        plain = heatmap(episode, 4)
+        plain = heatmap(episode, 4, style=replace(PLAIN, heat="over"))
         one, two = panel.render(view).pixels[..., :3].copy(), panel.render(view).pixels[..., :3].copy()
         np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
         inside = np.s_[
@@ -54,7 +63,9 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         assert len(panel.axes.get_children()) == before
         handles = style.overlay[name].legend(episode, "likelihood")
         assert all(handle.get_label() for handle in handles)
-        assert bool(handles) == (name not in ("landscape", "counter", "drift", "inside"))  # these explain themselves
+        assert bool(handles) == (
+            name not in ("world", "landscape", "counter", "drift", "inside")
+        )  # these explain themselves
 
 
 @pytest.mark.parametrize(
@@ -72,8 +83,8 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         (Contours, {"masses": (0.5, 1.0)}, "choose numbers between 0 and 1"),
         (Contours, {"masses": ()}, "choose numbers between 0 and 1"),
         (Contours, {"top": 0.0}, "choose a fraction of the cells"),
-        (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one that can be filled"),
-        (ExpertAction, {"marker": "x"}, "one that can be filled"),
+        (ExpertAction, {"marker": "cross"}, "marker cross is not allowed; choose one of"),
+        (ExpertAction, {"marker": ","}, "choose one of"),
         (ExpertAction, {"size": -1.0}, "choose 0 to 100 points"),
         (ExpertTrace, {"length": 0}, "choose 1 or more actions"),
         (Worms, {"alpha": 1.5}, "choose 0 to 1"),
@@ -93,10 +104,11 @@ def test_looks_that_cannot_be_drawn_are_refused(overlay, looks, words):
 def test_contours_hold_the_mass_they_name(tmp_path):
     path = write_cache(tmp_path / "fine.h5", steps=1, resolution=256, expert=np.array([256.0, 256.0]), sigma=40.0)
     with open_cache(path) as fine:
-        scores = fine.score("likelihood", 0)
-        levels = Contours().levels(scores, fine.grid.cell_area)
+        _, levels = Contours().levels(at(fine, 0))
         # of an isotropic Gaussian the region of mass p is where the density is over (1 - p) of its peak
-        np.testing.assert_allclose(levels - scores.max(), np.log([0.05, 0.2, 0.5]), atol=0.02)
+        below = np.array([level for _, level in levels]) + np.log(2 * np.pi * 40**2)
+        np.testing.assert_allclose(below, np.log([0.05, 0.2, 0.5]), atol=0.02)
+        assert [place for place, _ in levels] == [2, 1, 0]
         (lines,) = artists(fine, Contours(), 0)
         for path_of_level, mass in zip(lines.paths, (0.95, 0.8, 0.5), strict=True):
             radius = np.hypot(*(path_of_level.vertices - 256).T)
@@ -105,21 +117,23 @@ def test_contours_hold_the_mass_they_name(tmp_path):
 
 def test_contours_of_a_score_are_the_best_tenth_of_the_cells_and_say_so(drawn_episode):
     scores = drawn_episode.score("distance", 0)
-    (level,) = Contours().levels(scores, None)
+    _, ((_, level),) = Contours().levels(at(drawn_episode, 0, "distance"))
     assert np.mean(scores >= level) == pytest.approx(0.1, abs=0.01)
     labels = [Contours().legend(drawn_episode, method)[0].get_label() for method in ("distance", "likelihood")]
-    assert labels == ["top 10 % of the cells", "50/80/95 % of the mass"]
+    assert labels == ["top 10 % of the cells", "50, 80, 95 % of the mass"]
 
 
-def test_contours_of_a_flat_score_are_none():
-    assert not len(Contours().levels(np.zeros((5, 5), dtype=np.float32), 100.0))
+@pytest.mark.parametrize("method", ["likelihood", "distance"])
+def test_regions_of_a_flat_score_are_none(drawn_episode, method):
+    view = replace(at(drawn_episode, 0, method), scores=np.full((32, 32), -12.0, dtype=np.float32))
+    for overlay in (Contours(), Regions()):
+        assert overlay.draw(make_panel(drawn_episode, method).axes, view) == []
 
 
 def test_contours_are_solid_though_the_levels_are_negative(tmp_path):
     where = np.array([256.0, 256.0])
     path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
     with open_cache(path) as episode:
-        assert (Contours().levels(episode.score("likelihood", 0), 64.0) < 0).all()
         style = with_overlays("contours", masses=(0.8,), linewidth=3.0)
         with style.active():
             panel = make_panel(episode, style=style)
@@ -135,7 +149,7 @@ def test_the_landscape_is_clear_where_scores_are_low_and_coloured_where_they_are
     (image,) = artists(drawn_episode, Landscape(), 3)
     pixels = image.get_array()
     x, y = drawn_episode.expert_action[3].astype(int)
-    assert pixels[y, x, 3] == pytest.approx(255 * 0.75, abs=2)
+    assert pixels[y, x, 3] == pytest.approx(255 * 0.88 * 0.75, abs=2)
     assert pixels[2, 500, 3] == 0
     assert (pixels[y, x, :3] > [200, 200, 0]).all()  # the yellow end of viridis
     assert style.drawn("environment") == [Landscape()]
@@ -151,25 +165,39 @@ def test_marks_are_at_their_actions(drawn_episode, overlay, name):
     np.testing.assert_array_equal(mark.points, getattr(drawn_episode, name)[3:4])
 
 
-def test_the_arrow_goes_from_the_policy_to_the_expert(drawn_episode):
-    (arrow,) = artists(drawn_episode, Arrow())
+def test_the_arrow_joins_the_policy_and_the_expert_and_covers_neither(drawn_episode):
+    (arrow,) = artists(drawn_episode, Arrow(gap=6.0))
     np.testing.assert_allclose(arrow.start, drawn_episode.predicted_action[3])
     np.testing.assert_allclose(arrow.end, drawn_episode.expert_action[3])
+    corners, ends = arrow.corners(100 / 72), arrow.get_transform().transform([arrow.start, arrow.end])
+    for corner, end in ((corners[0], ends[0]), (corners[2], ends[1])):
+        assert np.hypot(*(corner - end)) == pytest.approx(6.0 * 100 / 72)
 
 
-def test_the_arrow_ends_before_the_cross_and_goes_all_the_way_without_it():
-    arrow, cross = with_overlays("arrow", "expert").drawn("heatmap")
-    assert arrow.gap > cross.size / 2
-    assert with_overlays("arrow").drawn("heatmap") == [Arrow(gap=0.0)]
+@pytest.mark.parametrize(("points", "drawn"), [(0.0, False), (15.4, False), (15.8, True)])
+def test_no_arrow_where_it_would_be_shorter_than_its_head(tmp_path, points, drawn):
+    where, apart = np.array([100.0, 400.0]), points * (100 / 72) * 512 / 386  # px of the environment
+    with open_cache(write_cache(tmp_path / "a.h5", steps=1, expert=where, predicted=where + [apart, 0])) as agreed:
+        assert bool(artists(agreed, Arrow(), 0)) == drawn  # of gaps of 6 points and a head of 3.6
 
 
-def test_no_arrow_where_they_agree(tmp_path):
-    where = np.array([100.0, 400.0])
-    with open_cache(write_cache(tmp_path / "a.h5", steps=1, expert=where, predicted=where)) as agreed:
-        assert artists(agreed, Arrow(), 0) == []
+def test_marks_that_coincide_are_both_seen_and_so_is_what_is_under_them(tmp_path):
+    where = np.array([256.0, 256.0])
+    path = write_cache(tmp_path / "a.h5", steps=1, resolution=64, expert=where, predicted=where, sigma=60.0)
+    with open_cache(path) as episode:
+        bare, star, cross, both = (
+            heatmap(episode, 0, style=with_overlays(*names)).astype(int)[28:414, 62:448]
+            for names in ((), ("prediction",), ("expert",), ("prediction", "expert"))
+        )
+    for alone in (star, cross):
+        marked = np.abs(alone - bare).max(axis=-1) > 40
+        assert (np.abs(both - alone).max(axis=-1) < 8)[marked].mean() > 0.5
+    rows, columns = np.nonzero(np.abs(both - bare).max(axis=-1) > 0)
+    box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    assert (np.abs(both - bare).max(axis=-1) == 0)[box].mean() > 0.3  # the density between their lines
 
 
-def test_the_trace_is_the_past_only_and_fades_into_it(drawn_episode):
+def test_the_trace_is_the_past_only_and_gets_thinner_into_it(drawn_episode):
     assert artists(drawn_episode, ExpertTrace(), 0) == []
     (trace,) = artists(drawn_episode, ExpertTrace(length=3), 5)
     points = np.vstack([path.vertices for path in trace.paths])
@@ -177,8 +205,8 @@ def test_the_trace_is_the_past_only_and_fades_into_it(drawn_episode):
     np.testing.assert_allclose(points[-1], drawn_episode.expert_action[5])
     for one, other in zip(trace.paths, trace.paths[1:], strict=False):
         np.testing.assert_array_equal(one.vertices[-1], other.vertices[0])  # without a gap
-    assert (np.diff(trace.alphas) > 0).all()
-    assert trace.alphas[-1] == 1
+    assert (np.diff(trace.shares) > 0).all()
+    assert trace.shares[-1] == 1
 
 
 # ---- chunks -----------------------------------------------------------------------------------------------------
@@ -234,6 +262,34 @@ def _on_an_edge(corners, point):
     return bool(((across < 1e-6) & (share > 0) & (share < 1)).any())
 
 
+@pytest.mark.parametrize(
+    "state", [(120.0, 380.0, 300.0, 210.0, 2.3), (256.5, 60.2, 250.0, 260.0, 0.8), (30, 30, 90, 400, 5)]
+)
+def test_the_shapes_of_an_environment_are_where_its_picture_has_them(state):
+    from dlscore.pusht.env import make_env, render_canvas, set_state
+
+    env = make_env()
+    set_state(env, np.array(state))
+    figure = Figure(figsize=(5.12, 5.12), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 512), ylim=(512, 0))
+    axes.set_axis_off()
+    axes.add_artist(place(axes, filled([*walls(), *things_of(np.array(state))], axes)))
+    figure.canvas.draw()
+    painted = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+    colors = np.array(
+        [(255, 255, 255), *(np.array(to_rgb(c)) * 255 for c in (GOAL, BLOCK, BLOCK_EDGE, AGENT, AGENT_EDGE, WALL))]
+    )
+    away = [np.abs(pixels[:, :, None] - colors).sum(axis=-1) for pixels in (painted, render_canvas(env).astype(int))]
+    for one, other in (away, away[::-1]):
+        here, pure = one.argmin(axis=-1), one.min(axis=-1) < 12  # the rest is mixed, at edges
+        wide = np.pad(other.argmin(axis=-1), 1, mode="edge")
+        near = [wide[1 + y : 513 + y, 1 + x : 513 + x] == here for y in (-1, 0, 1) for x in (-1, 0, 1)]
+        elsewhere = (pure & ~np.any(near, axis=0)).sum()  # what one paints, the other paints within a pixel
+        assert elsewhere <= 60  # of 262,144, but for slivers and round corners
+
+
 # ---- words ------------------------------------------------------------------------------------------------------
 
 
@@ -242,8 +298,10 @@ def test_the_counter_tells_the_score_of_the_cell_that_the_expert_is_in(drawn_epi
     x, y = drawn_episode.expert_action[3]
     grid, scores = drawn_episode.grid, drawn_episode.score("likelihood", 3)
     value = scores[np.abs(grid.centres - y).argmin(), np.abs(grid.centres - x).argmin()]
-    assert label.text == f"step 3/5 · expert {value:.1f}".replace("-", "−")
-    assert artists(drawn_episode, Counter(score=False), 3)[0].text == "step 3/5"
+    assert label.text == f"step 3 of 6 · expert: {value:.1f} nats".replace("-", "−")
+    (label,) = artists(drawn_episode, Counter(), 3, "distance")
+    assert label.text.endswith(" px")
+    assert artists(drawn_episode, Counter(score=False), 3)[0].text == "step 3 of 6"
     grid, scores = Grid(4), np.arange(16.0).reshape(4, 4)
     for action, expected in (((0, 0), 0), ((511.9, 0), 3), ((512, 512), 15), ((-3, 700), 12), ((130, 10), 1)):
         assert score_at(grid, scores, np.array(action, dtype=float)) == expected
@@ -265,7 +323,7 @@ def test_mass_beyond_the_grid_is_told_in_the_picture_and_in_the_legend(tmp_path)
         assert said == ["84 % of the mass inside", "50 % of the mass inside"]  # Φ(1) and Φ(0)
         assert artists(episode, Inside(), 2, "distance") == []
         (handle,) = Contours().legend(episode, "likelihood")
-        assert handle.get_label() == "50/80/95 % of the mass (in part beyond the grid)"
+        assert handle.get_label() == "50, 80, 95 % of the mass (in part beyond the grid)"
 
 
 @pytest.mark.parametrize(("x", "drawn"), [(253.1, 3), (30.0, 2), (-3.0, 0)])
@@ -273,11 +331,61 @@ def test_regions_that_the_grid_cannot_hold_have_no_contour(tmp_path, x, drawn):
     path = write_cache(tmp_path / "a.h5", steps=1, expert=np.array([x, 257.9]), resolution=64)
     with open_cache(path) as episode:
         scores = episode.score("likelihood", 0).astype(float)
-        levels = Contours().levels(scores, episode.grid.cell_area)
+        _, levels = Contours().levels(at(episode, 0))
         assert len(levels) == drawn
-        for level, mass in zip(levels[::-1], Contours().masses, strict=False):
+        for place, level in levels:
             content = np.exp(scores[scores >= level]).sum() * episode.grid.cell_area
-            assert content == pytest.approx(mass, abs=0.01)
+            assert content == pytest.approx(Contours().masses[place], abs=0.02)
+
+
+# ---- contrast ----------------------------------------------------------------------------------------------------
+
+GROUNDS = [*np.concatenate([color_table(load_style(name).colormap) / 255 for name in bundled()]),
+           *np.array([(255, 255, 255), (144, 238, 144), (119, 136, 153), (65, 105, 225)]) / 255]  # fmt: skip
+
+
+# Of linear RGB: Machado, Oliveira and Fernandes 2009, severity 1.
+EYES = {
+    "trichromacy": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    "gray": np.tile([0.2126, 0.7152, 0.0722], (3, 1)),
+}
+
+
+def as_seen(colors, eyes):
+    """(K, 3) sRGB of colours as they are seen."""
+    srgb = to_rgba_array(colors)[:, :3]
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(EYES[eyes]).T, 0, 1)
+    return np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("name", bundled())
+def test_marks_keep_their_contrast_on_every_map_and_on_the_world(name, eyes):
+    style, grounds = load_style(name), as_seen(GROUNDS, eyes)
+    for overlay in ("trace", "arrow", "prediction", "expert"):
+        color = style.overlay[overlay].color
+        line, edge = as_seen([color], eyes), as_seen([halo_color(color)], eyes)
+        assert np.maximum(contrast(line, grounds), contrast(edge, grounds)).min() >= 3, overlay
+        assert contrast(line, edge) >= 3, overlay
+    policy, expert = (as_seen([style.overlay[each].color], eyes) for each in ("prediction", "expert"))
+    assert contrast(policy, expert) >= 3  # told apart without hue
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("name", bundled())
+def test_colours_get_lighter_with_the_score_whoever_looks(name, eyes):
+    light = luminance(as_seen(color_table(load_style(name).colormap)[::32] / 255, eyes))
+    assert (np.diff(light) > 0).all()
+
+
+def test_contrast_is_that_of_wcag():
+    assert contrast("white", "black") == pytest.approx(21)
+    assert contrast("#777777", "white") == pytest.approx(4.48, abs=0.005)  # a known pair of its guides
+    assert (halo_color("#850014"), halo_color("#ffd60a")) == ("white", "black")
 
 
 # ---- our artists and matplotlib's ----------------------------------------------------------------------------------
@@ -293,6 +401,16 @@ def _drawn(*made, dpi=200.0):
         axes.add_artist(place(axes, artist))
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
+
+
+@pytest.mark.parametrize("marker", ["*", "x", "o"])
+def test_an_open_mark_is_matplotlibs(marker):
+    points = np.array([[123.0, 300.0], [400.0, 77.0]])
+    line = open_mark_handle("", marker, 20.0, "red", 3.0, 2.0)
+    line.set(data=points.T, snap=False)
+    assert (
+        np.abs(_drawn(OpenMark(points, marker, 20.0, "red", 3.0, 2.0)) - _drawn(line)).mean() < 0.6
+    )  # its are snapped
 
 
 @pytest.mark.parametrize("marker", ["*", "X", "o"])
@@ -314,7 +432,7 @@ def test_a_line_is_matplotlibs():
 
 
 def test_an_arrow_is_nearly_matplotlibs():
-    start, end, looks = np.array([60.0, 430.0]), np.array([400.0, 120.0]), Arrow(gap=0.0)
+    start, end, looks = np.array([60.0, 430.0]), np.array([400.0, 120.0]), Arrow()
     theirs = FancyArrowPatch(tuple(start), tuple(end), arrowstyle="-|>", mutation_scale=looks.size, shrinkA=0, shrinkB=0,
                              color=looks.color, linewidth=looks.linewidth)  # fmt: skip
     theirs.set_path_effects(halo(looks.linewidth + looks.edge))
@@ -328,7 +446,6 @@ def test_an_arrow_is_nearly_matplotlibs():
                     linewidth=looks.linewidth,
                     edge=looks.edge,
                     size=looks.size,
-                    gap=looks.gap,
                 )
             )
             - _drawn(theirs)
@@ -347,6 +464,31 @@ def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
     assert (hinted != fresh).any()
     with Style().active():
         np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
+
+
+@pytest.mark.parametrize("height", [120, 480, 1080])
+def test_a_scale_is_as_long_as_it_says_and_above_its_label(drawn_episode, height):
+    panel = make_panel(drawn_episode, style=Style(window="100,200,160"), height=height)
+    view = at(drawn_episode, 3, style=Style(window="100,200,160"))
+    bar, label = Scale().draw(panel.axes, view)
+    (left, y), (right, _) = bar.paths[0].vertices
+    assert f"{right - left:g} px" == label.text
+    room = (360 - y) / 160 * panel.axes.bbox.height * 72 / panel.figure.dpi  # points below the bar
+    assert room > 5 + box_height(label.font.get_size_in_points()) + Scale().linewidth
+
+
+def test_a_label_that_is_wider_than_its_axes_has_a_line_for_each_part():
+    parts = ("step 12 of 78", "expert: −9.3 nats and as many words as do not fit")
+    with Style().active():
+        first, second = (_drawn(Label(part, "upper left", 9.0, "white", 1.0)) for part in parts)
+        both = _drawn(Label(" · ".join(parts), "upper left", 9.0, "white", 1.0))
+    line = (1.1 * 9 + 5) * 200 / 72  # px of a box, below a margin of 5 points
+    top = round(5 * 200 / 72 + line) - 2
+    np.testing.assert_array_equal(both[:top], first[:top])
+    below = both[top + 4 : top + 38]
+    shifts = [np.abs(below - second[top + 4 - k : top + 38 - k]).max() for k in (int(line), int(line) + 1)]
+    assert min(shifts) == 0
+    assert np.ptp(below) > 100  # the second part is there
 
 
 @pytest.mark.parametrize("dpi", [100.0, 200.0])

@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from matplotlib import rcParams
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from matplotlib.text import Text
@@ -17,11 +19,13 @@ from dlrender.frames import axes
 from dlrender.frames.panels import EnvironmentPanel
 from dlrender.frames.panels import artists as drawn_artists
 from dlrender.overlays import OVERLAYS, Overlay
+from dlrender.overlays.contrast import contrast, on_ground
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlrender.videos import Scene
 from dlscore.cache import open_cache
 
+RED = with_overlays("expert", color="red", linewidth=3.0)
 CORNER = np.array([100.0, 400.0])  # low x, high y: nothing symmetric hides a flipped or swapped axis
 
 
@@ -51,27 +55,29 @@ def test_axes_of_the_artists(corner):
 @pytest.mark.parametrize("height", [240, 480, 722])
 def test_axes_of_the_pixels(corner, height):
     gray = replace(PLAIN, colormap="gray")
-    frame = np.hstack([environment(corner, 1, height=height), heatmap(corner, 1, style=gray, height=height)]).astype(
-        int
-    )
-    panel = make_panel(corner, height=height)
-    assert frame.shape == (height, height + panel.width, 3)
+    panel, world = make_panel(corner, height=height), EnvironmentPanel(gray, height, beside=True)
+    alone, left = (environment(corner, 1, height=height, beside=beside).astype(int) for beside in (False, True))
+    right = heatmap(corner, 1, style=gray, height=height).astype(int)
+    assert (alone.shape, left.shape) == ((height, height, 3), (height, world.width, 3))
+    assert world.square[1:] == panel.square[1:]  # as large as the heatmap, and in its rows
 
-    # the agent, blue, in the environment on the left
-    left = frame[:, :height]
-    rows, columns = np.nonzero((np.abs(left - [65, 105, 225]).sum(axis=-1)) < 30)
-    np.testing.assert_allclose([columns.mean() + 0.5, rows.mean() + 0.5], CORNER / 512 * height, atol=1)
+    # the agent, blue, in the environment
+    for pixels, (x0, y0, side) in ((alone, (0, 0, height)), (left, world.square)):
+        rows, columns = np.nonzero((np.abs(pixels - [65, 105, 225]).sum(axis=-1)) < 30)
+        np.testing.assert_allclose(
+            [columns.mean() + 0.5, rows.mean() + 0.5], np.array([x0, y0]) + CORNER / 512 * side, atol=1
+        )
 
-    # the peak of the scores, in the heatmap on the right
+    # the peak of the scores, in the heatmap
     x0, y0, side = panel.square
-    heat = frame[y0 + 2 : y0 + side - 2, height + x0 + 2 : height + x0 + side - 2, 0].astype(float)
+    heat = right[y0 + 2 : y0 + side - 2, x0 + 2 : x0 + side - 2, 0].astype(float)
     weight = np.clip(heat - 250, 0, None)
     rows, columns = np.indices(weight.shape)
     peak = np.array([(weight * columns).sum(), (weight * rows).sum()]) / weight.sum() + 2.5
     np.testing.assert_allclose(peak, CORNER / 512 * side, atol=0.5 * side / 50 + 0.5)
 
     # the cross, red, over it
-    marked = heatmap(corner, 1, style=replace(with_overlays("expert"), colormap="gray"), height=height).astype(int)
+    marked = heatmap(corner, 1, style=replace(RED, colormap="gray"), height=height).astype(int)
     rows, columns = np.nonzero((marked[..., 0] > 200) & (marked[..., 1] < 60) & (marked[..., 2] < 60))
     inside = rows < y0 + side  # the legend has one, too
     found = [columns[inside].mean() + 0.5, rows[inside].mean() + 0.5]
@@ -79,7 +85,7 @@ def test_axes_of_the_pixels(corner, height):
 
 
 def test_an_overlay_of_the_environment_is_where_it_is_in_the_heatmap(corner):
-    style = with_overlays("expert", panel="both")
+    style = with_overlays("expert", panel="both", color="red", linewidth=3.0)
     world, heat = environment(corner, 1, style).astype(int), heatmap(corner, 1, style=style).astype(int)
     left, top, side = axes.square_of(style)
     for pixels, place, scale in ((world, np.zeros(2), 480 / 512), (heat, np.array([left, top]), side / 512)):
@@ -132,7 +138,8 @@ def fast_and_whole(episode, style, step, methods=("likelihood",)):
         scene = Scene(episode, methods, style, {})
         scene.render(0)  # whatever is left of another frame would show
         fast = np.hstack([frame.pixels[..., :3] for frame in scene.render(step)["combined"]]).astype(int)
-        figure = still_figure([at(episode, step, method, style) for method in methods], replace(style, dpi=100), True)
+        views = [at(episode, step, method, style, scene.windows[step]) for method in methods]
+        figure = still_figure(views, replace(style, dpi=100), True, moving=style.window == "follow")
         figure.canvas.draw()
         return fast, np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
 
@@ -141,11 +148,12 @@ def fast_and_whole(episode, style, step, methods=("likelihood",)):
 @pytest.mark.parametrize("name", bundled())
 def test_a_frame_is_the_one_that_matplotlib_draws(tmp_path, name, overlays):
     path = write_cache(tmp_path / "a.h5", resolution=50, drift=np.full((6, 3), 9.0), methods=("likelihood", "distance"))
-    style = replace(load_style(name), target_height=480)
-    if overlays == "all":
+    style, methods = replace(load_style(name), target_height=480), ["likelihood"]
+    if overlays == "all":  # of two methods a figure has one legend, and the panels one each
         style = replace(style, overlays=tuple(OVERLAYS), layout=replace(style.layout, legend=False))
+        methods += ["distance"]
     with open_cache(path) as episode:
-        fast, whole = fast_and_whole(episode, style, 4, ("likelihood", "distance"))
+        fast, whole = fast_and_whole(episode, style, 4, methods)
     assert fast.shape == whole.shape
     assert np.abs(fast - whole).mean() <= 0.5  # of 255
     assert (np.abs(fast - whole).max(axis=-1) > 100).sum() <= 10  # no line, mark or letter elsewhere
@@ -186,6 +194,21 @@ def test_marks_are_within_a_pixel_of_matplotlibs(corner, name):
         assert np.hypot(*np.subtract(*centres)) < 0.5
 
 
+@pytest.mark.parametrize("name", bundled())
+def test_an_environment_is_on_the_ground_of_its_style(drawn_episode, name):
+    style = replace(load_style(name), overlays=(), target_height=480)
+    with style.active():
+        ground = np.array(to_rgb(rcParams["axes.facecolor"])) * 255
+    world = environment(drawn_episode, 3, style).astype(int)
+    np.testing.assert_allclose(world[5, 5], ground, atol=1)
+    colors = world.reshape(-1, 3)[np.abs(world.reshape(-1, 3) - ground).max(axis=-1) > 60] / 255
+    for shade in ((144, 238, 144), (65, 105, 225), (119, 136, 153)):  # goal, agent and block keep hue and contrast
+        found = on_ground(np.array(shade, dtype=np.uint8), ground / 255) / 255
+        assert np.abs(colors - found).max(axis=-1).min() < 0.02
+        assert contrast([found], [ground / 255])[0] > 1.3
+        assert rgb_to_hsv(found)[0] == pytest.approx(rgb_to_hsv(np.array(shade) / 255)[0], abs=0.01)
+
+
 # ---- fit to read -------------------------------------------------------------------------------------------------
 
 
@@ -200,13 +223,14 @@ def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(drawn_episode, n
             whole = panel.figure.get_tightbbox(renderer).transformed(panel.figure.dpi_scale_trans)
             box = legend.get_window_extent(renderer)
             title = panel.axes.title.get_window_extent(renderer)
-            below = panel.axes.xaxis.get_tightbbox(renderer).y0
+            below = (panel.axes.xaxis.get_tightbbox(renderer) or panel.axes.bbox).y0  # a window that moves has no ticks
         for extent in (whole, box, title):
             assert extent.x0 >= 0
             assert extent.x1 <= panel.width
             assert extent.y0 >= 0
             assert extent.y1 <= panel.height
-        assert box.y1 < below
+        assert box.y1 + 4 * height / 480 <= below  # it touches neither the labels nor the edges
+        assert min(box.x0, box.y0, panel.width - box.x1) >= 3.9 * height / 480
 
 
 def test_a_legend_that_cannot_fit_is_an_error_that_says_what_to_do(drawn_episode):
@@ -231,4 +255,4 @@ def test_chrome_can_be_left_out(drawn_episode):
 def test_every_method_and_norm_draws(drawn_episode, method, norm):
     style = replace(with_overlays("contours"), norm=norm, colormap="inferno")
     assert (norm_of(drawn_episode, method, style) is None) == (norm == "frame")
-    assert heatmap(drawn_episode, 0, method, style, height=240).shape == (240, 320, 3)
+    assert heatmap(drawn_episode, 0, method, style, height=240).shape == (240, 288, 3)

@@ -11,14 +11,14 @@ MODULES = {
 }
 # From the ground up: a module imports from its own floor, which has no circle, and from those below.
 FLOORS = (
-    ("errors", "colors"),
+    ("errors", "window", "colors", "shading"),
     ("overlays",),
     ("style",),
     ("frames",),
-    ("output", "metadata"),
+    ("output", "metadata", "existing"),
     ("videos", "sheets", "figures", "jobs"),
     ("api",),
-    ("options",),
+    ("complete", "options"),
     ("answers",),
     ("cli",),
 )

@@ -27,7 +27,7 @@ def written(tmp_path, text):
 def test_the_default_style_is_what_the_library_draws_without_one_and_names_every_key():
     assert load_style("default") == Style()
     table = tomllib.loads((BUNDLED / "default.toml").read_text())
-    commented = {"vmin", "vmax", "center"}  # they have no value unless one is given
+    commented = {"range_nats", "vmin", "vmax", "center"}  # they have no value unless one is given
     assert set(table) | commented == {each.name for each in fields(Style)}
     assert list(table["overlay"]) == list(OVERLAYS)
     for name in ("layout", "fonts"):
@@ -116,17 +116,24 @@ def test_the_settings_of_this_machines_user_do_not_show():
         ("[layout]\nticks = 0.001", "layout.ticks 0.001 is not allowed"),
         (
             "[layout]\ntitle = '{metod}'",
-            "layout.title '{metod}' is not allowed; it may contain {method}, {episode}, and mathtext between two $",
+            "layout.title '{metod}' is not allowed; it may contain {quantity}, {method}, {episode}, and mathtext between two $",
         ),
         ("[layout]\ntitle = '{method.x}'", "layout.title '{method.x}' is not allowed"),
         ("[layout]\ntitle = '{episode[0]}'", "layout.title '{episode[0]}' is not allowed"),
-        ("[layout]\ntitle = '$\\foo$'", "it may contain {method}, {episode}, and mathtext between two $"),
+        ("[layout]\ntitle = '$\\foo$'", "it may contain {quantity}, {method}, {episode}, and mathtext between two $"),
         ("[rc]\ntext.usetex = true", "text.usetex is not supported"),
         ("[overlay.trace]\nlength = 0", "mine.toml: overlay.trace: length 0 is not allowed"),
         ("[layout]\ntitle = '{'", "layout.title '{' is not allowed"),
-        ("[layout]\nlegend_color = 'grayish'", "layout.legend_color 'grayish' is not allowed"),
         ("[fonts]\ntitle = 0", "fonts.title 0 is not allowed; choose 1 to 60 points"),
-        ("[overlay.expert]\nmarker = 'x'", "marker x is not allowed"),
+        ("[overlay.expert]\nmarker = 'cross'", "marker cross is not allowed"),
+        (
+            "overlays = ['arrow', 'expert']",
+            "overlay arrow joins the policy's prediction and the expert's action; draw prediction on",
+        ),
+        (
+            "overlays = ['arrow', 'prediction', 'expert']\n[overlay.arrow]\npanel = 'both'",
+            "draw prediction and expert on the environment too, or leave out arrow",
+        ),
         ("colormap = ", "is not TOML"),
         ("\x00", "is not TOML"),
     ],
@@ -155,10 +162,19 @@ def test_options_are_over_the_style():
                          ["contours:masses=0.9/0.99,color=#00ff00", "drift"], ["prediction"])  # fmt: skip
     assert style.colormap == "magma"
     assert style.norm == paper.norm
-    assert style.overlays == ("contours", "trace", "expert", "drift")
+    assert style.overlays == ("world", "contours", "trace", "expert", "drift", "scale")
     assert style.overlay["contours"] == replace(paper.overlay["contours"], masses=(0.9, 0.99), color="#00ff00")
     assert with_options(paper, {}, {}, ["worms"], ["all"]).overlays == ("worms",)
     assert with_options(paper, {}, {}, [], ["all"]).overlays == ()
+
+
+def test_the_arrow_goes_with_its_marks_and_is_an_error_where_it_was_asked_for():
+    assert "arrow" in Style().overlays
+    for name in ("prediction", "expert"):
+        assert "arrow" not in with_options(Style(), {}, {name: False}).overlays
+        for show, overlays in (({"arrow": True}, []), ({}, ["arrow:size=3"])):
+            with pytest.raises(RenderError, match=f"draw {name} on the heatmap too, or leave out arrow"):
+                with_options(Style(), {}, {name: False} | show, overlays)
 
 
 def test_options_win_over_the_ends_of_a_style():

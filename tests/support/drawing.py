@@ -9,12 +9,13 @@ from dlrender.overlays import OVERLAYS, StepView
 from dlrender.style.style import Style
 from dlscore.cache import EpisodeCache
 
-PLAIN = Style(overlays=())
+# The scores alone, of the whole world.
+PLAIN = Style(overlays=(), window="full", heat="opaque")
 
 
 def with_overlays(*names: str, **looks: object) -> Style:
     """A style with these overlays, or all of them under the name "all"; `looks` change the first."""
-    style = Style(overlays=tuple(OVERLAYS) if names == ("all",) else names)
+    style = replace(PLAIN, overlays=tuple(OVERLAYS) if names == ("all",) else names)
     return (
         replace(style, overlay={**style.overlay, names[0]: replace(style.overlay[names[0]], **looks)})
         if looks
@@ -30,8 +31,8 @@ def norm_of(episode: EpisodeCache, method: str, style: Style) -> Norm | None:
     return None if style.per_frame else style.make_norm([episode], method)
 
 
-def at(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN) -> StepView:
-    return view_step(episode, step, method, norm_of(episode, method, style), style)
+def at(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN, window=None) -> StepView:
+    return view_step(episode, step, method, norm_of(episode, method, style), style, window)
 
 
 def heatmap(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN, height=480):
@@ -42,10 +43,10 @@ def heatmap(episode: EpisodeCache, step: int, method="likelihood", style=PLAIN, 
         )
 
 
-def environment(episode: EpisodeCache, step: int, style=PLAIN, height=480):
-    """(H, H, 3) uint8 RGB of one step's environment."""
+def environment(episode: EpisodeCache, step: int, style=PLAIN, height=480, beside=False):
+    """(H, H, 3) uint8 RGB of one step's environment, or (H, W, 3) of the one beside heatmaps."""
     with style.active():
-        return EnvironmentPanel(style, height).render(at(episode, step, style=style)).pixels[..., :3].copy()
+        return EnvironmentPanel(style, height, beside).render(at(episode, step, style=style)).pixels[..., :3].copy()
 
 
 def artists(episode: EpisodeCache, overlay, step=3, method="likelihood", style: Style = PLAIN) -> Sequence:

@@ -1,0 +1,133 @@
+"""Scores at the pixels of a window, and their colours: opaque where the estimate resolves them, fading below.
+
+A density is drawn from its mixture where the cache has one, at the resolution of the picture; else scores are interpolated
+between the cells of the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image
+
+from dlrender.colors import COLOURS, Norm, color_table
+from dlrender.window import Window
+from dlscore.common.arrays import Array
+from dlscore.common.world import WORLD_SIZE
+
+FADE = 1.5  # nats, over which colours fade into what lies under them
+WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they are as opaque as they get
+STRENGTH = 0.88  # opacity over the environment, which stays visible
+HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
+
+
+@dataclass(frozen=True)
+class Shades:
+    """Colours of values: `table` (1024, 4) uint8 RGBA for values from `low` to `high`, evenly."""
+
+    low: float
+    high: float
+    table: Array
+
+    def indices(self, values: Array) -> Array:
+        """(H, W) uint16 rows of the table for values (H, W)."""
+        scale = (len(self.table) - 1) / max(self.high - self.low, 1e-9)
+        scaled = values * np.float32(scale)
+        scaled += np.float32(0.5 - self.low * scale)
+        np.clip(scaled, 0, len(self.table) - 1, out=scaled)
+        return scaled.astype(np.uint16)
+
+    def image(self, values: Array) -> Array:
+        """(H, W, 4) uint8 RGBA of values (H, W)."""
+        return np.take(self.table, self.indices(values), axis=0)
+
+
+def make_shades(norm: Norm, colormap: str, shown: float | None, over: bool) -> Shades:
+    """The colours of a norm's prepared values.
+
+    shown: the lowest value that the estimate resolves; below, colours fade within FADE into what lies under them, or with
+    `over` false into the colour of the lowest end. None: nothing fades, and nothing is transparent.
+    """
+    colours = color_table(colormap)
+    low, high = norm.low, norm.high
+    if shown is None:
+        alpha: Array = np.ones(COLOURS)
+    else:
+        low, high = min(shown - FADE, high - FADE), max(high, shown)
+        values = np.linspace(low, high, COLOURS)
+        share = np.clip((values - (shown - FADE)) / (FADE + WHOLE_ABOVE), 0, 1)
+        alpha = share * share * (3 - 2 * share)  # without a kink at either end
+    values = np.linspace(low, high, COLOURS)
+    rgb = colours[(norm.unit(values) * (COLOURS - 1) + 0.5).astype(int)].astype(float)
+    if over and shown is not None:
+        alpha = STRENGTH * alpha
+    else:
+        rgb, alpha = colours[0] + (rgb - colours[0]) * alpha[:, None], np.ones(COLOURS)
+    return Shades(low, high, (np.column_stack([rgb, 255 * alpha]) + 0.5).astype(np.uint8))
+
+
+def blend(pixels: Array, shades: Shades, values: Array) -> None:
+    """Draw colours over pixels (H, W, 4) uint8 RGBA, in place: only where they are not clear, so the box of that is cheap."""
+    floor = shades.low
+    rows, columns = (np.flatnonzero((values > floor).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    index, under = shades.indices(values[box]), pixels[box]
+    # Per colour of the table what it adds and what it leaves of the pixel under it, in 256ths: four channels in one number.
+    alpha = ((shades.table[:, 3:].astype(np.uint32) * 257 + 128) >> 8).astype(np.uint16)
+    added, left = np.full((2, len(alpha), 4), 128, dtype=np.uint16)
+    added[:, :3] += shades.table[:, :3] * alpha
+    left[:] = 256 - alpha
+    left[:, 3] = 256  # the picture stays opaque
+    mixed = under * _taken(left, index)
+    mixed += _taken(added, index)
+    mixed >>= 8
+    under[:] = mixed
+
+
+def _taken(table: Array, index: Array) -> Array:
+    # (H, W, 4) uint16 rows of a table (K, 4) uint16
+    taken: Array = np.take(table.view(np.uint64)[:, 0], index, mode="clip").view(np.uint16).reshape(*index.shape, 4)
+    return taken
+
+
+def sample(values: Array, window: Window, pixels: int, floor: float | None = None) -> Array:
+    """(P, P) float32 at the pixels of a window, from values (N, N) at the centres of the world's cells.
+
+    By cubic convolution (Keys 1981), which goes through the cells; where cells are smaller than pixels, each pixel averages
+    them. floor: lower values are raised to it first, so that no cliff makes the cubic swing.
+    """
+    values = np.asarray(values, dtype=np.float32)
+    if floor is not None:
+        values = np.maximum(values, np.float32(floor))
+    cell = WORLD_SIZE / len(values)
+    pixel = window.side / pixels
+    if pixel > cell:
+        left, right, bottom, top = (each / cell for each in window.extent)
+        if min(left, top) >= 0 and max(right, bottom) <= len(values):
+            box = (left, top, right, bottom)
+            return np.asarray(Image.fromarray(values).resize((pixels, pixels), Image.Resampling.BILINEAR, box=box))
+    rows, columns = (_weights(start, window.side, pixels, len(values)) for start in (window.top, window.left))
+    sampled: Array = rows @ values @ columns.T
+    return sampled
+
+
+@lru_cache(maxsize=8)
+def _weights(start: float, side: float, pixels: int, cells: int) -> Array:
+    """(P, N) float32: the weights of N cells for P pixels from `start` px; the outermost cells continue outwards."""
+    where = (start + (np.arange(pixels) + 0.5) * side / pixels) * cells / WORLD_SIZE - 0.5
+    before = np.floor(where).astype(int)
+    t = where - before
+    four = (
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    )
+    matrix = np.zeros((pixels, cells), dtype=np.float32)
+    for offset, weight in zip((-1, 0, 1, 2), four, strict=True):
+        matrix[np.arange(pixels), np.clip(before + offset, 0, cells - 1)] += weight
+    return matrix
