@@ -154,6 +154,15 @@ class Mixture:
                 ratio[part] = np.exp(log_sum(logs, self._weights) - log_above)
             yield points, np.where(self.within(points), ratio, 0)
 
+    def padded(self, count: int) -> Mixture:
+        """The same density of `count` components, at least as many as there are: the last one is repeated without weight."""
+        more = count - len(self.weight)
+        mean, covariance = (
+            np.concatenate([each, np.repeat(each[-1:], more, axis=0)]) for each in (self.mean, self.covariance)
+        )
+        weight, base = (np.pad(each, (0, more)) for each in (self.weight, self.base))
+        return replace(self, mean=mean, covariance=covariance, weight=weight, base=base)
+
     def normalised(self) -> Mixture:
         """The same mixture with the `log_norm` by which it integrates to 1: 0 where the floor is never reached.
 

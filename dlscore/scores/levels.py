@@ -6,6 +6,7 @@ mean the same under any schedule, number of timesteps or family, and timesteps d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from dlscore.scores.base import ScorerError
 
 RATIO = 0.5  # of the two levels of a solver step, from which the start follows
 PILOT = 5.3  # where the pilot measures the mean and covariance of the data
-FINER = (1.0, 0.48, 0.25)  # the levels where densities are made, relative to the coarse one
+FINER = (1.0, 0.48, 0.25, 0.12)  # the coarse level, and finer ones relative to it
 LOWEST = 2.0  # where chunks may start: noise hides nearly all of actions within [-1, 1]
 LOUDEST = 3.0  # a schedule that ends below this still shows the data at its start
 NEAR = 0.25  # in log v: a preferred timestep so near to a level is taken for it
@@ -25,11 +26,15 @@ TOO_COARSE = 1.5  # a schedule whose nearest level is so many times the finest o
 
 @dataclass(frozen=True)
 class Levels:
-    """The timesteps of one policy: of the pilot; of the solver, from the start down; and how many of the last have densities."""
+    """The timesteps of one policy: of the pilot; of the solver, from the start down; and how many of the last have densities.
+
+    `distrusted`: those of the solver where the network's slopes are no covariances. There only the last has a density.
+    """
 
     pilot: int
     nodes: tuple[int, ...]
     densities: int
+    distrusted: tuple[int, ...]
 
 
 def find_levels(policy: Policy, preferred: tuple[int, ...], steps: int, coarse: float, densities: int) -> Levels:
@@ -44,20 +49,31 @@ def find_levels(policy: Policy, preferred: tuple[int, ...], steps: int, coarse: 
             f"the policy's noise schedule ends at σ/α = {noise[-1]:.2f}, where the data still show through the "
             f"noise that its sampler starts from; likelihood needs a schedule to {LOUDEST:g} or more, as squaredcos_cap_v2 is"
         )
-    start = min(max(coarse / RATIO**steps, LOWEST), noise[-1])
-    wanted = [*np.geomspace(start, coarse, steps + 1), *(coarse * part for part in FINER[1:densities])]
+    start = np.geomspace(min(max(coarse / RATIO**steps, LOWEST), noise[-1]), coarse, steps + 1)
+    wanted = [*start, *(coarse * part for part in FINER[1:densities])]
+    nodes = _nearest(noise, preferred, wanted)
+    if nodes[-1] < 0 or noise[nodes[-1]] > TOO_COARSE * wanted[-1]:
+        raise ScorerError(
+            f"the policy's noise schedule of {len(noise)} timesteps is too coarse: its least noise is σ/α = {noise[0]:.2g}, and "
+            f"likelihood needs levels down to {wanted[-1]:.2g}; choose a --noise-level above {coarse:g} or fewer --solver-steps"
+        )
+    # At the last preferred timestep the sampler adds no noise any more.
+    least = noise[sorted(preferred)[:2][-1]]
+    finer = _nearest(noise, preferred, [*start, *(max(coarse * part, least) for part in FINER[1:])])
+    distrusted = tuple(t for t in finer if t >= 0 and noise[t] >= least)
+    pilot = max(int(np.argmin(np.abs(np.log(noise / PILOT)))), nodes[0])
+    return Levels(pilot, nodes, densities, distrusted)
+
+
+def _nearest(noise: Array, preferred: tuple[int, ...], wanted: Sequence[float]) -> tuple[int, ...]:
+    # Falling timesteps near the wanted levels; below 0 where there are not enough.
     nodes: list[int] = []
     for level in wanted:
         t = min((t for t in preferred), key=lambda t: abs(np.log(noise[t] / level)))
         if abs(np.log(noise[t] / level)) > NEAR:
             t = int(np.argmin(np.abs(np.log(noise / level))))
         nodes.append(t if not nodes else min(t, nodes[-1] - 1))  # rounded timesteps may coincide
-    if nodes[-1] < 0 or noise[nodes[-1]] > TOO_COARSE * wanted[-1]:
-        raise ScorerError(
-            f"the policy's noise schedule of {len(noise)} timesteps is too coarse: its least noise is σ/α = {noise[0]:.2g}, and "
-            f"likelihood needs levels down to {wanted[-1]:.2g}; choose a --noise-level above {coarse:g} or fewer --solver-steps"
-        )
-    return Levels(max(int(np.argmin(np.abs(np.log(noise / PILOT)))), nodes[0]), tuple(nodes), densities)
+    return tuple(nodes)
 
 
 def noise_levels(policy: Policy) -> Array:

@@ -31,7 +31,9 @@ class Likelihood:
     density: "executed", of the actions that the policy's own sampler returns; "model", of those that its network models, p₀.
     `samples` chunks are denoised in `steps` solver steps to the coarse noise level `level` [σ/α], then to a finer one, and
     `finest` of them to a third. Each adds a Gaussian at each level (`executed`), and the levels are joined (`multilevel`).
-    Costs a pilot of 2 · horizon + 9 evaluations and samples · (steps + 6) + 3 · finest, whatever the grid. sampler: "solver", or
+    Where the pilot finds that the network's slopes are no covariances, all go to the finest level of the schedule that is
+    needed, and only there they are Gaussians. Costs a pilot of 2 · horizon + 9 evaluations and at most samples · (steps + 6)
+    + 3 · finest, whatever the grid. sampler: "solver", or
     "policy": `samples` draws of the policy's own sampler as they are, a slow cross-check of the executed density.
     """
 
@@ -50,7 +52,7 @@ class Likelihood:
         "says whose: executed, of what the policy's own sampler returns, or model, of what its network models"
     )
     checks: ClassVar[tuple[str, ...]] = ("error", "log_error")
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         samples, finest = self.samples, self.finest
@@ -96,7 +98,8 @@ class Likelihood:
             "log_error": np.stack([each.log_error for each in errors]),
         }
         denoised = np.stack([each.denoised for each in found])
-        return Scores.of_mixtures([each.joined.mixture for each in found], grid, checks, denoised)
+        count = self.layout(policy).components
+        return Scores.of_mixtures([each.joined.mixture.padded(count) for each in found], grid, checks, denoised)
 
     @property
     def _kept(self) -> int:

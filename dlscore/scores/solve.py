@@ -12,10 +12,10 @@ from torch import Tensor
 from dlscore.common.arrays import Array
 from dlscore.policy.diffusion import Policy
 from dlscore.scores import start
-from dlscore.scores.denoise import find_posterior, predict_data
+from dlscore.scores.denoise import Posterior, find_posterior, predict_data
 from dlscore.scores.error import ErrorEstimate, estimate_error
 from dlscore.scores.executed import NARROWEST, Execution, execute, find_clip, find_execution, visited_timesteps
-from dlscore.scores.levels import Levels, find_levels, noise_levels
+from dlscore.scores.levels import find_levels, noise_levels
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
 
@@ -33,16 +33,28 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What does not depend on the observation: the levels, their noise v (K + 1,), what is executed, where actions are clipped
-    [normalised] and the same as a box [px], and the solver's weights for a start without and with the data's covariance."""
+class Path:
+    """One way from the start down: timesteps `nodes` of noise v (K + 1,), the last `densities` of which have densities; what is
+    executed at them; the solver's weights; and how many chunks go to the last node."""
 
-    levels: Levels
+    nodes: tuple[int, ...]
     noise: Array
+    densities: int
     execution: Execution
+    weights: tuple[Array, ...]
+    last: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What does not depend on the observation: the timestep of the pilot; where actions are clipped [normalised] and the same
+    as a box [px]; and the path for steps whose covariance the pilot finds, and for those where the network's slope is its own."""
+
+    pilot: int
     clip: float | None
     box: Array | None
-    weights: tuple[tuple[Array, ...], tuple[Array, ...]]
+    believed: Path
+    distrusted: Path
 
 
 @dataclass(frozen=True)
@@ -59,48 +71,69 @@ def find_plan(policy: Policy, recipe: Recipe) -> Plan:
     """The plan for a policy. Raises ScorerError where the policy's schedule does not allow it."""
     preferred = visited_timesteps(policy, recipe.density)
     levels = find_levels(policy, preferred, recipe.steps, recipe.level, 3 if recipe.finest else 2)
-    noise = noise_levels(policy)[list(levels.nodes)]
-    execution = find_execution(policy, recipe.density, levels.nodes)
-    starts = np.full(len(data_variances()), noise[0]), np.sqrt(data_variances() + noise[0] ** 2)
-    plain, spread = (
-        fit_solver(tuple(noise), tuple(map(tuple, [first, *execution.deviations[1:]])), levels.densities)
-        for first in starts
-    )
     clip, box = find_clip(policy, recipe.density), find_box(policy, recipe.density)
-    return Plan(levels, noise, execution, clip, box, (plain, spread))
+    last = recipe.finest or recipe.samples
+    believed = _find_path(policy, recipe, levels.nodes, levels.densities, data_variances(), last)
+    distrusted = _find_path(policy, recipe, levels.distrusted, 1, np.zeros(len(data_variances())), recipe.samples)
+    return Plan(levels.pilot, clip, box, believed, distrusted)
+
+
+def _find_path(policy: Policy, recipe: Recipe, nodes: tuple[int, ...], densities: int, known: Array, last: int) -> Path:
+    # known (W,): the part of the data's variance that the start has.
+    noise = noise_levels(policy)[list(nodes)]
+    execution = find_execution(policy, recipe.density, nodes)
+    aims = [np.sqrt(known + noise[0] ** 2), *execution.deviations[1:]]
+    weights = fit_solver(tuple(noise), tuple(map(tuple, aims)), densities)
+    return Path(nodes, noise, densities, execution, weights, last)
 
 
 def solve(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
     """The densities of S steps under `conditioning` (S, D)."""
     plan = find_plan(policy, recipe)
-    nodes, noise, clip = plan.levels.nodes, plan.noise, plan.clip
-    pilot = start.run_pilot(policy, conditioning, plan.levels.pilot, clip, seed)
-    y = torch.tensor(start.start(policy, pilot, recipe.samples, noise[0], seed)).to(conditioning)
+    pilot = start.run_pilot(policy, conditioning, plan.pilot, plan.clip, seed)
+    solutions: dict[int, Solution] = {}
+    for path, chosen in ((plan.believed, pilot.believed), (plan.distrusted, ~pilot.believed)):
+        steps = np.flatnonzero(chosen)
+        if len(steps):
+            found = _descend(policy, conditioning[steps], recipe, plan, path, pilot.of(steps), seed)
+            solutions |= dict(zip(steps.tolist(), found, strict=True))
+    return [solutions[step] for step in range(len(conditioning))]
+
+
+def _descend(
+    policy: Policy, conditioning: Tensor, recipe: Recipe, plan: Plan, path: Path, pilot: start.Pilot, seed: int
+) -> list[Solution]:
+    y = torch.tensor(start.start(policy, pilot, recipe.samples, path.noise[0], seed)).to(conditioning)
     history: list[Tensor] = []
-    found: list[tuple[Array, Array]] = []  # means (S, m, 2), covariances (S, m, 2, 2) px
-    for k, t in enumerate(nodes):
-        if k < len(nodes) - plan.levels.densities:
-            denoised = _clip(predict_data(policy, conditioning, y, t), clip)
+    levels: list[tuple[Array, Array]] = []  # means (S, m, 2), covariances (S, m, 2, 2) px
+    for k, t in enumerate(path.nodes):
+        if k == len(path.nodes) - 1:
+            y, history = y[:, : path.last], [each[:, : path.last] for each in history]
+        if k < len(path.nodes) - path.densities:
+            mean = predict_data(policy, conditioning, y, t)
         else:
-            if k == len(nodes) - 1 and recipe.finest:
-                y, history = y[:, : recipe.finest], [each[:, : recipe.finest] for each in history]
             posterior = find_posterior(policy, conditioning, y, t)
-            denoised = _clip(posterior.mean, clip)
-            moves, covariances = execute(posterior, plan.execution, k, noise[k])
-            means = posterior.mean[:, :, policy.current].cpu().double().numpy() + moves
-            means = means if clip is None else np.clip(means, -clip, clip)
-            found.append((policy.to_px(means), covariances * np.outer(policy.px_per_unit, policy.px_per_unit)))
-        history.insert(0, denoised)
-        if k < len(nodes) - 1:
-            y = y * (noise[k + 1] / noise[k])
-            weights = np.where(pilot.believed[:, None], plan.weights[1][k], plan.weights[0][k])  # (S, order)
-            for weight, prediction in zip(torch.tensor(weights.T).to(y), history, strict=False):
-                y = y + weight[:, None, None, None] * prediction
-    last = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
+            mean = posterior.mean
+            levels.append(_components(policy, posterior, plan.clip, path.execution, k, float(path.noise[k])))
+        history.insert(0, _clip(mean, plan.clip))
+        if k < len(path.nodes) - 1:
+            y = y * (path.noise[k + 1] / path.noise[k])
+            for weight, prediction in zip(path.weights[k], history, strict=False):
+                y = y + float(weight) * prediction
+    denoised = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
     return [
-        _finish(join([Level(mean[s], covariance[s]) for mean, covariance in found], plan.box), last[s])
+        _finish(join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box), denoised[s])
         for s in range(len(conditioning))
     ]
+
+
+def _components(
+    policy: Policy, posterior: Posterior, clip: float | None, execution: Execution, node: int, noise: float
+) -> tuple[Array, Array]:
+    moves, covariances = execute(posterior, execution, node, noise)
+    means = posterior.mean[:, :, policy.current].cpu().double().numpy() + moves
+    means = means if clip is None else np.clip(means, -clip, clip)
+    return policy.to_px(means), covariances * np.outer(policy.px_per_unit, policy.px_per_unit)
 
 
 def draw_own(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:

@@ -6,7 +6,7 @@ with J = Σ (Σ + v² I)⁻¹ (Robbins 1956; Meng et al. 2021, eq. 10). N(0, v²
 
 Chunks are smooth in time, so most directions have next to no variance, and most eigenvalues of J are next to 0. A trained
 network may have a slope of its own in all directions instead, far above that of its data. Then J says nothing of Σ, and chunks
-start in N(μ, v² I). The solver is told which of the two it is.
+start in N(μ, v² I), and densities are made at the finest level only (`levels`), since no slope says a covariance above it.
 
 The first Sobol dimensions, which are the most even, go to the directions that move the current action most.
 """
@@ -46,6 +46,10 @@ class Pilot:
     vectors: Array
     variances: Array
     believed: Array
+
+    def of(self, steps: Array) -> Pilot:
+        """That of some of the steps, by index."""
+        return Pilot(self.mean[steps], self.vectors[steps], self.variances[steps], self.believed[steps])
 
 
 def pilot_evaluations(policy: Policy) -> int:

@@ -51,6 +51,15 @@ def test_the_floored_density_integrates_to_one():
     assert Mixture([[0.0, 0.0]], [BROAD], [1.0], [1.0]).normalised().log_norm == 0
 
 
+def test_padding_changes_nothing_but_the_number_of_components():
+    mixture, points = signed(), points_around(signed())
+    padded = mixture.padded(8)
+    assert len(padded.weight) == 8
+    np.testing.assert_array_equal(padded.mean[3:], np.repeat(mixture.mean[2:], 5, axis=0))
+    np.testing.assert_allclose(padded.log_density(points), mixture.log_density(points), atol=1e-5)
+    np.testing.assert_array_equal(mixture.padded(3).mean, mixture.mean)
+
+
 def test_draws_have_the_density():
     # Equal in all directions: E over draws of the indicator of disks around the narrow mode is the integral of the density.
     mixture = signed().normalised()

@@ -41,6 +41,19 @@ def test_preferred_timesteps_are_taken_where_they_are_near():
     assert np.abs(np.log(noise[list(nodes)] / WANTED)).max() <= NEAR
 
 
+@pytest.mark.parametrize(("schedule", "steps", "level", "last"), [
+    ("cosine", 3, 0.35, 0.042), ("cosine-1000", 3, 0.35, 0.042), ("cosine", 5, 0.25, 0.042),  # 0.03 has no noise to come
+    ("cosine-1000", 5, 0.25, 0.03), ("cosine-50", 3, 0.35, 0.0739), ("cosine-20", 3, 0.35, 0.169),
+])  # fmt: skip
+def test_distrusted_slopes_are_used_at_the_finest_level_after_which_noise_is_added(schedule, steps, level, last):
+    policy = analytic_policy.make_policy(ONE, schedule)
+    noise = noise_levels(policy)
+    levels = find_levels(policy, everything(policy), steps, level, 2)
+    assert (np.diff(levels.distrusted) < 0).all()
+    assert levels.distrusted[: steps + 1] == levels.nodes[: steps + 1]
+    assert noise[levels.distrusted[-1]] == pytest.approx(last, rel=0.05)
+
+
 def test_two_densities_need_one_finer_level_and_a_lower_one_more_steps():
     policy = analytic_policy.make_policy(ONE, "cosine-1000")
     noise = noise_levels(policy)

@@ -1,5 +1,7 @@
 """`likelihood` is the known density of analytic policies, and says how far it may be off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from dlscore.certify.metrics import above_noise, total_variation
 from dlscore.certify.own_draws import draw_actions
 from dlscore.grid import Grid
 from dlscore.policy.sampler_steps import sampler_steps
+from dlscore.scores import start
 from dlscore.scores.base import ScorerError, score_attributes
 from dlscore.scores.error import DISTANCES
 from dlscore.scores.likelihood import QUALITIES, Likelihood, choose_quality
@@ -94,6 +97,39 @@ def test_the_executed_density_of_one_gaussian_is_the_exact_one(name, schedule, c
     assert distance(masses, truth) < 0.012
     model = find_truth(name, "model", policy)
     assert distance(masses, truth) < distance(masses, model)
+
+
+@pytest.mark.parametrize("density", ["executed", "model"])
+@pytest.mark.parametrize("name", ["one half a cell wide", "one narrow", "two parallel narrow"])
+def test_without_a_covariance_densities_are_made_at_the_finest_level_alone(name, density, monkeypatch):
+    monkeypatch.setattr(start, "SLOPE", 0.0)  # no slope is a covariance then
+    scorer = Likelihood(density)
+    masses, scores, policy = score(name, scorer)
+    assert distance(masses, find_truth(name, density, policy)) < 0.07
+    assert policy.evaluations == 41 + 256 * 9 <= scorer.evaluations(policy, GRID)
+    (mixture,) = scores.mixtures
+    assert len(mixture.weight) == scorer.layout(policy).components  # as at other steps of the episode
+    assert (mixture.weight > 0).sum() == 256
+    assert 0.3 * distance(masses, find_truth(name, density, policy)) < scores.checks["error"][0] < 0.1
+
+
+def test_steps_with_and_without_a_covariance_go_together(policy, monkeypatch):
+    conditioning = torch.randn(4, 36, generator=torch.Generator().manual_seed(2))
+    run_pilot = start.run_pilot
+
+    def sometimes(policy, given, *settings):
+        pilot = run_pilot(policy, given, *settings)
+        return replace(pilot, believed=given[:, 0].numpy() > conditioning[1, 0].item())
+
+    monkeypatch.setattr(start, "run_pilot", sometimes)
+    scorer = Likelihood("model", samples=16, finest=8)
+    together = scorer.score(policy, conditioning, CHUNKS, Grid(12), seed=4)
+    padded = [bool((each.mean[16:] == each.mean[16]).all()) for each in together.mixtures]
+    assert padded == (conditioning[:, 0] <= conditioning[1, 0]).tolist()
+    assert set(padded) == {True, False}
+    for step, row in enumerate(conditioning.split(1)):
+        alone = scorer.score(policy, row, CHUNKS, Grid(12), seed=4).mixtures[0]
+        np.testing.assert_allclose(together.mixtures[step].mean, alone.mean, atol=0.5)
 
 
 @pytest.mark.parametrize("name", ["four unequal", "one in the corner"])
