@@ -21,6 +21,7 @@ from dlscore.common.world import WORLD_SIZE
 FADE = 1.5  # nats, over which colours fade into what lies under them
 WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they are as opaque as they get
 STRENGTH = 0.88  # opacity over the environment, which stays visible
+STRIP = 48  # rows of pixels that are coloured at a time, so that they stay in the processor's cache
 HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
 
 
@@ -33,11 +34,12 @@ class Shades:
     table: Array
 
     def indices(self, values: Array) -> Array:
-        """(H, W) int32 rows of the table for values (H, W)."""
+        """(H, W) int32 rows of the table for values (H, W); what is before the first or after the last stands for it."""
         scale = (len(self.table) - 1) / max(self.high - self.low, 1e-9)
         scaled = values * np.float32(scale)
         scaled += np.float32(0.5 - self.low * scale)
-        np.clip(scaled, 0, len(self.table) - 1, out=scaled)
+        if scale > 1e3:  # else they are integers of 32 bits, which `image` clips as it looks them up
+            np.clip(scaled, 0, len(self.table) - 1, out=scaled)
         return scaled.astype(np.int32)
 
     def image(self, values: Array) -> Array:
@@ -82,7 +84,10 @@ def draw_heat(renderer: Any, left: int, bottom: int, shades: Shades, values: Arr
             return
         bottom, left = bottom + len(values) - 1 - int(rows[-1]), left + int(columns[0])
         values = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    renderer.draw_image(renderer.new_gc(), left, bottom, shades.image(values[::-1]))
+    gc = renderer.new_gc()
+    for row in range(0, len(values), STRIP):
+        strip = values[row : row + STRIP]
+        renderer.draw_image(gc, left, bottom + len(values) - row - len(strip), shades.image(strip[::-1]))
 
 
 def sample(values: Array, window: Window, pixels: int, floor: float | None = None) -> Array:
