@@ -157,3 +157,18 @@ def test_xarray_reads_it_and_what_xarray_writes_is_read(dense, tmp_path):
         tree.to_netcdf(tmp_path / "copy.h5", engine="h5netcdf")
         with open_cache(tmp_path / "copy.h5") as copy:
             np.testing.assert_array_equal(copy.mixture("likelihood", 2).mean, cache.mixture("likelihood", 2).mean)
+
+
+def test_steps_in_any_order_are_the_same_and_damage_is_told_at_its_own_step(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", mixture=two_modes(BOX), steps=6)
+    with open_cache(path) as cache:
+        alone = [cache.mixture("likelihood", step) for step in (5, 3, 1, 0, 2, 4)]
+        together = cache.mixtures("likelihood", [5, 3, 1, 0, 2, 4])
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one.mean, other.mean)
+            np.testing.assert_array_equal(one.weight, other.weight)
+        scores = [cache.score("likelihood", step) for step in range(6)]
+        for step in (4, 0, 5):
+            np.testing.assert_array_equal(cache.score("likelihood", step), scores[step])
+        scores[0][:] = 0  # what is handed out is one's own
+        assert cache.score("likelihood", 0).any()
