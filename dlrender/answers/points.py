@@ -92,8 +92,8 @@ def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POI
 def _sums(mixture: Mixture, points: Array) -> tuple[Array, Array, float]:
     """(P,) Σ w N and Σ b N at points of the base, relative to the highest peak of all N, and the log of that [nats / px²].
 
-    All in float32, with coordinates relative to the points' mean: an error of 1e-4 in the log density, or of 1e-3 where places
-    300 px apart have deviations of 1 px. Unlike elsewhere, one scale is enough for all points: none is in a tail.
+    All in float32, with coordinates relative to the points' mean: an error of 1e-4 in the log density, or of 5e-3 where places
+    300 px apart have deviations of 2 px. Unlike elsewhere, one scale is enough for all points: none is in a tail.
     """
     pieces, origin = mixture.pieces, points.mean(axis=0) if len(points) else np.full(2, CENTRE)
     xx, yy = pieces.covariance[:, 0, 0], pieces.covariance[:, 1, 1]

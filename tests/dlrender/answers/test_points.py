@@ -71,5 +71,5 @@ def test_the_densities_at_the_points_are_those_of_the_mixture():
     # Two narrow modes 300 px apart, one on an edge of the box: what float32 can do least.
     mixture = mixture_of([(0.5, [40, 13], 2), (0.5, [340, 250], 3)], box=[[12.0, 12.0], [500.0, 500.0]])
     points = weighted_points(mixture, np.random.default_rng(0))
-    np.testing.assert_allclose(points.log_density, mixture.log_density(points.point), atol=1e-3)
+    np.testing.assert_allclose(points.log_density, mixture.log_density(points.point), atol=5e-3)
     assert points.weight[points.point[:, 0] < 200].sum() == pytest.approx(0.5, abs=0.02)
