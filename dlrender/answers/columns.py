@@ -15,7 +15,7 @@ from dlscore.common.world import WORLD_SIZE
 
 GATE = 40.0  # px by which the main mode may move from a step to the next and be the same
 MODES = 3  # so many have columns
-FEWER = 4  # every so manieth point is enough for the energy score
+FEWER = 2  # every so manieth point is enough for the energy score
 LEVELS = (0.5, 0.8, 0.95)
 
 
@@ -90,7 +90,7 @@ def surprise_untimed(step: Step) -> float:
     """The least surprise of the recorded actions within three steps; nan where the file does not have all of these."""
     if step.episode.cache.every > 1:
         return np.nan
-    return -float(step.log_densities(step.actions_nearby()).max())
+    return -max(step.log_densities.values())
 
 
 def surprise_error(step: Step) -> float:
@@ -171,8 +171,7 @@ def mode_switch(step: Step) -> float:
 
 def own_rank(step: Step) -> float:
     """Mean rank of the policy's own draws."""
-    ranks = step.episode.own_ranks
-    return np.nan if ranks is None else float(ranks[step.row].mean())
+    return float(step.episode.own_rank[step.row])
 
 
 def prediction_distance(step: Step) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrender.answers.samples import distances
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import density_of
 from dlrender.errors import RenderError
@@ -163,6 +164,5 @@ def _far(points: Array, actions: Array, distance: float) -> Array:
     found = np.empty(len(points), dtype=bool)
     for start in range(0, len(points), 4096):
         part = points[start : start + 4096]
-        nearest = ((part[:, None] - actions) ** 2).sum(axis=-1).min(axis=1)
-        found[start : start + 4096] = nearest > distance**2
+        found[start : start + 4096] = distances(part, actions).min(axis=1) > distance
     return found

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.common.proportions import NORMAL_95, wilson_interval
 
 FEWEST = 5  # episodes, below which there is no interval: one episode would give a width of 0, three hardly more
 RESAMPLES = 2000
 LEVEL = 0.95
-Z = 1.959963984540054  # normal quantile of LEVEL
+Z = NORMAL_95  # normal quantile of LEVEL
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,7 @@ def wilson(successes: int, trials: int) -> Interval:
     """The share of successes with Wilson's score interval (1927), which holds for few trials and at 0 and 1."""
     if not trials:
         return Interval(math.nan, None, None, 0)
-    share, wide = successes / trials, Z**2 / trials
-    centre = (share + wide / 2) / (1 + wide)
-    half = Z / (1 + wide) * math.sqrt(share * (1 - share) / trials + wide / (4 * trials))
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half), trials)
+    return Interval(successes / trials, *wilson_interval(successes, trials), trials)
 
 
 def student(z: float, freedom: float) -> float:

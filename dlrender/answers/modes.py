@@ -34,24 +34,40 @@ class Mode:
 
 def find_modes(log_density: Array, grid: Grid) -> list[Mode]:
     """The modes of log densities (N, N) [y, x] [nats / px²], those of the largest mass first."""
-    side = grid.resolution
-    values = np.pad(np.asarray(log_density, dtype=np.float64), 1, constant_values=-np.inf)
-    mass = np.exp(values - values.max())
-    order = np.argsort(-values, axis=None, kind="stable")
-    total = np.cumsum(mass.ravel()[order])
-    order = order[: int(np.searchsorted(total, REGION * total[-1])) + 1]
-    root, prominence = _basins(values.ravel(), order, side + 2)
-    share = {peak: 0.0 for peak in prominence}
-    for cell, weight in zip(order.tolist(), (mass.ravel()[order] / total[-1]).tolist(), strict=True):
-        share[_find(root, cell)] += weight
-    peaks = [peak for peak in prominence if share[peak] >= LEAST_MASS]
-    found = [Mode(*_place(values, peak, grid), share[peak], prominence[peak]) for peak in peaks]
+    values = np.full((grid.resolution + 2, grid.resolution + 2), -np.inf)
+    values[1:-1, 1:-1] = log_density
+    mass = np.exp(values - values.max()).ravel()
+    whole = float(mass.sum())
+    # Cells of less than this have less than 1 - REGION of the mass, all together.
+    dense = np.flatnonzero(mass > 0.1 * (1 - REGION) / mass.size)
+    order = dense[np.argsort(-values.ravel()[dense], kind="stable")]
+    total = np.cumsum(mass[order])
+    order = order[: int(np.searchsorted(total, REGION * whole)) + 1]
+    shares = mass[order] / whole
+    share, prominence = _shares(values.ravel(), order, shares, values.shape[1])
+    found = [
+        Mode(*_place(values, peak, grid), share[peak], prominence[peak]) for peak in share if share[peak] >= LEAST_MASS
+    ]
     return sorted(found, key=lambda mode: -mode.mass)
 
 
-def _basins(values: Array, order: Array, width: int) -> tuple[dict[int, int], dict[int, float]]:
+def _shares(values: Array, order: Array, shares: Array, width: int) -> tuple[dict[int, float], dict[int, float]]:
+    # The mass and the prominence of each peak. Most densities have one, which needs no loop over cells.
+    around = np.array([dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx])
+    rank = np.full(len(values), len(values))
+    rank[order] = np.arange(len(order))
+    peaks = order[(rank[order[:, None] + around] > rank[order][:, None]).all(axis=1)].tolist()
+    if len(peaks) == 1:
+        return {peaks[0]: float(shares.sum())}, {peaks[0]: float(values[order[0]] - values[order[-1]])}
+    root, prominence = _basins(values, order, around.tolist())
+    share = {peak: 0.0 for peak in prominence}
+    for cell, weight in zip(order.tolist(), shares.tolist(), strict=True):
+        share[_find(root, cell)] += weight
+    return share, prominence
+
+
+def _basins(values: Array, order: Array, around: list[int]) -> tuple[dict[int, int], dict[int, float]]:
     # Parents of a forest of cells, whose roots are the peaks, and the prominence of each root.
-    around = [dy * width + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
     height = dict(zip(order.tolist(), values[order].tolist(), strict=True))
     root: dict[int, int] = {}
     saddles: dict[int, float] = {}

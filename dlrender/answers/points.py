@@ -14,11 +14,11 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
-from dlscore.density.gaussians import FLOOR, TINY, blocks, coefficients, monomials, sums
+from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, blocks, monomials, moved
 from dlscore.density.mixture import Mixture
 
 MARGIN = 20.0  # px around what a window shows
-POINTS = 512  # error of one step's entropy: 0.03 nats, independent from step to step; 2.7 ms for 576 components
+POINTS = 256  # error of one step's entropy: 0.045 nats, independent from step to step
 PLASTIC = 1.32471795724474602596  # the root of x³ = x + 1
 
 
@@ -35,22 +35,27 @@ class WeightedPoints:
         """H = E[−log p] [nats], with areas in px²."""
         return float(-(self.weight @ self.log_density))
 
+    @cached_property
+    def _densest_first(self) -> tuple[Array, Array, Array]:
+        # (P,) log density from the peak down, and the mass and the area [px²] of the region that is as dense
+        order = np.argsort(-self.log_density)
+        log_density, weight = self.log_density[order], self.weight[order]
+        return log_density, np.cumsum(weight), np.cumsum(weight * np.exp(-log_density))
+
     def denser(self, log_density: float) -> float:
         """P(p(X) > p) for the log density of an action: its rank among highest-density regions, 0 at the peak."""
         return float(self.weight[self.log_density > log_density].sum())
 
     def areas(self, levels: tuple[float, ...]) -> Array:
         """(L,) px²: areas of the highest-density regions of these levels, ∫ 1[p > t] = E[1[p > t] / p] (Hyndman 1996)."""
-        order = np.argsort(-self.log_density)
-        mass = np.cumsum(self.weight[order])
-        area = np.cumsum(self.weight[order] * np.exp(-self.log_density[order]))
+        _, mass, area = self._densest_first
         found: Array = np.interp(levels, mass, area)
         return found
 
     def threshold(self, level: float) -> float:
         """The log density at the border of the highest-density region of a level [nats / px²]."""
-        order = np.argsort(-self.log_density)
-        return float(np.interp(level, np.cumsum(self.weight[order]), self.log_density[order]))
+        log_density, mass, _ = self._densest_first
+        return float(np.interp(level, mass, log_density))
 
     def likely(self, level: float = 0.95) -> Array:
         """(K, 2) px: the points in that region."""
@@ -70,17 +75,40 @@ def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POI
     chosen = np.searchsorted(np.cumsum(base), index / count * base.sum()).clip(max=len(base) - 1)
     u, v = ((index[:, None] * PLASTIC ** -np.arange(1.0, 3.0) + rng.random(2)) % 1).T
     normal = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])  # Box & Muller 1958
-    roots = np.linalg.cholesky(pieces.covariance[chosen])
-    points = pieces.mean[chosen] + np.einsum("nij,jn->ni", roots, normal)
+    normal *= np.sqrt(2 * count / (normal**2).sum())  # so that the entropy of one Gaussian is nearly exact
+    covariance = pieces.covariance[chosen]
+    along = normal[0] * np.sqrt(covariance[:, 0, 0])  # by the triangular root of the covariance
+    slope = covariance[:, 0, 1] / covariance[:, 0, 0]
+    rest = np.sqrt(covariance[:, 1, 1] - slope * covariance[:, 0, 1])
+    points = pieces.mean[chosen] + np.stack([along, slope * along + rest * normal[1]], axis=-1)
     points = points[mixture.within(points)]
-    linear, weights = coefficients(pieces.mean, pieces.covariance), pieces.weight.astype(np.float32)
-    parts = [sums(monomials(points[part]) @ linear, weights) for part in blocks(len(points), len(base))]
-    signed, coarse = np.concatenate([relative for relative, _ in parts]).T
+    signed, coarse, log_scale = _sums(mixture, points)
     coarse = np.maximum(coarse, TINY)
     density = np.maximum(signed, FLOOR * coarse)
-    log_density = np.log(density) + np.concatenate([largest for _, largest in parts]) + mixture.log_norm
     ratio = density / coarse
-    return WeightedPoints(points, log_density, ratio / ratio.sum())
+    return WeightedPoints(points, np.log(density) + log_scale + mixture.log_norm, ratio / ratio.sum())
+
+
+def _sums(mixture: Mixture, points: Array) -> tuple[Array, Array, float]:
+    """(P,) Σ w N and Σ b N at points of the base, relative to the highest peak of all N, and the log of that [nats / px²].
+
+    All in float32, with coordinates relative to the points' mean: an error of 1e-4 in the log density, or of 5e-3 where places
+    300 px apart have deviations of 2 px. Unlike elsewhere, one scale is enough for all points: none is in a tail.
+    """
+    pieces, origin = mixture.pieces, points.mean(axis=0) if len(points) else np.full(2, CENTRE)
+    xx, yy = pieces.covariance[:, 0, 0], pieces.covariance[:, 1, 1]
+    log_scale = float(-0.5 * np.log((xx * yy - pieces.covariance[:, 0, 1] ** 2).min()) - np.log(2 * np.pi))
+    linear = moved(mixture.linear, origin)
+    linear[-1] -= log_scale
+    linear, weights = linear.astype(np.float32), pieces.weight.astype(np.float32)
+    places = monomials(points - origin + CENTRE).astype(np.float32)
+    found = np.empty((len(points), 2))
+    for part in blocks(len(points), len(weights)):
+        terms = places[part] @ linear
+        np.maximum(terms, LOWEST, out=terms)
+        np.exp(terms, out=terms)
+        found[part] = terms @ weights
+    return found[:, 0], found[:, 1], log_scale
 
 
 def window_around(points: Array) -> tuple[float, float, float]:

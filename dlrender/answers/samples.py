@@ -27,9 +27,11 @@ def energy_score(points: Array, weight: Array, action: Array) -> float:
 
 def distances(a: Array, b: Array) -> Array:
     """(m, n) Euclidean distances between points (m, d) and (n, d)."""
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    result: Array = np.sqrt(np.maximum(squared, 0))
-    return result
+    result: Array = a @ (-2 * b.T)
+    result += (a**2).sum(axis=1)[:, None]
+    result += (b**2).sum(axis=1)
+    np.maximum(result, 0, out=result)
+    return np.sqrt(result, out=result)
 
 
 def _within(a: Array) -> float:

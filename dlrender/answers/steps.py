@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from dlscore.density.mixture import Mixture
 
 LARGEST_ERROR, LEAST_INSIDE = 0.1, 0.99  # of a step's density: beyond these, its modes cannot be told
 OPTIONAL = ("reward", "success", "executed/entry")  # fields that a file need not have
+AHEAD = 16  # densities that are found at a time
 LATEST = 3  # steps by which an action may be early or late in the surprise without timing
 
 
@@ -27,6 +28,7 @@ class Episode:
 
     cache: EpisodeCache
     method: str
+    _mixtures: dict[int, Mixture] = field(default_factory=dict, init=False)
 
     @cached_property
     def numbers(self) -> Array:
@@ -53,6 +55,11 @@ class Episode:
         """(T, M) ranks of the policy's own draws; None where the file has none."""
         return self.cache.own_ranks(self.method)
 
+    @cached_property
+    def own_rank(self) -> Array:
+        """(T,) their mean; nan where the file has none."""
+        return np.full(self.cache.steps, np.nan) if self.own_ranks is None else self.own_ranks.mean(axis=1)
+
     @property
     def seed(self) -> int:
         """Of the run that scored it."""
@@ -67,6 +74,13 @@ class Episode:
     def recorded(self) -> dict[str, Array] | None:
         """(T,) log density and rank of the recorded actions, where the file has them."""
         return self.cache.recorded(self.method)
+
+    def mixture(self, row: int) -> Mixture:
+        """The density at a row; CacheError where the file holds none. Those of the rows after it are found with it."""
+        if row not in self._mixtures:
+            rows = (row + np.flatnonzero(self.cache.done[row : row + AHEAD])).tolist()
+            self._mixtures = dict(zip(rows, self.cache.mixtures(self.method, rows), strict=True))
+        return self._mixtures[row]
 
     def steps(self) -> Iterator[Step]:
         """The steps that are done, in order."""
@@ -103,7 +117,7 @@ class Step:
     @cached_property
     def mixture(self) -> Mixture:
         """The density; CacheError where the file holds none."""
-        return self.episode.cache.mixture(self.episode.method, self.row)
+        return self.episode.mixture(self.row)
 
     @cached_property
     def points(self) -> WeightedPoints:
@@ -115,12 +129,18 @@ class Step:
         """log p of the recorded action [nats / px²], as the file has it, else from the mixture."""
         if self.episode.recorded is not None:
             return float(self.episode.recorded["log_density"][self.row])
-        return float(self.log_densities(self.episode.actions[self.row][None])[0])
+        return self.log_densities[self.row]
 
-    def log_densities(self, actions: Array) -> Array:
-        """(P,) log p [nats / px²] of actions (P, 2) px; on an edge of the box they are spread as the density is."""
-        box = self.mixture.box
-        return self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng))
+    @cached_property
+    def log_densities(self) -> dict[int, float]:
+        """log p at this step [nats / px²] of the actions recorded within LATEST steps of it, by row.
+
+        On an edge of the box they are spread as the density is.
+        """
+        rows = np.flatnonzero(np.abs(self.episode.numbers - self.number) <= LATEST)
+        actions, box = self.episode.actions[rows], self.mixture.box
+        found = self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng))
+        return dict(zip(rows.tolist(), found.tolist(), strict=True))
 
     @cached_property
     def tie(self) -> tuple[float, float]:
@@ -164,8 +184,3 @@ class Step:
         length = self.chunks.shape[1] - self.lag
         old, new = self.before.chunks[:, self.lag :], self.chunks[:, :length]
         return energy_distance(old.reshape(len(old), -1), new.reshape(len(new), -1)) / float(np.sqrt(length))
-
-    def actions_nearby(self) -> Array:
-        """(A, 2) px: the recorded actions of the steps within LATEST of this one."""
-        near: Array = self.episode.actions[np.abs(self.episode.numbers - self.number) <= LATEST]
-        return near

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dlscore.cache.rows import StoredRows
 from dlscore.cache.schema import RECORDED, Field, density_fields, json_or_text, score_field
 from dlscore.common.arrays import Array
 from dlscore.common.choices import suggest
-from dlscore.density.mixture import Mixture
+from dlscore.density.mixture import Mixture, clip_together
 from dlscore.density.regions import mass_inside
 from dlscore.grid import Grid
 
@@ -36,9 +37,6 @@ class StoredMethods(StoredRows):
             method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
             for method in self.methods
         }
-        # Looked up once: h5py takes longer to find a dataset than to read a step of it.
-        self._scores = {method: file[f"scores/{method}"] for method in self.methods}
-        self._parts: dict[str, dict[str, h5py.Dataset]] = {}
         self._mixtures: dict[tuple[str, int], Mixture] = {}
 
     def score_attrs(self, method: str) -> dict[str, Any]:
@@ -106,24 +104,28 @@ class StoredMethods(StoredRows):
                 f"{self.path} has no mixture of {method} ({why}); choose another method, or compute it again"
             )
         self._check_open()
-        if method not in self._parts:
-            self._parts[method] = {part: self._file[f"mixture/{method}/{part}"] for part in PARTS}
-        parts = {part: self._read(dataset, step) for part, dataset in self._parts[method].items()}
+        parts = {part: self._row(f"mixture/{method}/{part}", step) for part in PARTS}
         found = mixture_of(parts, self.score_attrs(method), self.path)
         if (len(self._mixtures) + 1) * len(found.weight) <= KEPT:
             self._mixtures[method, step] = found
+        return found
+
+    def mixtures(self, method: str, steps: Sequence[int]) -> list[Mixture]:
+        """The same of several steps, in less time than one by one."""
+        found = [self.mixture(method, step) for step in steps]
+        clip_together(found)
         return found
 
     def denoised_chunks(self, method: str, step: int) -> Array:
         """(D, H, 2) float32 px: chunks of one step at the finest noise level; D is 0 where the file has none."""
         if not self.score_attrs(method).get("denoised"):
             return np.empty((0, *self._file["predicted_chunks"].shape[2:]), dtype=np.float32)
-        return self._read(self._file[f"mixture/{method}/denoised_chunks"], step)
+        return self._row(f"mixture/{method}/denoised_chunks", step)
 
     def score(self, method: str, step: int) -> Array:
         """(N, N) float32 scores [y, x] of one step."""
         self._check_method(method)
-        values = self._read(self._scores[method], step)
+        values = self._row(f"scores/{method}", step)
         if not np.isfinite(values).all():
             raise CacheError(f"{self.path}: scores/{method} of step {step} holds non-finite values; score it again")
         return values

@@ -14,6 +14,8 @@ from dlscore.common.text import reason_of
 
 __all__ = ["StoredRows"]
 
+AHEAD, AHEAD_BYTES = 32, 1 << 22  # rows that are read at once where steps are read in order, and their size at most
+
 
 class StoredRows:
     """An open cache file; `steps` in number, of which those in the mask `done` (T,) are complete."""
@@ -22,6 +24,7 @@ class StoredRows:
         self.path, self._file = path, file
         self.done: Array = np.asarray(file["done"][:], dtype=bool)
         self.steps = len(self.done)
+        self._ahead: dict[str, tuple[int, Array]] = {}  # by dataset: first of the rows that were read last, and these
 
     def _check_open(self) -> None:
         if not self._file:
@@ -37,6 +40,22 @@ class StoredRows:
             raise CacheError(
                 f"{self.path} is damaged at '{dataset.name}' ({reason_of(error)}); compute it again"
             ) from error
+
+    def _row(self, name: str, step: int) -> Array:
+        # One step of a dataset. HDF5 takes longer to find a row than to read it: after two in a row, AHEAD are read.
+        self._check_open()
+        first, values = self._ahead.get(name, (-1, np.empty(0)))
+        if not 0 <= step - first < len(values):
+            dataset = self._file[name]
+            wanted = self._read(dataset, step)
+            rows = min(AHEAD, AHEAD_BYTES // max(1, wanted.nbytes)) if step == first + len(values) > 0 else 1
+            try:
+                values = self._read(dataset, slice(step, step + rows)) if rows > 1 else wanted[None]
+            except CacheError:  # a later step is damaged
+                values = wanted[None]
+            first = step
+            self._ahead[name] = first, values
+        return np.array(values[step - first])
 
     def _small(self, name: str) -> Array:
         values = self._read(self._file[name], slice(None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["wilson_interval"]
+__all__ = ["NORMAL_95", "wilson_interval"]
 
 NORMAL_95 = 1.959963984540054  # quantile of the standard normal distribution for 95 %
 

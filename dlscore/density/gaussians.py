@@ -43,6 +43,14 @@ def coefficients(mean: Array, covariance: Array) -> Array:
     return np.stack([-pxx / 2, -pxy, -pyy / 2, pxx * mx + pxy * my, pxy * mx + pyy * my, constant])
 
 
+def moved(linear: Array, origin: Array) -> Array:
+    """The coefficients (6, K) for coordinates relative to `origin` (2,) px instead of the world's centre."""
+    x, y = origin - CENTRE
+    xx, xy, yy, x1, y1, constant = linear
+    gx, gy = 2 * x * xx + y * xy + x1, 2 * y * yy + x * xy + y1
+    return np.stack([xx, xy, yy, gx, gy, constant + x * (gx + x1) / 2 + y * (gy + y1) / 2])
+
+
 def monomials(points: Array) -> Array:
     """(P, 6) of points (P, 2) px."""
     x, y = (points - CENTRE).T

@@ -8,7 +8,7 @@ coarse ones'. The floor, a small part of the coarse density Σ b_i N_i, keeps th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,7 +20,7 @@ from dlscore.common.errors import UserError
 from dlscore.density.censoring import Pieces, censor
 from dlscore.density.gaussians import FLOOR, TINY, ZERO, blocks, coefficients, log_sum, monomials, sums
 
-__all__ = ["FLOOR", "ZERO", "DensityError", "Mixture"]
+__all__ = ["FLOOR", "ZERO", "DensityError", "Mixture", "clip_together"]
 
 SUM = 1e-3  # so far may sums of weights be from 1
 FLOOR_POINTS = 4096  # at which the floor's mass is measured
@@ -61,7 +61,7 @@ class Mixture:
             _require(name, "", "finite", bool(np.isfinite(value).all()))
         c = self.covariance
         definite = (c[:, 0, 0] > 0) & (c[:, 1, 1] > 0) & (c[:, 0, 0] * c[:, 1, 1] > c[:, 0, 1] ** 2)
-        symmetric = np.isclose(c[:, 0, 1], c[:, 1, 0], rtol=1e-6)
+        symmetric = np.abs(c[:, 0, 1] - c[:, 1, 0]) <= 1e-8 + 1e-6 * np.abs(c[:, 1, 0])
         _require("covariance", "", "symmetric and positive definite", bool((definite & symmetric).all()))
         _require("smallest base", self.base.min(), "0 or more", bool((self.base >= 0).all()))
         for name in ("weight", "base"):
@@ -75,13 +75,15 @@ class Mixture:
     @cached_property
     def pieces(self) -> Pieces:
         """The Gaussians that are summed: the components, and with a box what lies on its edges; weights are w and b."""
-        weight = np.stack([self.weight, self.base], axis=-1)
-        if self.box is None:
-            return Pieces(self.mean, self.covariance, weight)
-        return censor(self.mean, self.covariance, weight, self.box)
+        return self._components if self.box is None else censor([self._components], self.box)[0]
+
+    @property
+    def _components(self) -> Pieces:
+        return Pieces(self.mean, self.covariance, np.stack([self.weight, self.base], axis=-1))
 
     @cached_property
-    def _coefficients(self) -> Array:
+    def linear(self) -> Array:
+        """(6, J) coefficients of the pieces' log densities (`gaussians.coefficients`)."""
         return coefficients(self.pieces.mean, self.pieces.covariance)
 
     @cached_property
@@ -101,7 +103,7 @@ class Mixture:
         flat = points.reshape(-1, 2)
         found = np.empty(len(flat))
         for part in blocks(len(flat), len(self._weights)):
-            found[part] = log_sum(monomials(flat[part]) @ self._coefficients, self._weights)
+            found[part] = log_sum(monomials(flat[part]) @ self.linear, self._weights)
         inside: Array = np.where(self.within(flat), np.maximum(found + self.log_norm, ZERO), ZERO)
         return inside.reshape(points.shape[:-1])
 
@@ -149,7 +151,7 @@ class Mixture:
             points = self.pieces.mean[chosen] + moved
             ratio = np.empty(number)
             for part in blocks(number, len(above)):
-                logs = monomials(points[part]) @ self._coefficients
+                logs = monomials(points[part]) @ self.linear
                 log_above = log_sum(logs.copy(), envelope)
                 ratio[part] = np.exp(log_sum(logs, self._weights) - log_above)
             yield points, np.where(self.within(points), ratio, 0)
@@ -174,7 +176,7 @@ class Mixture:
         points, added = self._even_points(), 0.0
         points = points[self.within(points)]
         for part in blocks(len(points), len(self.pieces.mean)):
-            signed, base = sums(monomials(points[part]) @ self._coefficients, self._weights)[0].T
+            signed, base = sums(monomials(points[part]) @ self.linear, self._weights)[0].T
             added += float(np.maximum(FLOOR - signed / np.maximum(base, TINY), 0).sum())
         return replace(self, log_norm=float(-np.log1p(added / len(points))))
 
@@ -189,6 +191,14 @@ class Mixture:
         roots = np.linalg.cholesky(self.pieces.covariance[chosen])
         points: Array = self.pieces.mean[chosen] + np.einsum("nij,jn->ni", roots, normal)
         return points
+
+
+def clip_together(mixtures: Sequence[Mixture]) -> None:
+    """Find the `pieces` of mixtures that have one box at once, in less time than one by one."""
+    if mixtures and mixtures[0].box is not None:
+        found = censor([each._components for each in mixtures], mixtures[0].box)
+        for mixture, pieces in zip(mixtures, found, strict=True):
+            mixture.__dict__["pieces"] = pieces  # where cached_property looks
 
 
 def _require(what: str, value: object, allowed: str, holds: bool) -> None:

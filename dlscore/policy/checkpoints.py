@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dlscore.common.choices import suggest
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.folder import numbered_checkpoints
 
 __all__ = ["choose_checkpoints", "list_checkpoints"]
 
@@ -15,11 +16,8 @@ def list_checkpoints(run: str | Path) -> dict[str, Path]:
 
     run: its folder, or that of its checkpoints. PolicyError if there is none.
     """
-    folder = Path(run)
-    root = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
-    steps = [path for path in root.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
     found = {}
-    for step in sorted(steps, key=lambda path: int(path.name)):
+    for step in numbered_checkpoints(Path(run))[1]:
         model = step / "pretrained_model"
         if (model / "config.json").is_file() and (model / "model.safetensors").is_file():
             found[step.name] = model

@@ -49,9 +49,7 @@ def _in_training_run(folder: Path) -> tuple[Path, str]:
     if (folder / "config.json").is_file():
         return folder, ""
     base = folder.resolve()
-    root = base / "checkpoints" if (base / "checkpoints").is_dir() else base
-    steps = [path for path in root.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
-    numbered = sorted(steps, key=lambda path: int(path.name))
+    root, numbered = numbered_checkpoints(base)
     for candidate in (base, (root / "last").resolve(), *reversed(numbered)):
         model = candidate / "pretrained_model"
         # Completely saved. An adapter, which is refused when it is read, has other weights.
@@ -62,6 +60,13 @@ def _in_training_run(folder: Path) -> tuple[Path, str]:
         f"policy folder {folder} has no config.json, nor checkpoints/*/pretrained_model/config.json; give the folder that "
         "save_pretrained wrote, or that of a training run"
     )
+
+
+def numbered_checkpoints(run: Path) -> tuple[Path, list[Path]]:
+    """The folder of a training run's checkpoints, and those that are named by their step, earliest first, whole or not."""
+    root = run / "checkpoints" if (run / "checkpoints").is_dir() else run
+    steps = [path for path in root.glob("[0-9]*") if path.name.isascii() and path.name.isdigit()]
+    return root, sorted(steps, key=lambda path: int(path.name))
 
 
 def _of_file(file: Path) -> str:

@@ -22,7 +22,9 @@ from dlrender.answers.intervals import bootstrap
 from dlrender.answers.modes import find_modes
 from dlrender.answers.points import weighted_points
 from dlrender.answers.roc import aurocs, midranks
-from dlrender.answers.table import step_table
+from dlrender.answers.steps import LATEST, Episode
+from dlrender.answers.table import density_of, step_table
+from dlscore.cache import open_cache
 from dlscore.density.cells import log_cell_density
 from dlscore.density.mixture import Mixture
 from dlscore.grid import Grid
@@ -80,6 +82,36 @@ def comparison(rng: np.random.Generator) -> Iterator[Line]:
         f"{np.abs(np.array(found) - 0.5763).max():.4f}",
         "0.01",
     )
+
+
+def same_policy(rng: np.random.Generator, count: int) -> Iterator[Line]:
+    # Two estimates of each density, both with an error that is known: as one policy scored with two seeds.
+    held, within = 0, []
+    for seed in range(count):
+        totals = np.zeros((10, 2))
+        for episode in np.repeat(np.arange(10), 4):
+            truth = random_mixture(rng, int(rng.integers(1, 4)))
+            one, two = (Mixture(truth.mean + rng.normal(0, 1.5, truth.mean.shape), truth.covariance * rng.uniform(0.9, 1.1),
+                                truth.weight, truth.base) for _ in range(2))  # fmt: skip
+            error = 2 * np.hypot(*(distances_between(truth, each, rng)["tv"] for each in (one, two)))
+            within.append(distances_between(one, two, rng)["tv"] <= error)
+            action = truth.draw(1, rng)
+            totals[episode] += [float((one.log_density(action) - two.log_density(action))[0]), 1]
+        interval = bootstrap(totals, lambda sums: sums[..., 0] / sums[..., 1], seed, 1000)
+        held += interval.low <= 0 <= interval.high
+    yield "one policy, two seeds: paired intervals that hold 0", f"{held / count:.3f}", "0.90 or more"
+    yield "steps within error", f"{np.mean(within):.3f}", "0.95 or more"
+
+
+def lags(files: list[Path]) -> Iterator[Line]:
+    found: dict[int, list[float]] = {k: [] for k in range(-LATEST, LATEST + 1)}
+    for file in files:
+        with open_cache(file) as cache:
+            for step in Episode(cache, density_of(cache)).steps():
+                for row, log_density in step.log_densities.items():
+                    found[row - step.row].append(-log_density)
+    for lag, values in found.items():
+        yield f"NLL of the action {lag:+d} steps on", f"{np.mean(values):.2f}", "least of all" if lag == 0 else ""
 
 
 def intervals(rng: np.random.Generator, count: int) -> Iterator[Line]:
@@ -149,6 +181,7 @@ def costs(cache: Path) -> Iterator[Line]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, help="measure the costs of its statistics too")
+    parser.add_argument("--human", type=Path, nargs="*", help="caches of human episodes, every step: the test of lags")
     parser.add_argument("--draws", type=int, default=12_400)
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--only", default="", help="a part, such as coverage")
@@ -156,10 +189,13 @@ def main() -> None:
     rng, count = np.random.default_rng(0), options.repetitions
     parts = {
         "ranks": ranks(rng, options.draws), "modes": modes(rng, count), "comparison": comparison(rng),
+        "seeds": same_policy(rng, min(count, 100)),
         "intervals": intervals(rng, count), "failures": failures(rng, count), "coverage": coverage(rng, count),
     }  # fmt: skip
     if options.cache is not None:
         parts["costs"] = costs(options.cache)
+    if options.human:
+        parts["lags"] = lags(options.human)
     for name, part in parts.items():
         if options.only not in ("", name):
             continue

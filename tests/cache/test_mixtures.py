@@ -170,3 +170,18 @@ def test_the_first_mixtures_are_kept_and_no_more(dense, monkeypatch):
         assert cache.mixture("likelihood", 1) is not cache.mixture("likelihood", 1)
     with pytest.raises(CacheError, match="is closed"):
         cache.mixture("likelihood", 0)
+
+
+def test_steps_in_any_order_are_the_same_and_damage_is_told_at_its_own_step(tmp_path):
+    path = write_cache(tmp_path / "episode_000.h5", mixture=two_modes(BOX), steps=6)
+    with open_cache(path) as cache:
+        alone = [cache.mixture("likelihood", step) for step in (5, 3, 1, 0, 2, 4)]
+        together = cache.mixtures("likelihood", [5, 3, 1, 0, 2, 4])
+        for one, other in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(one.mean, other.mean)
+            np.testing.assert_array_equal(one.weight, other.weight)
+        scores = [cache.score("likelihood", step) for step in range(6)]
+        for step in (4, 0, 5):
+            np.testing.assert_array_equal(cache.score("likelihood", step), scores[step])
+        scores[0][:] = 0  # what is handed out is one's own
+        assert cache.score("likelihood", 0).any()

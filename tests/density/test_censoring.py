@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dlscore.density.cells import log_cell_density
-from dlscore.density.mixture import Mixture
-from dlscore.density.normal import normal_between, normal_cdf
+from dlscore.density.censoring import EDGE, INNER, INSIDE
+from dlscore.density.mixture import Mixture, clip_together
+from dlscore.density.normal import normal_between, normal_cdf, normal_density
 from dlscore.grid import Grid
 
 GRID = Grid(50)
@@ -75,3 +76,26 @@ def test_the_normal_distribution():
     z = np.linspace(-8, 8, 101)
     np.testing.assert_allclose(normal_cdf(z), [(1 + erf(each / 2**0.5)) / 2 for each in z], atol=1e-7)
     np.testing.assert_array_equal(normal_cdf(np.array([-np.inf, np.inf])), [0, 1])
+
+
+def test_mixtures_that_are_clipped_together_are_those_that_are_clipped_alone():
+    places = ([[250.0, 260.0], [240.0, 250.0]], [[14.0, 20.0], [15.0, 30.0]], [[505.0, 260.0], [-30.0, 600.0]])
+    covariance = np.array([[[400.0, 150], [150, 300]], [[900, -100], [-100, 900]]])
+    together, alone = ([Mixture(mean, covariance, [0.4, 0.6], [0.5, 0.5], WIDE) for mean in places] for _ in range(2))
+    clip_together(together)
+    points = np.random.default_rng(0).uniform(12, 500, (200, 2))
+    for one, other in zip(together, alone, strict=True):
+        assert len(one.pieces.mean) == len(other.pieces.mean)
+        np.testing.assert_allclose(one.log_density(points), other.log_density(points), atol=1e-5)
+
+
+def test_components_of_one_place_and_other_widths_stay_apart_on_an_edge():
+    # Half of each is beyond the left edge; along it the two have deviations of 5 and 40 px.
+    covariance = [np.diag([25.0, 25.0]), np.diag([1600.0, 1600.0])]
+    mixture = Mixture([[12.0, 250.0]] * 2, covariance, [0.5, 0.5], [0.5, 0.5], WIDE)
+    beside, beyond = mixture.log_density(np.array([[12.5, 250.0], [12.5, 310.0]]))
+    deviation = np.array([5.0, 40.0])
+    edge = 0.5 * normal_density((0.5 - INSIDE) / EDGE) / EDGE / INNER
+    across = edge + normal_density(0.5 / deviation) / deviation
+    near, far = (float((across * normal_density(away / deviation) / deviation).sum()) for away in (0, 60))
+    assert beside - beyond == pytest.approx(np.log(near / far), abs=1e-3)

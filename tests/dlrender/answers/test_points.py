@@ -65,3 +65,11 @@ def test_ranks_of_true_draws_are_uniform_and_wrong_scales_are_told(scale, low, h
         steps = np.arange(801) / 800
         distance = max(np.abs(ranks - steps[1:]).max(), np.abs(ranks - steps[:-1]).max())
         assert distance < 1.36 / np.sqrt(800)  # Kolmogorov & Smirnov, 5 %
+
+
+def test_the_densities_at_the_points_are_those_of_the_mixture():
+    # Two narrow modes 300 px apart, one on an edge of the box: what float32 can do least.
+    mixture = mixture_of([(0.5, [40, 13], 2), (0.5, [340, 250], 3)], box=[[12.0, 12.0], [500.0, 500.0]])
+    points = weighted_points(mixture, np.random.default_rng(0))
+    np.testing.assert_allclose(points.log_density, mixture.log_density(points.point), atol=5e-3)
+    assert points.weight[points.point[:, 0] < 200].sum() == pytest.approx(0.5, abs=0.02)

@@ -12,9 +12,10 @@ from support.synthetic import write_cache
 
 from dlrender import RenderError
 from dlrender.answers.columns import COLUMNS
+from dlrender.answers.steps import Episode
 from dlrender.answers.summary import QUANTITIES, calibration_error, estimate, step_weights, summarize
 from dlrender.answers.table import read_tables, step_table, write_table
-from dlscore.cache import CacheError
+from dlscore.cache import CacheError, open_cache
 
 SIGMA = 25.0
 H = np.log(2 * np.pi * np.e * SIGMA**2)
@@ -59,6 +60,21 @@ def test_a_gaussians_statistics_are_those_of_the_textbook(still_episode):
     # The bins of the error end 1, 4 and 10 nats below the peak.
     below = away**2 / (2 * SIGMA**2)
     np.testing.assert_allclose(table["surprise_error"], np.select([below < 1, below < 4], [0.02, 0.04], 0.1), rtol=1e-5)
+
+
+def test_actions_are_least_surprising_at_their_own_step(tmp_path):
+    # The density moves 15 px a step, and the action with it: at a lag of k, −log p is (15 k)² / 2σ² more on average.
+    places = [[100.0 + 15 * k, 256] for k in range(24)]
+    path = write_known(tmp_path / "a.h5", [gaussian(place, SIGMA) for place in places], rng=np.random.default_rng(0))
+    found = {lag: [] for lag in range(-3, 4)}
+    with open_cache(path) as cache:
+        for step in Episode(cache, "likelihood").steps():
+            for row, log_density in step.log_densities.items():
+                found[row - step.row].append(-log_density)
+    nll = {lag: np.mean(values) for lag, values in found.items()}
+    assert min(nll, key=nll.get) == 0
+    for lag in (-3, 3):
+        assert nll[lag] - nll[0] == pytest.approx((15 * lag) ** 2 / (2 * SIGMA**2), abs=0.9)
 
 
 def test_the_columns_are_those_of_the_table_and_what_is_not_known_is_nan(still_episode):
