@@ -275,7 +275,7 @@ def test_help_is_readable_at_80_columns_and_names_everything(dlrender, monkeypat
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("dlrender st", ["still", "styles"]),
+        ("dlrender st", ["still", "styles", "stats"]),
         ("dlrender render --style pa", ["paper"]),
         ("dlrender render --overlay ch", ["chunk"]),
         ("dlrender render --colormap cividis", ["cividis", "cividis_r"]),

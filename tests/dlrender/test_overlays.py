@@ -50,10 +50,11 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
     edge = np.linspace([4.0, 100.0], [4.0, 300.0], 6)  # almost half of the mass is beyond the grid
     path = write_cache(tmp_path / "a.h5", drift=np.full((6, 3), 9.0), expert=edge, predicted=edge + 60)
     with open_cache(path) as episode:
-        style = replace(with_overlays(name, panel="heatmap"), heat="over")
+        window = "0,60,400"  # a scale is drawn where the window is not the world
+        style = replace(with_overlays(name, panel="heatmap"), heat="over", window=window)
         panel, view = make_panel(episode, style=style), at(episode, 4)
         before = len(panel.axes.get_children())
-        plain = heatmap(episode, 4, style=replace(PLAIN, heat="over"))
+        plain = heatmap(episode, 4, style=replace(PLAIN, heat="over", window=window))
         one, two = panel.render(view).pixels[..., :3].copy(), panel.render(view).pixels[..., :3].copy()
         np.testing.assert_array_equal(one, two)  # nothing piles up from frame to frame
         inside = np.s_[
@@ -64,7 +65,7 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         handles = style.overlay[name].legend(episode, "likelihood")
         assert all(handle.get_label() for handle in handles)
         assert bool(handles) == (
-            name not in ("world", "landscape", "counter", "drift", "inside")
+            name not in ("world", "landscape", "scale", "counter", "drift", "inside")
         )  # these explain themselves
 
 
@@ -522,4 +523,4 @@ def test_a_policys_own_actions_are_called_executed(drawn_cache):
             "executed action",
         ]
         assert OVERLAYS["expert"](label="mine").legend(episode, "likelihood")[0].get_label() == "mine"
-        assert "· executed " in OVERLAYS["counter"]().text(at(episode, 3))
+        assert "· executed: " in OVERLAYS["counter"]().text(at(episode, 3))
