@@ -55,6 +55,17 @@ def multimodal(table: Table) -> Array:
     return _where(table["modes"], table["modes"] > 1)[:, None]
 
 
+def own_reward(table: Table) -> Array:
+    """The best reward of episodes in which the policy itself acted; nan in others, which say nothing of it."""
+    return np.where(acts_itself(table), table["episode_reward"], np.nan)[:, None]
+
+
+def acts_itself(table: Table) -> Array:
+    """(rows,) bool: the scored policy acted, and neither an expert nor another policy."""
+    itself: Array = (table["executed_by"] == table["policy"]) & (table["executed_by"] != "")
+    return itself
+
+
 def _where(known: Array, value: Array) -> Array:
     found: Array = np.where(np.isnan(known), np.nan, value)
     return found
@@ -77,7 +88,7 @@ QUANTITIES = (
     Quantity("mode_switches", "1", "share of the steps at which the main mode jumps", mean_of("mode_switch")),
     Quantity("chunk_distance", "px", "between successive plans", mean_of("chunk_distance")),
     Quantity("error", "1", "mean estimated error of the density", mean_of("error")),
-    Quantity("reward", "1", "mean of the best reward of each episode", mean_of("episode_reward"), by_episode=True),
+    Quantity("reward", "1", "mean best reward of the episodes in which the policy acted", own_reward, by_episode=True),
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
@@ -110,8 +121,9 @@ def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None
 
 
 def success_rate(table: Table) -> Interval | None:
-    """The share of episodes that succeed, with Wilson's interval; None where the table does not say."""
-    outcomes = [table["episode_success"][rows[0]] for rows in episodes_of(table)]
+    """The share of its own episodes in which the policy succeeds, with Wilson's interval; None where the table has none."""
+    own = np.where(acts_itself(table), table["episode_success"], np.nan)
+    outcomes = [own[rows[0]] for rows in episodes_of(table)]
     known = [bool(each) for each in outcomes if np.isfinite(each)]
     return wilson(sum(known), len(known)) if known else None
 
@@ -137,7 +149,9 @@ def step_weights(table: Table) -> Array:
 def format_summary(summary: dict[str, Interval], table: Table, names: Sequence[str] = ()) -> str:
     """A line for each quantity: name, value, interval, meaning; the last line says what the intervals are."""
     episodes = len(episodes_of(table))
-    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {"success": ("1", "share of episodes")}
+    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {
+        "success": ("1", "share of the episodes in which the policy acted")
+    }
     lines = [f"{len(table['step'])} steps of {episodes} episode{'s' * (episodes > 1)}"]
     for name, interval in summary.items():
         units = "" if about[name][0] == "1" else about[name][0]

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlrender.answers.intervals import RESAMPLES, Interval, wilson
 from dlrender.answers.steps import Episode
-from dlrender.answers.summary import BY_NAME, episodes_of, estimate, success_rate
+from dlrender.answers.summary import BY_NAME, episodes_of, estimate
 from dlrender.answers.table import Table, caches_in, density_of, read_tables
 from dlrender.errors import RenderError
 from dlscore.cache import open_cache
@@ -22,7 +22,7 @@ from dlscore.common.text import reason_of
 from dlscore.density.cells import log_window_density
 
 CURVES = ("nll", "inside_95", "entropy", "error")  # of QUANTITIES
-COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error", "episode_success")
+COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error")
 SHARP = 96  # cells a side of a still
 MOMENTS = 2  # rows of stills
 
@@ -175,10 +175,8 @@ def _successes(tables: Mapping[int, Table], evaluations: Mapping[int, Sequence[P
         raise RenderError(
             f"--eval is missing for {', '.join(map(str, missing))}; give it for every checkpoint, or for none"
         )
-    if evaluations:
-        return [read_success(evaluations[steps][0]) for steps in tables]
-    found = [success_rate(table) for table in tables.values()]
-    return None if any(each is None for each in found) else [each for each in found if each is not None]
+    # The caches do not say: all checkpoints score the same episodes, which none of them, or one, has acted.
+    return [read_success(evaluations[steps][0]) for steps in tables] if evaluations else None
 
 
 def _moments(tables: Mapping[int, Table]) -> list[tuple[int, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import ROOT
 from support.known import CURRENT, HORIZON, gaussian, mixture_of, write_known
-from support.synthetic import write_cache
+from support.synthetic import rewrite, write_cache
 
 from dlrender import RenderError
 from dlrender.answers.columns import COLUMNS
@@ -118,6 +118,15 @@ def test_outcomes_are_of_the_whole_episode_and_an_expert_has_none(tmp_path, stil
     expert = step_table(still_episode)
     assert expert["executed_by"][0] == ""
     assert np.isnan(expert["episode_success"]).all()
+
+
+def test_what_an_expert_or_another_policy_does_is_no_success_of_the_policy(tmp_path):
+    for who, name in (("", "expert"), ("runs/other", "other")):
+        path = write_known(tmp_path / f"{name}.h5", [gaussian([256, 256])] * 3, success=True, policy="runs/a")
+        rewrite(path, lambda file, who=who: file.attrs.__setitem__("executed_by", who))
+        table = step_table(path)
+        assert table["episode_success"][0] == 1
+        assert not {"success", "reward"} & set(summarize(table))
 
 
 def test_a_stride_keeps_the_steps_numbers_and_leaves_blank_what_needs_neighbours(tmp_path):

@@ -44,6 +44,13 @@ def test_curves_are_those_of_the_densities(run, axes):
     assert isinstance(plot_training(data), Figure)
 
 
+def test_the_outcome_of_the_scored_episodes_is_no_success_of_a_checkpoint(tmp_path):
+    for steps in (100, 200):
+        write_known(tmp_path / f"{steps}.h5", [gaussian([256, 256])] * 3, policy=f"run/{steps}", success=True,
+                    actions=np.full((3, 2), 250.0))  # fmt: skip
+    assert "success" not in read_training({steps: [tmp_path / f"{steps}.h5"] for steps in (100, 200)}).curves
+
+
 def test_spearman_is_that_of_ranks():
     assert spearman(np.array([1, 2, 3, 4.0]), np.array([1, 10, 100, 1000.0])) == 1
     assert spearman(np.array([1, 2, 3, 4.0]), np.array([2, 1, 4, 3.0])) == pytest.approx(0.6)
