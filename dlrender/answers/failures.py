@@ -86,7 +86,9 @@ def read_failures(
     """What tells failures from successes in some caches of rollouts; RenderError where they do not say how they ended."""
     check_choice("--feature", feature, FEATURES, RenderError)
     return find_failures(
-        read_tables(files, method, columns=["step", "time", "episode_success", *FEATURES]), feature, seconds
+        read_tables(files, method, columns=["step", "time", "episode_success", *FEATURES], one="this figure"),
+        feature,
+        seconds,
     )
 
 

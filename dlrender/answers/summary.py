@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,10 +94,21 @@ BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
 
 def summarize(table: Table, seed: int = 0) -> dict[str, Interval]:
-    """Each quantity that the table has, and `success`, with its 95 % interval over episodes."""
+    """Each quantity that the table of one policy has, and `success`, with its 95 % interval over episodes."""
     found = {each.name: estimate(each, table, seed) for each in QUANTITIES}
     known = {name: interval for name, interval in found.items() if interval is not None}
     return known if (success := success_rate(table)) is None else {**known, "success": success}
+
+
+def summaries(table: Table, seed: int = 0) -> dict[str, dict[str, Interval]]:
+    """The summary of each policy: together, episodes that several of them scored would count several times."""
+    return {policy: summarize(part, seed) for policy, part in by_policy(table).items()}
+
+
+def by_policy(table: Table) -> dict[str, Table]:
+    """The rows of each policy."""
+    policies = dict.fromkeys(table["policy"].tolist())
+    return {policy: {name: values[table["policy"] == policy] for name, values in table.items()} for policy in policies}
 
 
 def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None:
@@ -130,7 +141,7 @@ def success_rate(table: Table) -> Interval | None:
 
 def episodes_of(table: Table) -> list[Array]:
     """The rows of each episode, in the order of the table."""
-    keys = list(zip(table["policy"], table["dataset"], table["seed"], table["episode"], strict=True))
+    keys = list(zip(table["policy"], table["dataset"], table["episode"], strict=True))
     rows: dict[Any, list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
@@ -144,6 +155,13 @@ def step_weights(table: Table) -> Array:
         if len(rows) > 1:
             weight[rows] = np.median(np.diff(table["step"][rows]))
     return weight
+
+
+def format_summaries(found: Mapping[str, dict[str, Interval]], table: Table) -> str:
+    """The summary of each policy, under its name if there are several."""
+    parts = by_policy(table)
+    heads = {policy: f"{policy}\n" if len(found) > 1 else "" for policy in found}
+    return "\n\n".join(heads[policy] + format_summary(each, parts[policy]) for policy, each in found.items())
 
 
 def format_summary(summary: dict[str, Interval], table: Table, names: Sequence[str] = ()) -> str:

@@ -82,7 +82,7 @@ def read_training(
             f"{len(checkpoints)} checkpoint is no training; name two or more, such as 400=runs/400 5000=runs/5000"
         )
     files = {steps: caches_in(list(places)) for steps, places in checkpoints.items()}
-    tables = {steps: read_tables(each, method, COLUMNS) for steps, each in files.items()}
+    tables = {steps: read_tables(each, method, COLUMNS, one=f"checkpoint {steps}") for steps, each in files.items()}
     _check_same(tables)
     curves = {name: [_required(name, table) for table in tables.values()] for name in CURVES}
     success = _successes(tables, evaluations or {})

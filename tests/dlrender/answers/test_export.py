@@ -52,7 +52,7 @@ def test_the_card_says_what_is_there_and_how_it_was_made(folder):
     for told in (
         "| policies | runs/a |",
         "| recorded actions | an expert's |",
-        "`nll` | ",
+        "| runs/a | `nll` | ",
         '"me/steps"',
         "| `surprise` | nats |",
     ):
