@@ -187,7 +187,7 @@ def _pair_step(p: Step, q: Step) -> dict[str, Any]:
     error = 2 * np.hypot(p.check("error"), q.check("error"))
     return {
         **dict(zip(("dataset", "episode"), key_of(p.episode.cache), strict=True)), "step": p.number, "tv_error": error,
-        "surprise_a": -p.log_density, "surprise_b": -q.log_density, **distances_between(p.mixture, q.mixture, p.rng),
+        "surprise_a": -p.log_density, "surprise_b": -q.log_density, **distances_between(p.mixture, q.mixture, p.rng(4)),
     }  # fmt: skip
 
 

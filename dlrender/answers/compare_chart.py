@@ -91,8 +91,8 @@ def draw_steps(ax: Axes, data: Comparison) -> None:
         ax.plot(places, data.pairs.columns["tv"][rows], color=colors()["blue"], label=None if start else "A, B")
         if data.null is not None and key in null_rows:
             null = null_rows[key]
-            places = start + np.searchsorted(data.pairs.columns["step"][rows], data.null.columns["step"][null])
-            ax.plot(places, data.null.columns["tv"][null], color=colors()["orange"], linewidth=0.9,
+            at = start + np.searchsorted(data.pairs.columns["step"][rows], data.null.columns["step"][null])
+            ax.plot(at, data.null.columns["tv"][null], color=colors()["orange"], linewidth=0.9,
                     label=None if start else "null")  # fmt: skip
         ticks[start + len(rows) / 2] = names[key]
         start += len(rows) + max(2, len(data.pairs.columns["tv"]) // 60)
