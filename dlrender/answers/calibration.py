@@ -102,10 +102,8 @@ def read_calibration(files: Sequence[Path], by: str = "policy", method: str | No
     names, rows = short_names(list(groups)), []
     for name, group in zip(names, groups.values(), strict=True):
         # An episode that several policies scored is one draw of the bootstrap.
-        recorded, drawn = (
-            [np.concatenate(each) for each in part]
-            for part in zip(*(zip(*parts, strict=True) for parts in group.values()), strict=True)
-        )
+        recorded = [np.concatenate([ranks for ranks, _ in parts]) for parts in group.values()]
+        drawn = [np.concatenate([ranks for _, ranks in parts]) for parts in group.values()]
         rows += [Ranks(name, recorded, own=False), Ranks(f"{name}: own draws", drawn, own=True)]
     return Calibration(rows)
 
