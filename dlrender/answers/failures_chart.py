@@ -88,7 +88,7 @@ def draw_best(ax: Axes, data: Failures) -> None:
     name, area = data.names[k], data.areas[k]
     ax.set(xlim=(-0.6, 1.6), xticks=[], ylabel=f"mean {name.replace('_', ' ')} [{BY_NAME[name].units}]")
     ax.set_title("What tells most")
-    ax.text(0.5, 0.99, f"AUROC {area.value:.2f}, uncorrected {_p(area.p)}", transform=ax.transAxes, ha="center", va="top",
+    ax.text(0.5, 0.99, f"AUROC {area.value:.2f}, {_p(area.p)} alone", transform=ax.transAxes, ha="center", va="top",
             fontsize="small")  # fmt: skip
     ax.margins(y=0.12)
 
