@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from dlrender.answers.charts import Chart, chart_figure, chart_style, color_of, muted, plot_panel, short_names
 from dlrender.answers.columns import LEVELS
+from dlrender.answers.distinct import Key, check_distinct, key_of
 from dlrender.answers.intervals import FEWEST, Interval, bootstrap, percentiles
 from dlrender.answers.steps import Episode
 from dlrender.answers.summary import ALPHAS, calibration_error
@@ -88,19 +89,21 @@ class Calibration:
 def read_calibration(files: Sequence[Path], by: str = "policy", method: str | None = None) -> Calibration:
     """Ranks of the recorded actions, grouped by policy or dataset; RenderError for caches without ranks of own draws."""
     check_choice("--by", by, GROUPS, RenderError)
-    if not files:
-        raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")
-    groups: dict[str, tuple[list[Array], list[Array]]] = {}
+    check_distinct(files)
+    groups: dict[str, dict[Key, list[tuple[Array, Array]]]] = {}
     for file in files:
         with open_cache(file) as cache:
             drawn_ranks = Episode(cache, density_of(cache, method)).own_ranks
             if drawn_ranks is None:
                 raise RenderError(f"{file} has no ranks of the policy's own draws; compute it again")
-            recorded, drawn = groups.setdefault(str(cache.attrs.get(by, "unknown")), ([], []))
-            recorded.append(step_table(cache, method=method, columns=["rank"])["rank"])
-            drawn.append(drawn_ranks[cache.done].ravel())
+            group = groups.setdefault(str(cache.attrs.get(by, "unknown")), {})
+            recorded_ranks = step_table(cache, method=method, columns=["rank"])["rank"]
+            group.setdefault(key_of(cache), []).append((recorded_ranks, drawn_ranks[cache.done].ravel()))
     names, rows = short_names(list(groups)), []
-    for name, (recorded, drawn) in zip(names, groups.values(), strict=True):
+    for name, group in zip(names, groups.values(), strict=True):
+        # An episode that several policies scored is one draw of the bootstrap.
+        recorded = [np.concatenate([ranks for ranks, _ in parts]) for parts in group.values()]
+        drawn = [np.concatenate([ranks for _, ranks in parts]) for parts in group.values()]
         rows += [Ranks(name, recorded, own=False), Ranks(f"{name}: own draws", drawn, own=True)]
     return Calibration(rows)
 

@@ -34,8 +34,8 @@ episodes = load_dataset("{name}", "episodes", split="train")
 
 ## In all
 
-| quantity | value [95 % interval over episodes] |
-|---|---|
+| policy | quantity | value [95 % interval over episodes] |
+|---|---|---|
 {summary}
 
 ## Columns of `steps`
@@ -55,14 +55,14 @@ def dataset_card(
     title: str,
     licence: str,
     columns: Sequence[Column],
-    summary: Mapping[str, Interval],
+    summaries: Mapping[str, Mapping[str, Interval]],
     made: Sequence[Mapping[str, Any]],
     tables: Mapping[str, str],
     name: str,
 ) -> str:
     """The card as Markdown: `tables` are the hub's configs, name to file; the first one is the default.
 
-    made: for each cache, what is known of how it was made. name: what `load_dataset` takes. https://huggingface.co/docs/hub/datasets-manual-configuration
+    summaries: of each policy. made: for each cache, what is known of how it was made. name: what `load_dataset` takes. https://huggingface.co/docs/hub/datasets-manual-configuration
     """
     configs = [{"config_name": config, "data_files": file} for config, file in tables.items()]
     head = {
@@ -78,7 +78,11 @@ def dataset_card(
         title=_plain(title),
         name=name,
         origin="\n".join(f"| {what} | {_plain(', '.join(values))} |" for what, values in _origin(made).items()),
-        summary="\n".join(f"| `{each}` | {value} |" for each, value in summary.items()),
+        summary="\n".join(
+            f"| {_plain(policy)} | `{each}` | {value} |"
+            for policy, summary in summaries.items()
+            for each, value in summary.items()
+        ),
         columns="\n".join(f"| `{each.name}` | {each.units} | {_plain(each.meaning)} |" for each in columns),
     )
     return f"---\n{front}\n---\n{text}"

@@ -25,7 +25,7 @@ def stats(
     as_json: AsJson = False,
 ) -> None:
     """Tabulate statistics of each step, and summarize them with intervals over episodes."""
-    from dlrender.answers.summary import format_summary, summarize
+    from dlrender.answers.summary import format_summaries, summaries
     from dlrender.answers.table import caches_in, check_table_name, read_tables, write_table
 
     if output is not None:
@@ -34,9 +34,10 @@ def stats(
         table = read_tables(caches_in(files), scoring_method, report=report, jobs=jobs)
     if output is not None:
         typer.echo(write_table(table, output), err=as_json)
-    summary = summarize(table)
-    shown = {name: each.as_dict() for name, each in summary.items()}
-    typer.echo(json.dumps({"summary": shown}) if as_json else format_summary(summary, table))
+    found = summaries(table)
+    shown = [{name: each.as_dict() for name, each in summary.items()} for summary in found.values()]
+    of_each = {"summary": shown[0]} if len(shown) == 1 else {"summaries": dict(zip(found, shown, strict=True))}
+    typer.echo(json.dumps(of_each) if as_json else format_summaries(found, table))
 
 
 @app.command()

@@ -131,7 +131,11 @@ def compare(
     if not null:
         typer.echo("no null row: score the first policy again with another --seed, and name it with --null", err=True)
     a, b, again = (caches_in(each) for each in (files, others, null or []))
-    chart.show(read_comparison(a, b, again, scoring_method), comparison_figure)
+    found = read_comparison(a, b, again, scoring_method)
+    for who, pairs in (("--with", found.pairs), ("--null", found.null)):
+        if pairs is not None and any(pairs.left_out.values()):
+            typer.echo(f"{who}: {pairs.left_out_text()}", err=True)
+    chart.show(found, comparison_figure)
 
 
 @app.command()

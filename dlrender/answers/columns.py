@@ -61,9 +61,11 @@ def outcome(name: str) -> Callable[[Step], float]:
 
 
 def action_age(step: Step) -> float:
-    """Steps since the plan was made from which the action is."""
-    entries = step.episode.fields["executed/entry"]
-    return np.nan if entries is None else float(entries[step.row]) - step.episode.cache.current
+    """Steps since the plan was made from which the action is; nan unless the scored policy acted, whose plans start elsewhere."""
+    entries, attrs = step.episode.fields["executed/entry"], step.episode.cache.attrs
+    if entries is None or attrs.get("executed_by") != attrs.get("policy"):
+        return np.nan
+    return float(entries[step.row]) - step.episode.cache.current
 
 
 def drift(part: str) -> Callable[[Step], float]:
@@ -90,7 +92,7 @@ def surprise_untimed(step: Step) -> float:
     """The least surprise of the recorded actions within three steps; nan where the file does not have all of these."""
     if step.episode.cache.every > 1:
         return np.nan
-    return -max(step.log_densities.values())
+    return -max(step.log_density, *step.log_densities.values())
 
 
 def surprise_error(step: Step) -> float:
@@ -126,9 +128,8 @@ def rank(step: Step) -> float:
     """Between the two at random: as the file has it, else by the run's seed, the episode and the step."""
     if step.episode.recorded is not None:
         return float(step.episode.recorded["rank"][step.row])
-    key = [step.episode.seed, step.episode.cache.episode, step.number, 1]
     low, high = step.tie
-    return low + (high - low) * float(np.random.default_rng(key).random())
+    return low + (high - low) * float(step.rng(1).random())
 
 
 def effective_area(step: Step) -> float:

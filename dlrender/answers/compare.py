@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrender.answers.distinct import Key, check_distinct, key_of, policy_of
 from dlrender.answers.intervals import Interval, bootstrap
 from dlrender.answers.points import weighted_points, window_around
 from dlrender.answers.samples import distances
@@ -33,11 +34,15 @@ SAME = 0.01  # px: recorded actions of one step differ by less
 
 @dataclass(frozen=True)
 class Pairs:
-    """Paired steps: columns episode, step, tv, tv_error, js, energy_distance, surprise_a, surprise_b, (rows,) each."""
+    """Paired steps: columns dataset, episode, step, tv, tv_error, js, energy_distance, surprise_a, surprise_b, (rows,) each.
+
+    left_out: how many `episodes` only one of the two has, and how many `steps` of the paired episodes.
+    """
 
     a: str
     b: str
     columns: Table
+    left_out: dict[str, int]
 
     def mean(self, column: str) -> Interval:
         """The mean of a column, with its interval over episodes."""
@@ -56,14 +61,27 @@ class Pairs:
         """The share of the steps whose total variation is within the estimates' own error."""
         return float((self.columns["tv"] <= self.columns["tv_error"]).mean())
 
-    def rows_of(self) -> dict[int, Array]:
-        """The rows of each episode."""
-        return {int(e): np.flatnonzero(self.columns["episode"] == e) for e in np.unique(self.columns["episode"])}
+    def rows_of(self) -> dict[Key, Array]:
+        """The rows of each episode of each data set."""
+        rows: dict[Key, list[int]] = {}
+        keys = zip(self.columns["dataset"].tolist(), self.columns["episode"].tolist(), strict=True)
+        for row, key in enumerate(keys):
+            rows.setdefault(key, []).append(row)
+        return {key: np.array(rows[key]) for key in sorted(rows)}
+
+    def left_out_text(self) -> str:
+        """What was not compared, in a line."""
+        episodes, steps = self.left_out["episodes"], self.left_out["steps"]
+        return (
+            f"not compared are {episodes} episode{'s' * (episodes != 1)} that only one of the two has, and {steps} "
+            f"step{'s' * (steps != 1)} of the others"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "a": self.a, "b": self.b, "steps": len(self.columns["tv"]), "within_error": self.within_error(),
+            "left_out": self.left_out,
             **{name: self.mean(name).as_dict() for name in ("tv", "js", "energy_distance")},
             "nll_difference": self.nll_difference().as_dict(),
         }  # fmt: skip
@@ -104,8 +122,8 @@ def read_comparison(
     pairs = _read_pairs(a, b, method)
     again = _read_pairs(a, null, method, null=True) if null else None
     most = int((pairs.columns["tv"] - pairs.columns["tv_error"]).argmax())
-    episode, step = int(pairs.columns["episode"][most]), int(pairs.columns["step"][most])
-    return Comparison(pairs, again, _map(a, b, episode, step, method))
+    key = str(pairs.columns["dataset"][most]), int(pairs.columns["episode"][most])
+    return Comparison(pairs, again, _map(a, b, key, int(pairs.columns["step"][most]), method))
 
 
 def distances_between(p: Mixture, q: Mixture, rng: np.random.Generator) -> dict[str, float]:
@@ -125,9 +143,13 @@ def distances_between(p: Mixture, q: Mixture, rng: np.random.Generator) -> dict[
 
 
 def _read_pairs(a: Sequence[Path], b: Sequence[Path], method: str | None, null: bool = False) -> Pairs:
-    rows: list[dict[str, float]] = []
+    check_distinct(a)
+    check_distinct(b)
+    rows: list[dict[str, Any]] = []
     with ExitStack() as stack:
-        first, second = ({_key(c): c for c in (stack.enter_context(open_cache(f)) for f in files)} for files in (a, b))
+        first, second = (
+            {key_of(c): c for c in (stack.enter_context(open_cache(f)) for f in files)} for files in (a, b)
+        )
         common = [key for key in first if key in second]
         if not common:
             raise RenderError("the two have no episode in common; score both policies on the same episodes")
@@ -138,20 +160,25 @@ def _read_pairs(a: Sequence[Path], b: Sequence[Path], method: str | None, null: 
             )
         if null and _policies(first) != _policies(second):
             raise RenderError("the null is of another policy than the first; score the first again with another --seed")
+        left_out = {"episodes": len(first.keys() ^ second.keys()), "steps": 0}
         for key in common:
-            rows += _pair(first[key], second[key], method)
-    return Pairs(label_a, label_b, {name: np.array([row[name] for row in rows]) for name in rows[0]})
+            found, alone = _pair(first[key], second[key], method)
+            rows += found
+            left_out["steps"] += alone
+    return Pairs(label_a, label_b, {name: np.array([row[name] for row in rows]) for name in rows[0]}, left_out)
 
 
-def _pair(a: EpisodeCache, b: EpisodeCache, method: str | None) -> list[dict[str, float]]:
+def _pair(a: EpisodeCache, b: EpisodeCache, method: str | None) -> tuple[list[dict[str, Any]], int]:
+    # A row for each step that both have, and the number of the others.
     steps = [{step.number: step for step in Episode(c, density_of(c, method)).steps()} for c in (a, b)]
     numbers = sorted(steps[0].keys() & steps[1].keys())
     if not numbers:
         raise RenderError(f"{a.path} and {b.path} have no step in common; score both with the same steps")
-    return [_pair_step(steps[0][number], steps[1][number]) for number in numbers]
+    rows = [_pair_step(steps[0][number], steps[1][number]) for number in numbers]
+    return rows, len(steps[0].keys() ^ steps[1].keys())
 
 
-def _pair_step(p: Step, q: Step) -> dict[str, float]:
+def _pair_step(p: Step, q: Step) -> dict[str, Any]:
     if np.abs(p.episode.actions[p.row] - q.episode.actions[q.row]).max() > SAME:
         raise RenderError(
             f"step {p.number} of {p.episode.cache.path} and of {q.episode.cache.path} have other recorded actions; compare "
@@ -159,39 +186,35 @@ def _pair_step(p: Step, q: Step) -> dict[str, float]:
         )
     error = 2 * np.hypot(p.check("error"), q.check("error"))
     return {
-        "episode": p.episode.cache.episode, "step": p.number, "tv_error": error,
-        "surprise_a": -p.log_density, "surprise_b": -q.log_density, **distances_between(p.mixture, q.mixture, p.rng),
+        **dict(zip(("dataset", "episode"), key_of(p.episode.cache), strict=True)), "step": p.number, "tv_error": error,
+        "surprise_a": -p.log_density, "surprise_b": -q.log_density, **distances_between(p.mixture, q.mixture, p.rng(4)),
     }  # fmt: skip
 
 
-def _map(a: Sequence[Path], b: Sequence[Path], episode: int, step: int, method: str | None) -> Map:
-    p, q = (_find(files, episode, step, method) for files in (a, b))
+def _map(a: Sequence[Path], b: Sequence[Path], key: Key, step: int, method: str | None) -> Map:
+    p, q = (_find(files, key, step, method) for files in (a, b))
     recorded = p.episode.actions[p.row]
     window = window_around(np.concatenate([p.points.likely(0.99), q.points.likely(0.99), recorded[None]]))
     log_a, log_b = (log_window_density(each.mixture, window[:2], window[2], SHARP) for each in (p, q))
-    return Map(episode, step, log_a, log_b, recorded, window)
+    return Map(key[1], step, log_a, log_b, recorded, window)
 
 
-def _find(files: Sequence[Path], episode: int, step: int, method: str | None) -> Step:
+def _find(files: Sequence[Path], key: Key, step: int, method: str | None) -> Step:
     for file in files:
         with open_cache(file) as cache:
             here = Episode(cache, density_of(cache, method))
-            if cache.episode == episode and step in here.numbers:
+            if key_of(cache) == key and step in here.numbers:
                 found = Step(here, int(np.flatnonzero(here.numbers == step)[0]))
                 _ = found.points  # read while the file is open
                 return found
-    raise RenderError(f"no cache has step {step} of episode {episode}")
+    raise RenderError(f"no cache has step {step} of episode {key[1]}")
 
 
-def _key(cache: EpisodeCache) -> tuple[str, int]:
-    return str(cache.attrs.get("dataset", "")), cache.episode
+def _policies(caches: dict[Key, EpisodeCache]) -> set[str]:
+    return {policy_of(cache) for cache in caches.values()}
 
 
-def _policies(caches: dict[tuple[str, int], EpisodeCache]) -> set[str]:
-    return {str(cache.attrs.get("policy", "unknown")) for cache in caches.values()}
-
-
-def _label(caches: dict[tuple[str, int], EpisodeCache], seed: bool) -> str:
+def _label(caches: dict[Key, EpisodeCache], seed: bool) -> str:
     names = sorted(_policies(caches))
     if len(names) != 1:
         raise RenderError(f"the caches are of several policies ({', '.join(names)}); give those of one policy")

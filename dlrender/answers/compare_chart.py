@@ -23,6 +23,7 @@ from dlrender.answers.charts import (
     short_names,
 )
 from dlrender.answers.compare import Comparison, read_comparison
+from dlrender.answers.distinct import Key
 from dlrender.answers.intervals import Interval
 from dlrender.style.style import Style
 from dlscore.common.arrays import Array
@@ -81,15 +82,19 @@ def draw_ratio(ax: Axes, data: Comparison) -> None:
 def draw_steps(ax: Axes, data: Comparison) -> None:
     """Total variation step by step over the estimates' own error, and that of the null."""
     start, ticks = 0, {}
-    for episode, rows in data.pairs.rows_of().items():
+    null_rows = {} if data.null is None else data.null.rows_of()
+    names = _episodes(data)
+    for key, rows in data.pairs.rows_of().items():
         places = start + np.arange(len(rows))
         ax.fill_between(places, data.pairs.columns["tv_error"][rows], color=muted(), alpha=0.3, linewidth=0,
                         label="within error" if start == 0 else None)  # fmt: skip
         ax.plot(places, data.pairs.columns["tv"][rows], color=colors()["blue"], label=None if start else "A, B")
-        if data.null is not None and len(null := data.null.rows_of().get(episode, np.array([], dtype=int))):
-            ax.plot(start + np.arange(len(null)), data.null.columns["tv"][null], color=colors()["orange"], linewidth=0.9,
+        if data.null is not None and key in null_rows:
+            null = null_rows[key]
+            at = start + np.searchsorted(data.pairs.columns["step"][rows], data.null.columns["step"][null])
+            ax.plot(at, data.null.columns["tv"][null], color=colors()["orange"], linewidth=0.9,
                     label=None if start else "null")  # fmt: skip
-        ticks[start + len(rows) / 2] = f"{episode}"
+        ticks[start + len(rows) / 2] = names[key]
         start += len(rows) + max(2, len(data.pairs.columns["tv"]) // 60)
     ax.set_xticks(list(ticks), list(ticks.values()))
     ax.set(ylim=(0, 1), ylabel="total variation", xlabel="episode", title="How far apart")
@@ -112,9 +117,10 @@ def draw_surprise(ax: Axes, data: Comparison) -> None:
 def draw_paired(ax: Axes, data: Comparison) -> None:
     """Surprise under B less that under A, by episode, in all with its interval, and for the null."""
     labels: list[str] = []
-    for k, (episode, rows) in enumerate(data.pairs.rows_of().items()):
+    names = list(_episodes(data).values())
+    for k, rows in enumerate(data.pairs.rows_of().values()):
         ax.plot(float(data.pairs.difference[rows].mean()), len(labels), "o", color=color_of(k), markersize=3)
-        labels.append(f"{episode}")
+        labels.append(names[k])
     _interval(ax, data.pairs.nll_difference(), len(labels), ax.xaxis.label.get_color())
     labels.append("all")
     if data.null is not None:
@@ -147,6 +153,14 @@ def _mark(ax: Axes, data: Comparison) -> None:
 def _extent(data: Comparison) -> tuple[float, float, float, float]:
     left, top, side = data.map.window
     return left, left + side, top + side, top
+
+
+def _episodes(data: Comparison) -> dict[Key, str]:
+    # What the axes call each episode: its number, with the data set if there are several.
+    keys = list(data.pairs.rows_of())
+    datasets = list(dict.fromkeys(dataset for dataset, _ in keys))
+    short = dict(zip(datasets, short_names(datasets), strict=True))
+    return {key: f"{key[1]}" if len(datasets) == 1 else f"{short[key[0]]} {key[1]}" for key in keys}
 
 
 def _names(data: Comparison) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrender.answers.distinct import check_distinct
 from dlrender.answers.samples import distances
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import density_of
@@ -70,8 +71,7 @@ class Coverage:
 def read_coverage(files: Sequence[Path], frame: str = "world", method: str | None = None) -> Coverage:
     """Coverage of the recorded actions of some caches in the frame of the world or of the block."""
     check_choice("--frame", frame, FRAMES, RenderError)
-    if not files:
-        raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")
+    check_distinct(files, "coverage")
     points, weights, actions, episodes = [], [], [], 0
     for file in files:
         with open_cache(file) as cache:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dlrender.answers.card import dataset_card
 from dlrender.answers.columns import COLUMNS
-from dlrender.answers.summary import episodes_of, summarize
+from dlrender.answers.summary import episodes_of, summaries
 from dlrender.answers.table import Table, caches_in, check_table_name, read_tables, write_table
 from dlrender.errors import RenderError
 from dlscore.cache import open_cache
@@ -81,7 +81,7 @@ def export(
         write_table(steps, part / STEPS)
         write_table(episodes, part / EPISODES)
         (part / NOTE).write_text(json.dumps({"caches": made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        card = dataset_card(title, licence, COLUMNS, summarize(steps), made, TABLES, name)
+        card = dataset_card(title, licence, COLUMNS, summaries(steps), made, TABLES, name)
         (part / "README.md").write_text(card, encoding="utf-8")
     return Export(folder, len(steps["step"]), len(episodes["episode"]), made)
 

@@ -23,7 +23,7 @@ from dlscore.common.choices import check_choice
 
 # Statistics that are tried, each the mean over the first seconds of a column; p is corrected for their number.
 FEATURES = {
-    "surprise": "surprise", "excess": "stale actions (surprise − entropy)", "entropy": "entropy",
+    "surprise": "surprise", "excess": "excess surprise", "entropy": "entropy",
     "energy_score": "energy score", "chunk_distance": "change of plan", "mode_switch": "jumps of the main mode",
     "prediction_distance": "distance from the prediction", "error": "error of the density",
 }  # fmt: skip
@@ -86,7 +86,9 @@ def read_failures(
     """What tells failures from successes in some caches of rollouts; RenderError where they do not say how they ended."""
     check_choice("--feature", feature, FEATURES, RenderError)
     return find_failures(
-        read_tables(files, method, columns=["step", "time", "episode_success", *FEATURES]), feature, seconds
+        read_tables(files, method, columns=["step", "time", "episode_success", *FEATURES], one="this figure"),
+        feature,
+        seconds,
     )
 
 
@@ -110,6 +112,8 @@ def find_failures(table: Table, feature: str = "entropy", seconds: float | None 
     early = [rows[table["time"][rows] <= first + 1e-6] for rows in episodes]
     means = {name: np.array([_mean(table[name][rows]) for rows in early]) for name in FEATURES}
     names = [name for name, each in means.items() if np.isfinite(each).all()]
+    if feature not in names:
+        raise RenderError(f"--feature {feature} is not there for every episode; choose from {', '.join(names)}")
     values = np.stack([means[name] for name in names])
     courses = [_course(table, rows, bool(bad), feature) for rows, bad in zip(episodes, failed, strict=True)]
     band, why = conformal_band(courses)

@@ -65,7 +65,7 @@ def draw_features(ax: Axes, data: Failures) -> None:
         ax.plot([area.low, area.high], [place, place], color=color)
         ax.plot(area.value, place, "o", color=color)
         ax.annotate(
-            f"p {area.corrected:.3f}", (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize="small"
+            _p(area.corrected), (1.02, place), xycoords=("axes fraction", "data"), va="center", fontsize="small"
         )
         labels.append(FEATURES[data.names[k]])
     ax.axvline(0.5, color=muted(), linewidth=0.8, linestyle="--")
@@ -88,9 +88,13 @@ def draw_best(ax: Axes, data: Failures) -> None:
     name, area = data.names[k], data.areas[k]
     ax.set(xlim=(-0.6, 1.6), xticks=[], ylabel=f"mean {name.replace('_', ' ')} [{BY_NAME[name].units}]")
     ax.set_title("What tells most")
-    ax.text(0.5, 0.99, f"AUROC {area.value:.2f}, exact p {area.p:.3f}", transform=ax.transAxes, ha="center", va="top",
+    ax.text(0.5, 0.99, f"AUROC {area.value:.2f}, {_p(area.p)} alone", transform=ax.transAxes, ha="center", va="top",
             fontsize="small")  # fmt: skip
     ax.margins(y=0.12)
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
 
 
 def _groups(data: Failures) -> list[tuple[bool, str, str]]:

@@ -36,7 +36,10 @@ class Gate:
     def holds(self, summary: Mapping[str, Interval]) -> bool:
         """Whether the value meets the condition; RenderError for a quantity that the run does not have."""
         if self.name not in summary:
-            raise RenderError(f"--fail-if {self} cannot be checked: the caches have no {self.name}")
+            why = f"the caches have no {self.name}"
+            if self.name in ("success", "reward"):
+                why += " of the policy itself; let it act (dlscore rollout) and score these episodes"
+            raise RenderError(f"--fail-if {self} cannot be checked: {why}")
         return bool(SIGNS[self.sign](summary[self.name].value, self.number))
 
 

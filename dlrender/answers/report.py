@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.calibration import Calibration, read_calibration
+from dlrender.answers.distinct import check_distinct
 from dlrender.answers.intervals import FEWEST, Interval
 from dlrender.answers.summary import episodes_of, summarize
 from dlrender.answers.table import Table, density_of, step_table
-from dlrender.errors import RenderError
 from dlscore.cache import open_cache
 
 WORST = 10  # moments
@@ -57,6 +57,7 @@ class Report:
 
 def read_report(files: Sequence[Path], method: str | None = None) -> Report:
     """The report of some caches of one policy; RenderError for several policies."""
+    check_distinct(files, "a report")
     calibration = read_calibration(files, method=method)
     tables: list[Table] = []
     facts: dict[str, str] = {}
@@ -69,11 +70,8 @@ def read_report(files: Sequence[Path], method: str | None = None) -> Report:
             if cache.attrs.get("drift_warning"):
                 drifted.append(f"episode {cache.episode}: {cache.attrs['drift_warning']}")
     table = {name: np.concatenate([each[name] for each in tables]) for name in tables[0]}
-    policies = sorted(set(table["policy"].tolist()))
-    if len(policies) > 1:
-        raise RenderError(f"the caches are of several policies ({', '.join(policies)}); a report is of one")
     episodes = len(episodes_of(table))
-    facts = {"policy": policies[0], "data": ", ".join(sorted(set(table["dataset"].tolist()))),
+    facts = {"policy": str(table["policy"][0]), "data": ", ".join(sorted(set(table["dataset"].tolist()))),
              "scored": f"{len(table['step'])} steps of {episodes} episode{'s' * (episodes > 1)}",
              "density": ", ".join(sorted(set(table["density"].tolist()))), **facts}  # fmt: skip
     summary = summarize(table)

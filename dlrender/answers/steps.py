@@ -109,10 +109,12 @@ class Step:
         """Steps of the episode since the scored step before; 0 at the first."""
         return 0 if self.before is None else self.number - self.before.number
 
-    @cached_property
-    def rng(self) -> np.random.Generator:
-        """Random numbers of this step, from the run's seed, the episode and the step."""
-        return np.random.default_rng([self.episode.seed, self.episode.cache.episode, self.number])
+    def rng(self, use: int) -> np.random.Generator:
+        """Random numbers of this step for one use, from the run's seed, the episode and the step.
+
+        Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
+        """
+        return np.random.default_rng([self.episode.seed, self.episode.cache.episode, self.number, use])
 
     @cached_property
     def mixture(self) -> Mixture:
@@ -122,7 +124,7 @@ class Step:
     @cached_property
     def points(self) -> WeightedPoints:
         """The density as weighted points."""
-        return weighted_points(self.mixture, self.rng)
+        return weighted_points(self.mixture, self.rng(2))
 
     @cached_property
     def log_density(self) -> float:
@@ -139,7 +141,7 @@ class Step:
         """
         rows = np.flatnonzero(np.abs(self.episode.numbers - self.number) <= LATEST)
         actions, box = self.episode.actions[rows], self.mixture.box
-        found = self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng))
+        found = self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng(3)))
         return dict(zip(rows.tolist(), found.tolist(), strict=True))
 
     @cached_property
@@ -177,9 +179,9 @@ class Step:
     def chunk_distance(self) -> float:
         """Energy distance [px] between what this step and the one before plan for the same actions, root mean square per action.
 
-        nan at the first step, without denoised chunks, and where the plans do not overlap.
+        nan at the first step, where the step before was not scored, without denoised chunks, and where the plans do not overlap.
         """
-        if self.before is None or len(self.chunks) < 2 or self.chunks.shape[1] <= self.lag:
+        if self.before is None or self.lag > 1 or len(self.chunks) < 2 or self.chunks.shape[1] <= self.lag:
             return np.nan
         length = self.chunks.shape[1] - self.lag
         old, new = self.before.chunks[:, self.lag :], self.chunks[:, :length]

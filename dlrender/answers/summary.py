@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,17 @@ def multimodal(table: Table) -> Array:
     return _where(table["modes"], table["modes"] > 1)[:, None]
 
 
+def own_reward(table: Table) -> Array:
+    """The best reward of episodes in which the policy itself acted; nan in others, which say nothing of it."""
+    return np.where(acts_itself(table), table["episode_reward"], np.nan)[:, None]
+
+
+def acts_itself(table: Table) -> Array:
+    """(rows,) bool: the scored policy acted, and neither an expert nor another policy."""
+    itself: Array = (table["executed_by"] == table["policy"]) & (table["executed_by"] != "")
+    return itself
+
+
 def _where(known: Array, value: Array) -> Array:
     found: Array = np.where(np.isnan(known), np.nan, value)
     return found
@@ -77,16 +88,27 @@ QUANTITIES = (
     Quantity("mode_switches", "1", "share of the steps at which the main mode jumps", mean_of("mode_switch")),
     Quantity("chunk_distance", "px", "between successive plans", mean_of("chunk_distance")),
     Quantity("error", "1", "mean estimated error of the density", mean_of("error")),
-    Quantity("reward", "1", "mean of the best reward of each episode", mean_of("episode_reward"), by_episode=True),
+    Quantity("reward", "1", "mean best reward of the episodes in which the policy acted", own_reward, by_episode=True),
 )
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
 
 def summarize(table: Table, seed: int = 0) -> dict[str, Interval]:
-    """Each quantity that the table has, and `success`, with its 95 % interval over episodes."""
+    """Each quantity that the table of one policy has, and `success`, with its 95 % interval over episodes."""
     found = {each.name: estimate(each, table, seed) for each in QUANTITIES}
     known = {name: interval for name, interval in found.items() if interval is not None}
     return known if (success := success_rate(table)) is None else {**known, "success": success}
+
+
+def summaries(table: Table, seed: int = 0) -> dict[str, dict[str, Interval]]:
+    """The summary of each policy: together, episodes that several of them scored would count several times."""
+    return {policy: summarize(part, seed) for policy, part in by_policy(table).items()}
+
+
+def by_policy(table: Table) -> dict[str, Table]:
+    """The rows of each policy."""
+    policies = dict.fromkeys(table["policy"].tolist())
+    return {policy: {name: values[table["policy"] == policy] for name, values in table.items()} for policy in policies}
 
 
 def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None:
@@ -110,15 +132,16 @@ def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None
 
 
 def success_rate(table: Table) -> Interval | None:
-    """The share of episodes that succeed, with Wilson's interval; None where the table does not say."""
-    outcomes = [table["episode_success"][rows[0]] for rows in episodes_of(table)]
+    """The share of its own episodes in which the policy succeeds, with Wilson's interval; None where the table has none."""
+    own = np.where(acts_itself(table), table["episode_success"], np.nan)
+    outcomes = [own[rows[0]] for rows in episodes_of(table)]
     known = [bool(each) for each in outcomes if np.isfinite(each)]
     return wilson(sum(known), len(known)) if known else None
 
 
 def episodes_of(table: Table) -> list[Array]:
     """The rows of each episode, in the order of the table."""
-    keys = list(zip(table["policy"], table["dataset"], table["seed"], table["episode"], strict=True))
+    keys = list(zip(table["policy"], table["dataset"], table["episode"], strict=True))
     rows: dict[Any, list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
@@ -134,10 +157,19 @@ def step_weights(table: Table) -> Array:
     return weight
 
 
+def format_summaries(found: Mapping[str, dict[str, Interval]], table: Table) -> str:
+    """The summary of each policy, under its name if there are several."""
+    parts = by_policy(table)
+    heads = {policy: f"{policy}\n" if len(found) > 1 else "" for policy in found}
+    return "\n\n".join(heads[policy] + format_summary(each, parts[policy]) for policy, each in found.items())
+
+
 def format_summary(summary: dict[str, Interval], table: Table, names: Sequence[str] = ()) -> str:
     """A line for each quantity: name, value, interval, meaning; the last line says what the intervals are."""
     episodes = len(episodes_of(table))
-    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {"success": ("1", "share of episodes")}
+    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {
+        "success": ("1", "share of the episodes in which the policy acted")
+    }
     lines = [f"{len(table['step'])} steps of {episodes} episode{'s' * (episodes > 1)}"]
     for name, interval in summary.items():
         units = "" if about[name][0] == "1" else about[name][0]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.columns import BY_NAME, COLUMNS, Column
+from dlrender.answers.distinct import check_distinct
 from dlrender.answers.steps import Episode
 from dlrender.errors import RenderError
 from dlrender.output import pick_methods
@@ -68,26 +69,23 @@ def read_tables(
     columns: Sequence[str] | None = None,
     report: Report = no_report,
     jobs: int = 1,
+    one: str = "",
 ) -> Table:
     """The tables of several caches, one below the other; RenderError for none, and for an episode that is there twice.
 
-    jobs: so many processes make them.
+    jobs: so many processes make them. one: what is of one policy, such as `a report`; then RenderError also for several.
     """
-    if not files:
-        raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")
     if jobs < 1:
         raise RenderError(f"--jobs {jobs} is not allowed; choose 1 or more")
+    check_distinct(files, one)
     keys = ["policy", "dataset", "seed", "episode"]
     names = None if columns is None else list(dict.fromkeys([*keys, *columns]))
-    tables, seen = [], dict[tuple[str, ...], Path]()
+    tables = []
     report(0, len(files))
     with _workers(min(jobs, len(files))) as run:
         for file, table in zip(files, run(partial(step_table, method=method, columns=names), files), strict=True):
             if not len(table["episode"]):
                 raise RenderError(f"{file} has no step that is done; run dlscore compute again")
-            other = seen.setdefault(tuple(str(table[key][0]) for key in keys), file)
-            if other is not file:
-                raise RenderError(f"{other} and {file} are the same episode under the same policy; name each once")
             tables.append(table)
             report(len(tables), len(files))
     return stack(tables)

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from dlrender.answers.distinct import Key, key_of
 from dlrender.answers.intervals import RESAMPLES, Interval, wilson
 from dlrender.answers.steps import Episode
-from dlrender.answers.summary import BY_NAME, episodes_of, estimate, success_rate
+from dlrender.answers.summary import BY_NAME, episodes_of, estimate
 from dlrender.answers.table import Table, caches_in, density_of, read_tables
 from dlrender.errors import RenderError
 from dlscore.cache import open_cache
@@ -22,7 +23,7 @@ from dlscore.common.text import reason_of
 from dlscore.density.cells import log_window_density
 
 CURVES = ("nll", "inside_95", "entropy", "error")  # of QUANTITIES
-COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error", "episode_success")
+COLUMNS = ("step", "time", "surprise", "rank", "entropy", "error")
 SHARP = 96  # cells a side of a still
 MOMENTS = 2  # rows of stills
 
@@ -82,7 +83,7 @@ def read_training(
             f"{len(checkpoints)} checkpoint is no training; name two or more, such as 400=runs/400 5000=runs/5000"
         )
     files = {steps: caches_in(list(places)) for steps, places in checkpoints.items()}
-    tables = {steps: read_tables(each, method, COLUMNS) for steps, each in files.items()}
+    tables = {steps: read_tables(each, method, COLUMNS, one=f"checkpoint {steps}") for steps, each in files.items()}
     _check_same(tables)
     curves = {name: [_required(name, table) for table in tables.values()] for name in CURVES}
     success = _successes(tables, evaluations or {})
@@ -107,9 +108,11 @@ def read_success(path: Path) -> Interval:
         if episodes:
             return wilson(sum(bool(each["success"]) for each in episodes), len(episodes))
         all_ = info.get("aggregated") or info["overall"]
-        count = int(all_["n_episodes"])
-        return wilson(round(float(all_["pc_success"]) / 100 * count), count)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        count, percent = int(all_["n_episodes"]), float(all_["pc_success"])
+        if count < 1 or not 0 <= percent <= 100:
+            raise ValueError(f"pc_success {percent:g} of {count} episodes is no share")
+        return wilson(round(percent / 100 * count), count)
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise RenderError(f"{path} is no eval_info.json of LeRobot ({reason_of(error)})") from error
 
 
@@ -129,9 +132,7 @@ def _midranks(values: Array) -> Array:
 def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | None) -> dict[str, Interval]:
     # Of the NLL: episodes are drawn anew, the same for all checkpoints; of the success: binomial draws.
     steps = np.array(list(tables), dtype=float)
-    totals = np.stack([
-        [[table["surprise"][rows].sum(), len(rows)] for rows in episodes_of(table)] for table in tables.values()
-    ])  # fmt: skip
+    totals = np.stack([_totals(table) for table in tables.values()])
     rng, episodes = np.random.default_rng(0), totals.shape[1]
     counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
     drawn = np.einsum("re,ked->rkd", counts, totals)
@@ -144,6 +145,16 @@ def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | Non
         pairs, value = np.concatenate([nll, rates], axis=1), np.concatenate([now, rate])
         found["nll, success"] = _interval(lambda y: spearman(*np.split(y, 2)), value, pairs, episodes)
     return found
+
+
+def _totals(table: Table) -> Array:
+    # (E, 2) surprise and steps of each episode, in the order of their keys: files may be in another for each checkpoint.
+    rows = {_key(table, each[0]): each for each in episodes_of(table)}
+    return np.array([[table["surprise"][rows[key]].sum(), len(rows[key])] for key in sorted(rows)])
+
+
+def _key(table: Table, row: int) -> Key:
+    return str(table["dataset"][row]), int(table["episode"][row])
 
 
 def _interval(statistic: Callable[[Array], float], value: Array, drawn: Array, episodes: int) -> Interval:
@@ -171,36 +182,38 @@ def _check_same(tables: Mapping[int, Table]) -> None:
 def _successes(tables: Mapping[int, Table], evaluations: Mapping[int, Sequence[Path]]) -> list[Interval] | None:
     if unknown := sorted(set(evaluations) - set(tables)):
         raise RenderError(f"--eval {unknown[0]} is of no checkpoint; choose from {', '.join(map(str, tables))}")
+    for steps, paths in evaluations.items():
+        if len(paths) > 1:
+            raise RenderError(f"--eval {steps} names {len(paths)} files; name one eval_info.json")
     if evaluations and (missing := sorted(set(tables) - set(evaluations))):
         raise RenderError(
             f"--eval is missing for {', '.join(map(str, missing))}; give it for every checkpoint, or for none"
         )
-    if evaluations:
-        return [read_success(evaluations[steps][0]) for steps in tables]
-    found = [success_rate(table) for table in tables.values()]
-    return None if any(each is None for each in found) else [each for each in found if each is not None]
+    # The caches do not say: all checkpoints score the same episodes, which none of them, or one, has acted.
+    return [read_success(evaluations[steps][0]) for steps in tables] if evaluations else None
 
 
-def _moments(tables: Mapping[int, Table]) -> list[tuple[int, int]]:
+def _moments(tables: Mapping[int, Table]) -> list[tuple[Key, int]]:
     # Episode and step at which the first and the last checkpoint differ most in surprise, of different episodes if there are.
     first, *_, last = tables.values()
-    keys = list(zip(first["episode"].tolist(), first["step"].tolist(), strict=True))
-    other = dict(zip(zip(last["episode"].tolist(), last["step"].tolist(), strict=True), last["surprise"], strict=True))
-    apart = np.array([abs(other[key] - value) for key, value in zip(keys, first["surprise"], strict=True)])
-    found: list[tuple[int, int]] = []
-    for row in np.argsort(-apart):
-        if keys[row][0] not in [episode for episode, _ in found]:
-            found.append(keys[row])
+    surprise = [
+        {(_key(table, row), int(step)): table["surprise"][row] for row, step in enumerate(table["step"])}
+        for table in (first, last)
+    ]
+    found: list[tuple[Key, int]] = []
+    for moment in sorted(surprise[0], key=lambda each: -abs(surprise[1][each] - surprise[0][each])):
+        if moment[0] not in [episode for episode, _ in found]:
+            found.append(moment)
     return found[:MOMENTS]
 
 
-def _still(files: Sequence[Path], moment: tuple[int, int], method: str | None) -> Still:
+def _still(files: Sequence[Path], moment: tuple[Key, int], method: str | None) -> Still:
     for file in files:
         with open_cache(file) as cache:
             here = Episode(cache, density_of(cache, method))
-            if cache.episode != moment[0]:
+            if key_of(cache) != moment[0]:
                 continue
             step = next(each for each in here.steps() if each.number == moment[1])
             whole = log_window_density(step.mixture, (0.0, 0.0), 512.0, SHARP)
-            return Still(*moment, whole, here.actions[step.row], -step.log_density)
-    raise RenderError(f"no cache has step {moment[1]} of episode {moment[0]}")
+            return Still(cache.episode, moment[1], whole, here.actions[step.row], -step.log_density)
+    raise RenderError(f"no cache has step {moment[1]} of episode {moment[0][1]}")

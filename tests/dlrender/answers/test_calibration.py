@@ -18,7 +18,7 @@ def test_every_group_has_a_row_of_the_policys_own_draws(policies):
     assert rows_of(read_calibration(files)) == [
         ("a", False, 6), ("a: own draws", True, 6), ("b", False, 6), ("b: own draws", True, 6)
     ]  # fmt: skip
-    assert rows_of(read_calibration(files, "dataset")) == [("synthetic", False, 12), ("synthetic: own draws", True, 12)]
+    assert rows_of(read_calibration(files, "dataset")) == [("synthetic", False, 6), ("synthetic: own draws", True, 6)]
 
 
 def test_a_density_that_is_too_wide_or_too_narrow_is_told_and_its_own_draws_are_uniform(tmp_path):

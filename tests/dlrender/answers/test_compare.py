@@ -61,6 +61,46 @@ def test_what_cannot_be_paired_is_refused(policies, tmp_path):
         read_comparison(a, [moved])
 
 
+def test_data_sets_are_kept_apart_and_what_has_no_pair_is_counted(dlrender, tmp_path):
+    # Two data sets whose only episodes are both number 0: A and B differ in the second alone, by two Gaussians 40 px apart.
+    files = {name: [] for name in "ab"}
+    for name, x in (("a", 236), ("b", 276)):
+        for dataset in ("one", "two"):
+            files[name].append(write_known(
+                tmp_path / name / f"{dataset}.h5", [gaussian([236 if dataset == "one" else x, 256])] * 4, dataset=dataset,
+                policy=f"runs/{name}", actions=np.full((4, 2), 256.0)))  # fmt: skip
+    data = read_comparison(files["a"], files["b"])
+    assert list(data.pairs.rows_of()) == [("one", 0), ("two", 0)]
+    assert data.pairs.columns["tv"][data.pairs.rows_of()["one", 0]].max() < 1e-3
+    assert np.abs(data.map.log_a - data.map.log_b).max() > 1  # of the data set where they differ
+    assert data.pairs.left_out == {"episodes": 0, "steps": 0}
+    write_known(tmp_path / "b" / "one.h5", [gaussian([236, 256])] * 2, dataset="one", policy="runs/b", every=2,
+                actions=np.full((2, 2), 256.0))  # fmt: skip
+    write_known(tmp_path / "b" / "more.h5", [gaussian([236, 256])] * 2, dataset="three", policy="runs/b")
+    code, out, err = dlrender("compare", tmp_path / "a", "--with", tmp_path / "b", "--json")
+    assert (code, json.loads(out)["pairs"]["left_out"]) == (0, {"episodes": 1, "steps": 2})
+    assert "not compared are 1 episode that only one of the two has, and 2 steps of the others" in err
+
+
+def test_an_episode_with_two_seeds_is_refused(policies):
+    a, b, again = (caches(policies[name]) for name in ("a", "b", "again"))
+    for first, second in (([*a, *again], b), (b, [*a, *again])):
+        with pytest.raises(RenderError, match="are the same episode under the same policy"):
+            read_comparison(first, second)
+
+
+def test_the_null_stands_at_its_own_steps(tmp_path, axes):
+    actions = np.full((6, 2), 256.0)
+    a, b = (
+        write_known(tmp_path / f"{x}.h5", [gaussian([x, 256])] * 6, policy=f"{x}", actions=actions) for x in (236, 276)
+    )
+    null = write_known(
+        tmp_path / "null.h5", [gaussian([236, 256])] * 2, policy="236", seed=1, every=3, actions=actions[:2]
+    )
+    plot_comparison(read_comparison([a], [b], [null]), ax=axes, panel="steps")
+    assert [line.get_xdata().tolist() for line in axes.lines if line.get_label() == "null"] == [[0, 3]]
+
+
 def test_every_panel_is_drawn(policies, axes):
     data = read_comparison(caches(policies["a"]), caches(policies["b"]))
     for panel in COMPARISON.panels:

@@ -1,6 +1,7 @@
 """Caches as a data set of the hub: `datasets` loads what is written, the card says how it was made, nothing else is replaced."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -52,12 +53,20 @@ def test_the_card_says_what_is_there_and_how_it_was_made(folder):
     for told in (
         "| policies | runs/a |",
         "| recorded actions | an expert's |",
-        "`nll` | ",
+        "| runs/a | `nll` | ",
         '"me/steps"',
         "| `surprise` | nats |",
     ):
         assert told in text
     assert len(json.loads((folder / "dlscore.json").read_text())["caches"]) == 6
+
+
+def test_each_policy_has_its_own_rows_in_the_card(policies, tmp_path):
+    files = [sorted(policies[name].glob("*.h5"))[0] for name in ("a", "b")]
+    found = export(files, tmp_path / "export")
+    assert (found.steps, found.episodes) == (8, 2)
+    card = (tmp_path / "export" / "README.md").read_text()
+    assert re.findall(r"^\| (\S+) \| `nll` \|", card, re.MULTILINE) == ["runs/a", "runs/b"]
 
 
 def test_an_export_is_made_again_and_is_the_same(folder, caches):

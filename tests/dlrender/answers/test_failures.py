@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from dlrender import RenderError
-from dlrender.answers import failures
+from dlrender.answers import failures, roc
 from dlrender.answers.failures import FEATURES, Course, conformal_band, find_failures
 from dlrender.answers.failures_chart import FAILURES, plot_failures
 from dlrender.answers.roc import aurocs, exact_p, midranks
@@ -39,6 +39,35 @@ def test_p_is_that_of_all_assignments(values):
 def test_perfect_separation_of_few_has_the_p_that_it_can_have():
     (found,) = aurocs(np.arange(12.0)[None], np.arange(12) >= 7)
     assert (found.value, found.p) == (1, pytest.approx(2 / math.comb(12, 5)))
+
+
+def test_a_p_of_random_assignments_is_never_0_and_a_corrected_one_never_below_its_own():
+    values, failed = np.stack([np.arange(40.0), np.arange(40) % 7]), np.arange(40) >= 20
+    found = aurocs(values, failed)
+    assert found[0].corrected == pytest.approx(1 / 10_001)
+    assert found[0].p == pytest.approx(2 / math.comb(40, 20))
+    assert all(each.corrected >= each.p for each in found)
+    for seed in range(20):  # one feature: drawn and exact p are equal but for chance
+        (alone,) = aurocs(np.random.default_rng(seed).standard_normal((1, 40)), failed, seed)
+        assert alone.corrected >= alone.p
+
+
+def test_of_many_episodes_p_is_of_random_assignments(monkeypatch):
+    failed = np.arange(122) % 2 == 0
+    values = np.random.default_rng(0).standard_normal(122) + 0.4 * failed
+    exact = exact_p(midranks(values), failed)
+    monkeypatch.setattr(roc, "exact_p", None)  # not called
+    (found,) = aurocs(values[None], failed)
+    assert found.p == pytest.approx(exact, abs=4 * math.sqrt(exact / roc.DRAWN))
+    assert found.p == found.corrected
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_perfect_separation_of_few_is_not_certain(sign):
+    wide = [aurocs(sign * np.arange(2.0 * n)[None], np.arange(2 * n) >= n)[0] for n in (3, 6, 20)]
+    assert {each.value for each in wide} == {(1 + sign) / 2}
+    widths = [each.high - each.low for each in wide]
+    assert widths[0] > 0.2 > widths[1] > widths[2] > 0
 
 
 def test_without_an_effect_a_corrected_p_below_5_percent_is_rare():
@@ -112,6 +141,12 @@ def test_what_cannot_be_compared_is_refused(dlrender, policies, tmp_path, monkey
     assert (code, "did you mean entropy" in err) == (1, True)
     with pytest.raises(RenderError, match="1 of 3 episodes fail; failures and successes are compared from 2 of each"):
         find_failures(table_of([1, 1, 0]))
+    blank = table_of([1, 1, 0, 0])
+    blank["mode_switch"] = np.where(blank["episode"] == 0, np.nan, blank["mode_switch"])
+    with pytest.raises(
+        RenderError, match=r"--feature mode_switch is not there for every episode; choose from surprise, "
+    ):
+        find_failures(blank, "mode_switch")
     with pytest.raises(RenderError, match=r"--seconds 2\.5 is not allowed; the shortest episode has 1\.9"):
         find_failures(table_of([1, 1, 0, 0]), seconds=2.5)
     monkeypatch.setattr(failures, "read_tables", lambda *_, **__: table_of([1, 0] * 12, feature=1.0))

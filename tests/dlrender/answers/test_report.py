@@ -128,5 +128,5 @@ def test_what_is_no_report_is_refused(dlrender, policies, tmp_path):
     code, _, err = dlrender("report", policies["a"])
     assert (code, "name the page with -o" in err) == (2, True)
     code, out, err = dlrender("report", policies["a"], "--json", "--fail-if", "success<0.5")
-    assert (code, "the caches have no success" in err) == (1, True)
+    assert (code, "the caches have no success of the policy itself; let it act" in err) == (1, True)
     assert json.loads(out)["run"]["policy"] == "runs/a"

@@ -3,15 +3,16 @@
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support import ROOT
-from support.known import CURRENT, HORIZON, gaussian, mixture_of, write_known
-from support.synthetic import write_cache
+from support.known import gaussian, mixture_of, write_known
+from support.synthetic import rewrite, write_cache
 
 from dlrender import RenderError
-from dlrender.answers.columns import COLUMNS
+from dlrender.answers.columns import COLUMNS, action_age
 from dlrender.answers.steps import Episode
 from dlrender.answers.summary import QUANTITIES, calibration_error, estimate, step_weights, summarize
 from dlrender.answers.table import read_tables, step_table, write_table
@@ -94,6 +95,32 @@ def test_a_table_is_the_same_whenever_it_is_made(still_episode):
         np.testing.assert_array_equal(one[name], two[name])
 
 
+def test_a_number_is_the_same_whatever_else_is_asked(tmp_path):
+    # The policy clips to a box, and the recorded actions lie on its edge: these are spread at random.
+    box = np.array([[0.0, 0.0], [512.0, 512.0]])
+    path = write_known(tmp_path / "a.h5", [gaussian([5, 256], box=box)] * 3, actions=[[0.0, 256.0]] * 3)
+    table = step_table(path)
+    for names in (["surprise"], ["entropy"], ["surprise_untimed", "rank"], ["entropy", "surprise"], ["rank"]):
+        for name, values in step_table(path, columns=names).items():
+            np.testing.assert_array_equal(values, table[name])
+
+
+def test_the_least_surprise_in_time_is_no_more_than_the_surprise(tmp_path):
+    stored = {"recorded_log_density": [-5.0, -9.0], "recorded_rank": [0.2, 0.4], "recorded_rank_low": [0.1, 0.4],
+              "recorded_rank_high": [0.3, 0.4]}  # fmt: skip
+    stored = {name: np.array(values) for name, values in stored.items()}
+    table = step_table(write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 2, recorded=stored))
+    assert table["surprise_untimed"][0] == pytest.approx(5)
+    assert table["surprise_untimed"][1] < 9
+
+
+@pytest.mark.parametrize(("who", "age"), [("runs/a", 2.0), ("runs/b", np.nan), ("", np.nan)])
+def test_an_action_has_an_age_in_the_plans_of_the_policy_that_acted(who, age):
+    cache = SimpleNamespace(attrs={"policy": "runs/a", "executed_by": who}, current=1)
+    step = SimpleNamespace(row=0, episode=SimpleNamespace(cache=cache, fields={"executed/entry": np.array([3])}))
+    np.testing.assert_equal(action_age(step), age)
+
+
 def test_modes_are_left_blank_where_the_density_cannot_say(tmp_path):
     path = write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 2, error=0.12)
     assert np.isnan(step_table(path)["modes"]).all()
@@ -120,12 +147,21 @@ def test_outcomes_are_of_the_whole_episode_and_an_expert_has_none(tmp_path, stil
     assert np.isnan(expert["episode_success"]).all()
 
 
+def test_what_an_expert_or_another_policy_does_is_no_success_of_the_policy(tmp_path):
+    for who, name in (("", "expert"), ("runs/other", "other")):
+        path = write_known(tmp_path / f"{name}.h5", [gaussian([256, 256])] * 3, success=True, policy="runs/a")
+        rewrite(path, lambda file, who=who: file.attrs.__setitem__("executed_by", who))
+        table = step_table(path)
+        assert table["episode_success"][0] == 1
+        assert not {"success", "reward"} & set(summarize(table))
+
+
 def test_a_stride_keeps_the_steps_numbers_and_leaves_blank_what_needs_neighbours(tmp_path):
     table = step_table(write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 4, every=5))
     np.testing.assert_array_equal(table["step"], [0, 5, 10, 15])
     assert np.isnan(table["surprise_untimed"]).all()
     assert np.isnan(table["mode_switch"]).all()
-    assert np.isfinite(table["chunk_distance"][1:]).all() == (HORIZON - CURRENT > 5)
+    assert np.isnan(table["chunk_distance"]).all()
 
 
 def test_what_the_cache_holds_of_the_recorded_action_is_taken(tmp_path):

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from support.known import gaussian, write_known
 
 from dlrender import RenderError
+from dlrender.answers import training
+from dlrender.answers.table import caches_in, read_tables
 from dlrender.answers.training import parse_checkpoints, read_success, read_training, spearman
 from dlrender.answers.training_chart import plot_training, training_chart
 
@@ -44,6 +46,13 @@ def test_curves_are_those_of_the_densities(run, axes):
     assert isinstance(plot_training(data), Figure)
 
 
+def test_the_outcome_of_the_scored_episodes_is_no_success_of_a_checkpoint(tmp_path):
+    for steps in (100, 200):
+        write_known(tmp_path / f"{steps}.h5", [gaussian([256, 256])] * 3, policy=f"run/{steps}", success=True,
+                    actions=np.full((3, 2), 250.0))  # fmt: skip
+    assert "success" not in read_training({steps: [tmp_path / f"{steps}.h5"] for steps in (100, 200)}).curves
+
+
 def test_spearman_is_that_of_ranks():
     assert spearman(np.array([1, 2, 3, 4.0]), np.array([1, 10, 100, 1000.0])) == 1
     assert spearman(np.array([1, 2, 3, 4.0]), np.array([2, 1, 4, 3.0])) == pytest.approx(0.6)
@@ -76,6 +85,37 @@ def test_the_command_takes_evaluations(dlrender, run, tmp_path):
     assert (code, "--eval is missing for 400, 5000" in err) == (1, True)
     code, _, err = dlrender("training", places[0], "--json")
     assert (code, "1 checkpoint is no training" in err) == (1, True)
+
+
+def test_data_sets_are_kept_apart_and_files_may_be_in_any_order(tmp_path):
+    # Episode 0 of two data sets; only that of `two` is scored otherwise by the last checkpoint. Files are in another order.
+    checkpoints = {}
+    for steps, order in ((100, ("one", "two")), (200, ("two", "one"))):
+        for k, dataset in enumerate(order):
+            x = 256 if dataset == "one" or steps == 100 else 356
+            write_known(tmp_path / f"{steps}" / f"{k}.h5", [gaussian([x, 256], 20)] * 2, dataset=dataset,
+                        policy=f"run/{steps}", actions=np.full((2, 2), 256.0))  # fmt: skip
+        checkpoints[steps] = [tmp_path / f"{steps}"]
+    data = read_training(checkpoints)
+    (first, last), (same, still_same) = data.stills
+    assert last.surprise - first.surprise == pytest.approx(100**2 / (2 * 20**2), abs=0.05)
+    assert still_same.surprise == pytest.approx(same.surprise, abs=0.01)
+    totals = [training._totals(read_tables(caches_in(places))) for places in checkpoints.values()]
+    np.testing.assert_allclose(totals[0][0], totals[1][0], atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("percent", "count"), [("Infinity", 4), ("150.0", 4), ("-1", 4), ("NaN", 4), ("50", 0), ("50", "Infinity")]
+)
+def test_a_success_rate_that_is_no_share_is_refused(tmp_path, percent, count):
+    (tmp_path / "eval_info.json").write_text(f'{{"overall": {{"pc_success": {percent}, "n_episodes": {count}}}}}')
+    with pytest.raises(RenderError, match=r"is no eval_info.json of LeRobot"):
+        read_success(tmp_path / "eval_info.json")
+
+
+def test_several_evaluations_of_a_checkpoint_are_refused(run, tmp_path):
+    with pytest.raises(RenderError, match="--eval 50 names 2 files; name one"):
+        read_training(run, {50: [tmp_path / "a.json", tmp_path / "missing.json"], 400: [tmp_path], 5000: [tmp_path]})
 
 
 def test_what_is_no_training_is_refused(run, tmp_path):
