@@ -252,6 +252,10 @@ bench-damage: $(READY)  ## 2,000 damaged caches against dlscore verify, dlscore 
 bench-answers: $(READY)  ## whether statistics, intervals and p are right on known densities (10 minutes)
 	$(BIN)/python tests/bench/answers.py $(if $(wildcard $(CACHE)/episode_000.h5),--cache $(CACHE)/episode_000.h5)
 
+bench-resolved: $(READY)  ## whether log densities are right where pictures have whole colours, on known densities (5 minutes)
+	@mkdir -p $(OUTPUTS)
+	$(BIN)/python tests/bench/resolved.py --json $(OUTPUTS)/resolved.json
+
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
 
@@ -281,5 +285,5 @@ clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
 .PHONY: help setup cache render status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
-    bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-alternatives \
+    bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-resolved bench-alternatives \
     lock demo-policy demo-data clean FORCE

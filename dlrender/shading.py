@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +21,7 @@ from dlscore.common.world import WORLD_SIZE
 FADE = 1.5  # nats, over which colours fade into what lies under them
 WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they are as opaque as they get
 STRENGTH = 0.88  # opacity over the environment, which stays visible
+STRIP = 48  # rows of pixels that are coloured at a time, so that they stay in the processor's cache
 HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
 
 
@@ -32,16 +34,18 @@ class Shades:
     table: Array
 
     def indices(self, values: Array) -> Array:
-        """(H, W) uint16 rows of the table for values (H, W)."""
+        """(H, W) int32 rows of the table for values (H, W); what is before the first or after the last stands for it."""
         scale = (len(self.table) - 1) / max(self.high - self.low, 1e-9)
         scaled = values * np.float32(scale)
         scaled += np.float32(0.5 - self.low * scale)
-        np.clip(scaled, 0, len(self.table) - 1, out=scaled)
-        return scaled.astype(np.uint16)
+        if scale > 1e3:  # else they are integers of 32 bits, which `image` clips as it looks them up
+            np.clip(scaled, 0, len(self.table) - 1, out=scaled)
+        return scaled.astype(np.int32)
 
     def image(self, values: Array) -> Array:
         """(H, W, 4) uint8 RGBA of values (H, W)."""
-        return np.take(self.table, self.indices(values), axis=0)
+        packed: Array = np.take(self.table.view(np.uint32)[:, 0], self.indices(values), mode="clip")
+        return packed.view(np.uint8).reshape(*values.shape, 4)
 
 
 def make_shades(norm: Norm, colormap: str, shown: float | None, over: bool) -> Shades:
@@ -68,30 +72,22 @@ def make_shades(norm: Norm, colormap: str, shown: float | None, over: bool) -> S
     return Shades(low, high, (np.column_stack([rgb, 255 * alpha]) + 0.5).astype(np.uint8))
 
 
-def blend(pixels: Array, shades: Shades, values: Array) -> None:
-    """Draw colours over pixels (H, W, 4) uint8 RGBA, in place: only where they are not clear, so the box of that is cheap."""
-    floor = shades.low
-    rows, columns = (np.flatnonzero((values > floor).any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return
-    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    index, under = shades.indices(values[box]), pixels[box]
-    # Per colour of the table what it adds and what it leaves of the pixel under it, in 256ths: four channels in one number.
-    alpha = ((shades.table[:, 3:].astype(np.uint32) * 257 + 128) >> 8).astype(np.uint16)
-    added, left = np.full((2, len(alpha), 4), 128, dtype=np.uint16)
-    added[:, :3] += shades.table[:, :3] * alpha
-    left[:] = 256 - alpha
-    left[:, 3] = 256  # the picture stays opaque
-    mixed = under * _taken(left, index)
-    mixed += _taken(added, index)
-    mixed >>= 8
-    under[:] = mixed
+def draw_heat(renderer: Any, left: int, bottom: int, shades: Shades, values: Array) -> None:
+    """Draw the colours of values (H, W) into a canvas of Agg, their lower left corner at (left, bottom) px from its own.
 
-
-def _taken(table: Array, index: Array) -> Array:
-    # (H, W, 4) uint16 rows of a table (K, 4) uint16
-    taken: Array = np.take(table.view(np.uint64)[:, 0], index, mode="clip").view(np.uint16).reshape(*index.shape, 4)
-    return taken
+    Only the box outside which all is clear is looked up and blended.
+    """
+    if not shades.table[0, 3]:
+        seen = values > shades.low
+        rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+        if not len(rows):
+            return
+        bottom, left = bottom + len(values) - 1 - int(rows[-1]), left + int(columns[0])
+        values = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    gc = renderer.new_gc()
+    for row in range(0, len(values), STRIP):
+        strip = values[row : row + STRIP]
+        renderer.draw_image(gc, left, bottom + len(values) - row - len(strip), shades.image(strip[::-1]))
 
 
 def sample(values: Array, window: Window, pixels: int, floor: float | None = None) -> Array:

@@ -210,8 +210,8 @@ def draw_scores(axes: Axes, view: StepView, style: Style, scale: float = 1.0) ->
 
 
 def mark_window(axes: Axes, view: StepView) -> Artist:
-    """The outline of a view's window, in axes of the environment."""
-    left, right, bottom, top = view.window.extent
+    """The outline of a view's window, in axes of the environment; of what is beyond the world, along its edge."""
+    left, right, bottom, top = np.clip(view.window.extent, 1.0, WORLD_SIZE - 1.0)
     corners = Path([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], closed=True)
     return place(axes, HaloLines([corners], MARK, 1.0, 1.2))
 

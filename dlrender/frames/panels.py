@@ -33,7 +33,7 @@ from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
 from dlrender.overlays.contrast import on_ground
-from dlrender.shading import blend
+from dlrender.shading import draw_heat
 from dlrender.style.style import Style
 from dlrender.window import WHOLE, Window
 from dlscore.cache import EpisodeCache
@@ -74,7 +74,7 @@ class EnvironmentPanel:
         figure.canvas.draw()
         self._buffer = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
         self._pixels = np.full((self.side, self.side, 4), 255, dtype=np.uint8)
-        self._marked = True
+        self._marked: Box | None = None  # what was drawn over at the step before
 
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
@@ -90,20 +90,27 @@ class EnvironmentPanel:
         self._index = index
         left, top, side = self.square
         drawn = artists(self.overlays, self.axes, view)
+        marked: Box | None = (0, 0, side, side) if drawn else None
         if self.beside and not view.window.is_whole:
             drawn.append(mark_window(self.axes, view))
-        inside = self._buffer[top : top + side, left : left + side]
-        if drawn or self._marked:
-            inside[:] = self._pixels
+            marked = marked or self._around(view.window)
+        box = _union([self._marked, marked, (columns[0], rows[0], columns[1], rows[1]) if moved else None])
+        self._marked = marked
+        if box is not None:
+            inside = self._buffer[top : top + side, left : left + side]
+            part = slice(box[1], box[3]), slice(box[0], box[2])
+            inside[part] = self._pixels[part]
             draw_artists(self.axes, drawn)
-            box: Box | None = (left, top, left + side, top + side)
-        elif moved:
-            inside[slice(*rows), slice(*columns)] = self._pixels[slice(*rows), slice(*columns)]
-            box = (left + columns[0], top + rows[0], left + columns[1], top + rows[1])
-        else:
-            box = None
-        self._marked = bool(drawn)
+            box = (left + box[0], top + box[1], left + box[2], top + box[3])
         return Frame.whole(self._buffer) if first else Frame(self._buffer, box)
+
+    def _around(self, window: Window) -> Box:
+        # What the outline of a window may cover.
+        unit, wide = self.side / WORLD_SIZE, 2 + 2 * self.height // HEIGHT  # px, with its halo
+        low = int(window.left * unit) - wide, int(window.top * unit) - wide
+        high = (int(np.ceil((each + window.side) * unit)) + wide for each in (window.left, window.top))
+        left, top, right, bottom = (min(max(each, 0), self.side) for each in (*low, *high))
+        return left, top, right, bottom
 
     def _reach(self, changed: Array) -> tuple[int, int]:
         # The range of rows or columns of the frame that changed ones of the canvas contribute to.
@@ -147,7 +154,8 @@ class HeatmapPanel:
         if style.layout.legend:
             add_legend(self.figure, self.axes, handles_of(style.drawn(), cache, [method]), style, 0, 1, unit)
         self.figure.canvas.draw()
-        self._buffer = np.asarray(self.figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
+        self._renderer = self.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+        self._buffer = np.asarray(self._renderer.buffer_rgba())
         self._ground = (
             (np.array([*to_rgb(self.axes.get_facecolor()), 1.0]) * 255 + 0.5).astype(np.uint8).view(np.uint32)
         )
@@ -164,12 +172,13 @@ class HeatmapPanel:
             self.axes.viewLim.set_points(np.array([(x0, y0), (x1, y1)]))  # set_xlim takes a fifth of a frame
         if self.heat == "opaque":
             shades = view.shades(over=False)
-            np.take(shades.table.view(np.uint32)[:, 0], shades.indices(view.values(side)), out=packed)
+            np.take(shades.table.view(np.uint32)[:, 0], shades.indices(view.values(side)), out=packed, mode="clip")
         else:
             packed[:] = self._ground
             draw_artists(self.axes, artists(self.under, self.axes, view))
             if self.heat == "over":
-                blend(inside, view.shades(over=True), view.values(side))
+                bottom = self.height - top - side
+                draw_heat(self._renderer, left, bottom, view.shades(over=True), view.values(side))
         draw_artists(self.axes, [*artists(self.overlays, self.axes, view), *self._spines])
         first, self._rendered = not self._rendered, True
         return Frame.whole(self._buffer) if first else Frame(self._buffer, (left, top, left + side, top + side))
@@ -184,6 +193,15 @@ def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Art
     """The artists of all overlays at a view, in the order in which matplotlib would draw them."""
     drawn = [place(axes, artist) for overlay in overlays for artist in overlay.draw(axes, view)]
     return sorted(drawn, key=Artist.get_zorder)
+
+
+def _union(boxes: Sequence[Box | None]) -> Box | None:
+    # The least box around those that are there.
+    there = np.array([box for box in boxes if box is not None])
+    if not len(there):
+        return None
+    left, top, right, bottom = (int(each) for each in (*there[:, :2].min(axis=0), *there[:, 2:].max(axis=0)))
+    return left, top, right, bottom
 
 
 def draw_artists(axes: Axes, drawn: Sequence[Artist]) -> None:

@@ -84,8 +84,9 @@ class Label(Artist):
         gc = renderer.new_gc()
         gc.set_clip_rectangle(within)
         if isinstance(renderer, RendererAgg):
-            image = self._image(round(width), round(height), line.file, line.pieces, line.advances, renderer.dpi)
-            renderer.draw_image(gc, round(left), round(bottom), image[::-1])
+            look = (self.font.get_size_in_points(), renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha)
+            image = _image(round(width), round(height), line.file, tuple(line.pieces), tuple(line.advances), look)
+            renderer.draw_image(gc, round(left), round(bottom), image)
         else:
             gc.set_linewidth(0)
             gc.set_alpha(self.alpha)
@@ -98,24 +99,32 @@ class Label(Artist):
             renderer.draw_text(gc, x, y, line.text, self.font, 0)
         gc.restore()
 
-    def _image(
-        self, width: int, height: int, file: str, pieces: Sequence[str], advances: Sequence[float], dpi: float
-    ) -> Array:
-        # (height, width, 4) uint8 RGBA: the text's coverage over the box.
-        size, pixels, hinting = self.font.get_size_in_points(), dpi / 72, str(rcParams["text.hinting"])
-        cover: Array = np.zeros((height, width), dtype=np.float32)
-        baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
-        for piece, step in zip(pieces, advances, strict=True):
-            quarter = round(x * PHASES)
-            drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES, hinting)
-            top, left = baseline - up, quarter // PHASES - back
-            drawn = drawn[max(0, -top) :, max(0, -left) :]  # crop to the box
-            part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
-            part += drawn[: part.shape[0], : part.shape[1]]
-            x += step
-        shades = inked(self.color, self.alpha)
-        image: Array = shades[(np.minimum(cover, 1) * (len(shades) - 1) + 0.5).astype(np.uint8)]
-        return image.view(np.uint8).reshape(height, width, 4)
+
+@lru_cache(maxsize=32)
+def _image(
+    width: int,
+    height: int,
+    file: str,
+    pieces: tuple[str, ...],
+    advances: tuple[float, ...],
+    look: tuple[float, float, str, str, float],
+) -> Array:
+    # (height, width, 4) uint8 RGBA, the lowest row first: the text's coverage over the box. Many texts stay for many frames.
+    size, dpi, hinting, color, alpha = look
+    pixels = dpi / 72
+    cover: Array = np.zeros((height, width), dtype=np.float32)
+    baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
+    for piece, step in zip(pieces, advances, strict=True):
+        quarter = round(x * PHASES)
+        drawn, up, back = coverage(piece, file, size, dpi, quarter % PHASES, hinting)
+        top, left = baseline - up, quarter // PHASES - back
+        drawn = drawn[max(0, -top) :, max(0, -left) :]  # crop to the box
+        part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
+        part += drawn[: part.shape[0], : part.shape[1]]
+        x += step
+    shades = inked(color, alpha)
+    image: Array = shades[(np.minimum(cover, 1) * (len(shades) - 1) + 0.5).astype(np.uint8)]
+    return np.ascontiguousarray(image.view(np.uint8).reshape(height, width, 4)[::-1])
 
 
 @lru_cache(maxsize=64)

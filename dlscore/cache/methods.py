@@ -22,6 +22,9 @@ from dlscore.grid import Grid
 __all__ = ["StoredMethods"]
 
 
+KEPT = 200_000  # components of mixtures, about 40 MB with what is computed from them: 347 steps of the demo
+
+
 class StoredMethods(StoredRows):
     """The methods of an open cache file, by name; a step at a time is read."""
 
@@ -35,6 +38,8 @@ class StoredMethods(StoredRows):
         }
         # Looked up once: h5py takes longer to find a dataset than to read a step of it.
         self._scores = {method: file[f"scores/{method}"] for method in self.methods}
+        self._parts: dict[str, dict[str, h5py.Dataset]] = {}
+        self._mixtures: dict[tuple[str, int], Mixture] = {}
 
     def score_attrs(self, method: str) -> dict[str, Any]:
         """Units, definition, parameters and network evaluations per step of a method."""
@@ -88,14 +93,26 @@ class StoredMethods(StoredRows):
         return bool(self.score_attrs(method).get("components"))
 
     def mixture(self, method: str, step: int) -> Mixture:
-        """The density of the current action at one step, exactly: at any point, beyond the grid, as draws."""
+        """The density of the current action at one step, exactly: at any point, beyond the grid, as draws.
+
+        The first that are read are kept, up to KEPT components, for callers that go over the steps more than once.
+        """
+        if (method, step) in self._mixtures:
+            self._check_open()
+            return self._mixtures[method, step]
         if not self.has_mixture(method):
             why = "its scorer has none, or an earlier version made the file"
             raise CacheError(
                 f"{self.path} has no mixture of {method} ({why}); choose another method, or compute it again"
             )
-        parts = {part: self._read(self._file[f"mixture/{method}/{part}"], step) for part in PARTS}
-        return mixture_of(parts, self.score_attrs(method), self.path)
+        self._check_open()
+        if method not in self._parts:
+            self._parts[method] = {part: self._file[f"mixture/{method}/{part}"] for part in PARTS}
+        parts = {part: self._read(dataset, step) for part, dataset in self._parts[method].items()}
+        found = mixture_of(parts, self.score_attrs(method), self.path)
+        if (len(self._mixtures) + 1) * len(found.weight) <= KEPT:
+            self._mixtures[method, step] = found
+        return found
 
     def denoised_chunks(self, method: str, step: int) -> Array:
         """(D, H, 2) float32 px: chunks of one step at the finest noise level; D is 0 where the file has none."""

@@ -24,6 +24,7 @@ OUTLINE = 400  # pixels in the smallest region, from which straight pieces betwe
 DOUBLINGS = 5
 EDGE = 3  # cells beyond the world
 CLIFF = 16.0  # nats below the largest value, where what is left does not show
+BINS = 4096  # of log p, in which mass is summed: 0.004 nats each
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +130,13 @@ def _thresholds(raster: Raster, levels: Sequence[float], whole: float | None = N
     values, mass = _divided(raster, np.flatnonzero(heavy), fine)
     values = np.concatenate([values, raster.values.ravel()[light]])
     mass = np.concatenate([mass, masses[light]])
-    order = np.argsort(values)[::-1]
-    held = np.cumsum(mass[order], dtype=float)
-    index = np.searchsorted(held, np.asarray(levels) * (whole or held[-1]))
-    found: Array = np.append(values[order], -np.inf)[index].astype(float)
+    # Sorted into bins of log p, a hundredth of the time of an order of all; in a bin, mass is even.
+    peak = values.max() if len(values) else 0.0
+    scale = BINS / (CLIFF + 1)
+    place = np.minimum((peak - values) * np.float32(scale), BINS - 1).astype(np.intp)
+    held = np.concatenate([[0.0], np.cumsum(np.bincount(place, mass, BINS))])
+    wanted = np.asarray(levels) * (whole or held[-1])
+    found: Array = np.where(wanted <= held[-1], peak - np.interp(wanted, held, np.arange(BINS + 1)) / scale, -np.inf)
     return found
 
 

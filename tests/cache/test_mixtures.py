@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from support.synthetic import rewrite, write_cache
 
+from dlscore.cache import methods
 from dlscore.cache.errors import CacheError
 from dlscore.cache.merge import merge
 from dlscore.cache.reader import open_cache
@@ -157,3 +158,15 @@ def test_xarray_reads_it_and_what_xarray_writes_is_read(dense, tmp_path):
         tree.to_netcdf(tmp_path / "copy.h5", engine="h5netcdf")
         with open_cache(tmp_path / "copy.h5") as copy:
             np.testing.assert_array_equal(copy.mixture("likelihood", 2).mean, cache.mixture("likelihood", 2).mean)
+
+
+def test_the_first_mixtures_are_kept_and_no_more(dense, monkeypatch):
+    with open_cache(dense) as cache:
+        count = len(cache.mixture("likelihood", 0).weight)
+        assert cache.mixture("likelihood", 0) is cache.mixture("likelihood", 0)
+    monkeypatch.setattr(methods, "KEPT", count)
+    with open_cache(dense) as cache:
+        assert cache.mixture("likelihood", 0) is cache.mixture("likelihood", 0)
+        assert cache.mixture("likelihood", 1) is not cache.mixture("likelihood", 1)
+    with pytest.raises(CacheError, match="is closed"):
+        cache.mixture("likelihood", 0)

@@ -72,7 +72,7 @@ def test_a_raster_is_the_mixtures_log_density(corner, side, resolution, box):
 def test_a_raster_of_a_single_gaussian_is_exact_between_its_samples():
     # The logarithm of a Gaussian is a parabola, which the last doubling keeps, at a spacing of 0.9 deviations.
     mixture = Mixture([[256.2, 255.7]], [np.diag([1.0, 2.0])], [1.0], [1.0])
-    raster = rasterise(mixture, (246.0, 246.0), 20.0, 44)
+    raster = rasterise(mixture, (246.0, 246.0), 20.0, 44, depth=12.0)
     exact = mixture.log_density(centres(raster))
     near = exact > exact.max() - 6
     np.testing.assert_allclose(raster.values[near], exact[near], atol=0.1)
