@@ -144,8 +144,7 @@ def _calibration(report: Report, style: Style) -> bytes:
 
 def _still(moment: Moment, method: str, style: Style) -> bytes:
     with open_cache(moment.file) as cache:
-        row = int(cache.done.nonzero()[0][moment.row])
-        axes = plot_step(cache, row, method=method, style=style, environment=True, norm="frame")
+        axes = plot_step(cache, moment.step, method=method, style=style, environment=True, norm="frame")
         return _png(axes.figure)
 
 
