@@ -17,7 +17,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from dlrender.errors import RenderError
-from dlrender.figures import SUFFIXES
+from dlrender.figures import MATPLOTLIBS, SUFFIXES
 from dlrender.style.style import Style
 from dlscore import __version__
 from dlscore.common.choices import check_known
@@ -86,13 +86,19 @@ def plot_panel(chart: Chart, data: Any, ax: Axes, panel: str) -> Axes:
     return ax
 
 
-def save_chart(figure: Figure, path: Path, style: Style, about: Mapping[str, Any]) -> Path:
-    """Write a figure as png, pdf or svg with `about` as metadata; text stays editable. Call it within `chart_style`."""
-    note = json.dumps({**about, "dlrender": __version__}, sort_keys=True)
+def save_chart(figure: Figure, path: Path, style: Style, about: Mapping[str, Any], provenance: bool = True) -> Path:
+    """Write a figure as png, pdf or svg with `about` as metadata; text stays editable. Call it within `chart_style`.
+
+    The same figure gives the same file: it has no date. provenance: False leaves out `about`, and what matplotlib would write.
+    """
+    note = json.dumps({**(about if provenance else {}), "dlrender": __version__}, sort_keys=True)
     key = {".pdf": "Subject", ".png": "Comment", ".svg": "Description"}[path.suffix]
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), atomic_path(path, RenderError) as part:
+    left_out = [name for name in MATPLOTLIBS[path.suffix] if not provenance or "Date" in name]
+    metadata: dict[str, Any] = {key: note, **dict.fromkeys(left_out)}
+    look = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "dlrender"}
+    with matplotlib.rc_context(look), atomic_path(path, RenderError) as part:
         face = figure.get_facecolor()
-        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata={key: note}, facecolor=face)
+        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata, facecolor=face)
     return path
 
 

@@ -1,5 +1,7 @@
 """What all charts share: widths, names, styles, and that nothing of matplotlib's is left changed."""
 
+import re
+
 import matplotlib
 import numpy as np
 import pytest
@@ -8,7 +10,16 @@ from support.known import gaussian, write_known
 
 from dlrender import RenderError, load_style
 from dlrender.answers.calibration import CALIBRATION, calibration_figure, plot_calibration, read_calibration
-from dlrender.answers.charts import DARK, LIGHT, chart_style, check_chart_name, colors, parse_width, short_names
+from dlrender.answers.charts import (
+    DARK,
+    LIGHT,
+    chart_style,
+    check_chart_name,
+    colors,
+    parse_width,
+    save_chart,
+    short_names,
+)
 from dlrender.answers.timeline import TIMELINE, plot_timeline, read_timeline, timeline_figure
 
 
@@ -58,9 +69,25 @@ def test_a_panel_goes_into_axes_of_ones_own(policies, axes):
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_a_command_writes_each_format_with_its_files_as_metadata(dlrender, policies, tmp_path, suffix):
     path = tmp_path / f"figure.{suffix}"
-    code, out, err = dlrender("calibration", policies["a"], "-o", path, "--width", "85mm")
-    assert (code, out.strip()) == (0, str(path)), err
-    assert str(policies["a"]).encode() in path.read_bytes() or suffix == "pdf"  # where it is compressed
+    told = {}
+    for option in ("--provenance", "--no-provenance"):
+        code, out, err = dlrender("calibration", policies["a"], "-o", path, "--width", "85mm", option)
+        assert (code, out.strip()) == (0, str(path)), err
+        told[option] = metadata = path.read_bytes()
+        assert not re.search(rb"CreationDate|dc:date|" + str(policies["a"].parent).encode(), metadata)
+    maker = {"png": b"Matplotlib version", "pdf": b"/Producer", "svg": b"<dc:creator>"}[suffix]
+    assert [(rb'"files": ["a"]' in each, maker in each) for each in told.values()] == [(True, True), (False, False)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_the_same_figure_is_the_same_file(policies, tmp_path, suffix):
+    data, style = read_calibration(sorted(policies["a"].glob("*.h5"))), load_style("default")
+    written = []
+    for name in ("one", "two"):
+        with chart_style(style):
+            figure = calibration_figure(data, style)
+            written.append(save_chart(figure, tmp_path / f"{name}.{suffix}", style, {"files": ["a"]}).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_a_command_says_what_it_needs(dlrender, policies, tmp_path):
