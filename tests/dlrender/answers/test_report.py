@@ -133,9 +133,9 @@ def test_the_worst_moments_are_the_most_surprising_and_apart(tmp_path):
 
 
 def test_warnings_tell_of_densities_that_cannot_be_trusted(tmp_path):
-    found = read_report([write_known(tmp_path / "a.h5", [gaussian([0, 256])] * 2, error=0.3)])
+    found = read_report([write_known(tmp_path / "a.h5", [gaussian([0, 256])] * 2, error=0.12)])
     told = "\n".join(found.warnings)
-    assert "on 2 of 2 steps the density's estimated error is above 0.15" in told
+    assert "on 2 of 2 steps the density's estimated error is above 0.1;" in told
     assert "on 2 of 2 steps less than 95% of the probability is inside the grid" in told
     assert "modes cannot be told" in told
 
