@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from support.runs import ALL, with_methods
 
+from dlscore.cache.errors import BusyError, FolderError
+from dlscore.cache.lock import exclusive
 from dlscore.cache.reader import open_cache
 from dlscore.cache.verify import verify
 from dlscore.compute.episode import compute_episode
@@ -167,6 +169,23 @@ def test_what_comes_to_the_part_folder_during_a_run_is_kept(tmp_path):
     with pytest.raises(RolloutError, match=r"holds mine.txt"):
         kept.remove()
     assert (tmp_path / "rollouts.part" / "mine.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_names_the_option_of_rollouts(request_of, monkeypatch):
+    from dlscore.cache import lock
+
+    def refuse(path, mark):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(lock, "_make", refuse)
+    with pytest.raises(FolderError, match=r"cannot make .*rollouts.lock .*; choose another -o$"):
+        run_rollouts(request_of((1,)))
+
+
+def test_rollouts_that_another_run_makes_name_the_option_of_rollouts(request_of):
+    request = request_of((1,))
+    with exclusive(request.folder), pytest.raises(BusyError, match=r"another run .*, or choose another -o$"):
+        run_rollouts(request)
 
 
 def test_the_command_tells_the_success_rate_with_its_interval(dlscore, rollouts_folder, quick_policy_folder):
