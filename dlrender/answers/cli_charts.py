@@ -45,7 +45,8 @@ class _Chart:
         as_json: bool,
         provenance: bool,
     ) -> None:
-        from dlrender.answers.charts import check_chart_name, parse_width
+        from dlrender.answers.charts import NARROWEST, check_chart_name
+        from dlrender.style.style import parse_length
         from dlrender.style.toml import load_style
 
         if output is None and not as_json:
@@ -53,7 +54,7 @@ class _Chart:
         if output is not None:
             check_chart_name(output)
         self.files, self.output, self.as_json, self.provenance = files, output, as_json, provenance
-        self.width, self.style = None if width is None else parse_width(width), load_style(style)
+        self.width, self.style = None if width is None else parse_length("--width", width, NARROWEST), load_style(style)
 
     def show(self, answer: Any, draw: Callable[[Any, Style, float | None], Figure]) -> None:
         """Write the figure that `draw` makes of the answer, and print the answer as JSON, or where the figure is."""

@@ -107,7 +107,7 @@ def _curve(name: str) -> Any:
             ax.set_xscale("symlog", linthresh=sorted(data.steps)[1])
             scale = ax.xaxis.get_transform()
             end = float(scale.transform([max(data.steps)])[0])
-            ax.set_xlim(scale.inverted().transform(np.array([-0.06 * end, 1.06 * end])))
+            ax.set_xlim(*map(float, scale.inverted().transform(np.array([-0.06 * end, 1.06 * end]))))
         ax.set_xticks(data.steps, [_short(steps) for steps in data.steps])
         ax.minorticks_off()
         ax.title.set_fontweight("normal")
