@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlrender.errors import RenderError
-from dlrender.figures import check_columns, make_sheet, still_figure, view_alone
+from dlrender.figures import check_columns, check_step, make_sheet, still_figure, view_alone
 from dlrender.frames.axes import (
     HEIGHT,
     add_environment,
@@ -54,9 +54,10 @@ def plot_step(
 ) -> Axes:
     """Draw the heatmap of one step with its overlays into `ax`, or into a new figure with colour bar and legend.
 
-    method: the scores; by default the only method in the cache, or the likelihood. style: a Style, the name of a bundled
-    style, or a TOML file. changes: fields of Style, such as colormap="magma" or overlays=("contours",). environment: in a
-    new figure, also draw the environment to the left (for your own axes there is `plot_environment`).
+    step: of the episode, also where not every step was scored. method: the scores; by default the only method in the cache, or
+    the likelihood. style: a Style, the name of a bundled style, or a TOML file. changes: fields of Style, such as
+    colormap="magma" or overlays=("contours",). environment: in a new figure, also draw the environment to the left (for your
+    own axes there is `plot_environment`).
 
     Your own axes keep your rcParams and title; `ax.images[-1]` is the mappable for a colour bar. Returns the axes of the
     heatmap. RenderError names what cannot be drawn, CacheError what is wrong with the cache.
@@ -147,7 +148,7 @@ def log_density(
     """
     with python_spelling(methods="method"), _opened(cache) as opened:
         (name,) = pick_methods(opened, () if method is None else (method,))
-        mixture = opened.mixture(name, step)
+        mixture = opened.mixture(name, check_step(opened, step))
     if points is not None:
         return mixture.log_density(points)
     left, top, side = window

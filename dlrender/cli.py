@@ -57,7 +57,9 @@ def render(
             help="Videos to make: environment, heatmaps, combined.  [default: all]", autocompletion=complete.videos
         ),
     ] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames per second.  [default: the episode's]")] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second.  [default: the rate of the scored steps]")
+    ] = None,
     format: Annotated[
         str, typer.Option(help="mp4, webp, gif, or png (a folder of frames).", autocompletion=complete.formats)
     ] = "mp4",

@@ -101,16 +101,16 @@ def make_sheet(
     norms = {method: None if style.per_frame else style.make_norm([cache], method) for method in methods}
     windows = style.make_windows(cache, methods, chosen)
     views = [
-        [view_step(cache, step, method, norms[method], style, window) for method in methods]
-        for step, window in zip(chosen, windows, strict=True)
+        [view_step(cache, row, method, norms[method], style, window) for method in methods]
+        for row, window in zip(chosen, windows, strict=True)
     ]
     return sheet_figure(views, norms, style, environment, columns)
 
 
 def view_alone(cache: EpisodeCache, step: int, method: str, style: Style, window: Window | None = None) -> StepView:
     """A step that is drawn on its own, with the scale and the window that the style gives it."""
-    step = check_step(cache, step)
-    return view_step(cache, step, method, style.make_norm([cache], method, step), style, window)
+    row = check_step(cache, step)
+    return view_step(cache, row, method, style.make_norm([cache], method, row), style, window)
 
 
 def still_figure(views: Sequence[StepView], style: Style, environment: bool, moving: bool = False) -> Figure:
@@ -158,16 +158,23 @@ def parse_steps(text: str) -> list[int]:
 
 
 def check_step(cache: EpisodeCache, step: int) -> int:
-    """The step as an int; RenderError if the cache does not have it."""
+    """The row of a step of the episode; RenderError if the cache does not have it, as where each fifth was scored."""
     try:
         index = operator.index(step)
     except TypeError as error:
         raise RenderError(f"step {step!r} is not allowed; choose a whole number") from error
-    if not 0 <= index < cache.steps:
-        raise RenderError(f"step {step} is not in {cache.path}; it has steps 0 to {cache.steps - 1}")
-    if not cache.done[index]:
+    every, last = cache.every, (cache.steps - 1) * cache.every
+    if not 0 <= index <= last:
+        stride = "" if every == 1 else f", 1 in {every}"
+        raise RenderError(f"step {step} is not in {cache.path}; it has steps 0 to {last}{stride}")
+    row, rest = divmod(index, every)
+    if rest:
+        raise RenderError(
+            f"step {step} of {cache.path} was not scored; the nearest are {index - rest} and {index - rest + every}"
+        )
+    if not cache.done[row]:
         raise RenderError(f"step {step} of {cache.path} is not done yet; run dlscore compute again")
-    return index
+    return row
 
 
 def check_columns(columns: int) -> None:

@@ -20,7 +20,7 @@ VIDEOS = ("environment", "heatmaps", "combined")
 
 @dataclass(frozen=True)
 class Output:
-    """The options of `dlrender render`. methods: () to choose from those in the cache; fps: None for that of the episode."""
+    """The options of `dlrender render`. methods: () to choose from those in the cache; fps: None for real time."""
 
     methods: tuple[str, ...] = ()
     videos: tuple[str, ...] = VIDEOS
@@ -51,8 +51,8 @@ def pick_methods(cache: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def pick_fps(cache: EpisodeCache, wanted: float | None) -> float:
-    """Frames per second of the videos: the rate requested, else that of the episode."""
-    fps, low, high = float(cache.attrs["fps"]) if wanted is None else wanted, *RATES
+    """Frames per second of the videos: the rate requested, else that at which the scored steps play in real time."""
+    fps, low, high = float(cache.attrs["fps"]) / cache.every if wanted is None else wanted, *RATES
     if not low <= fps <= high:
         named = f"{cache.path} has fps {fps:g}, which" if wanted is None else f"--fps {fps:g}"
         raise RenderError(f"{named} is not allowed; choose --fps from {low:g} to {high:g}")

@@ -67,9 +67,9 @@ def sheet_figure(
         row, column = n // columns * parts, n % columns
         letter = ascii_lowercase[n] if style.layout.letters and 1 < len(steps) <= len(ascii_lowercase) else ""
         if environment:
-            panels.append(Panel(views[0], row, column, True, f"step {views[0].step}", letter))
+            panels.append(Panel(views[0], row, column, True, f"step {views[0].number}", letter))
         for part, view in enumerate(views, start=int(environment)):
-            title, mark = ("", "") if part else (f"step {view.step}", letter)
+            title, mark = ("", "") if part else (f"step {view.number}", letter)
             method = view.method if len(norms) > 1 else ""
             bar = style.bar and n == columns - 1  # right of the first row
             panels.append(Panel(view, row + part, column, False, title, mark, method, norms[view.method], bar))

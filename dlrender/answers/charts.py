@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,14 +16,13 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from dlrender.errors import RenderError
-from dlrender.figures import SUFFIXES
+from dlrender.figures import MATPLOTLIBS, SUFFIXES
 from dlrender.style.style import Style
 from dlscore import __version__
 from dlscore.common.choices import check_known
 from dlscore.common.files import atomic_path
 
-INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72}
-WIDTHS = (1.0, 40.0)  # in
+NARROWEST = 3.0  # in: axes of less have no room beside their labels
 NARROW = 5.0  # in: less has no room for a legend beside a title, nor for panels side by side
 PANEL_HEIGHT = 0.75  # of its width, in a narrow figure
 # Sizes in points at the final width, which journals ask for; a style's [rc] goes over them.
@@ -86,13 +84,19 @@ def plot_panel(chart: Chart, data: Any, ax: Axes, panel: str) -> Axes:
     return ax
 
 
-def save_chart(figure: Figure, path: Path, style: Style, about: Mapping[str, Any]) -> Path:
-    """Write a figure as png, pdf or svg with `about` as metadata; text stays editable. Call it within `chart_style`."""
-    note = json.dumps({**about, "dlrender": __version__}, sort_keys=True)
+def save_chart(figure: Figure, path: Path, style: Style, about: Mapping[str, Any], provenance: bool = True) -> Path:
+    """Write a figure as png, pdf or svg with `about` as metadata; text stays editable. Call it within `chart_style`.
+
+    The same figure gives the same file: it has no date. provenance: False leaves out `about`, and what matplotlib would write.
+    """
+    note = json.dumps({**(about if provenance else {}), "dlrender": __version__}, sort_keys=True)
     key = {".pdf": "Subject", ".png": "Comment", ".svg": "Description"}[path.suffix]
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}), atomic_path(path, RenderError) as part:
+    left_out = [name for name in MATPLOTLIBS[path.suffix] if not provenance or "Date" in name]
+    metadata: dict[str, Any] = {key: note, **dict.fromkeys(left_out)}
+    look: Any = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "dlrender"}
+    with matplotlib.rc_context(look), atomic_path(path, RenderError) as part:
         face = figure.get_facecolor()
-        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata={key: note}, facecolor=face)
+        figure.savefig(part, format=path.suffix[1:], dpi=style.dpi, metadata=metadata, facecolor=face)
     return path
 
 
@@ -100,17 +104,6 @@ def check_chart_name(path: Path) -> None:
     """Raise RenderError for a figure's name that says no format."""
     if path.suffix not in SUFFIXES:
         raise RenderError(f"figure {path} has no known format; end its name in {', '.join(SUFFIXES)}")
-
-
-def parse_width(text: str) -> float:
-    """Inches of `3.5in`, `85mm`, `8.5cm` or `240pt`."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(in|cm|mm|pt)\s*", text)
-    inches = float(match[1]) * INCHES[match[2]] if match else 0.0
-    if not WIDTHS[0] <= inches <= WIDTHS[1]:
-        raise RenderError(
-            f"--width {text} is not allowed; give {WIDTHS[0]:g}in to {WIDTHS[1]:g}in, in in, cm, mm or pt"
-        )
-    return inches
 
 
 def colors() -> dict[str, str]:

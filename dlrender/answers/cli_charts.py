@@ -28,32 +28,44 @@ FigureFile = Annotated[
 Width = Annotated[str | None, typer.Option(help="Width of the figure, such as 3.5in, 85mm, 8.5cm or 240pt.")]
 StyleName = Annotated[str, typer.Option("--style", help="A bundled style (dlrender styles), or a TOML file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON on stdout.")]
+Provenance = Annotated[
+    bool, typer.Option("--provenance/--no-provenance", help="Write the caches into the metadata, by relative paths.")
+]
 
 
 class _Chart:
     """The options of a command that draws, checked before anything is read; `show` reports the answer and its figure."""
 
     def __init__(
-        self, files: Sequence[Path], output: Path | None, width: str | None, style: str, as_json: bool
+        self,
+        files: Sequence[Path],
+        output: Path | None,
+        width: str | None,
+        style: str,
+        as_json: bool,
+        provenance: bool,
     ) -> None:
-        from dlrender.answers.charts import check_chart_name, parse_width
+        from dlrender.answers.charts import NARROWEST, check_chart_name
+        from dlrender.style.style import parse_length
         from dlrender.style.toml import load_style
 
         if output is None and not as_json:
             raise typer.BadParameter("name the figure with -o, or ask for the numbers with --json")
         if output is not None:
             check_chart_name(output)
-        self.files, self.output, self.as_json = files, output, as_json
-        self.width, self.style = None if width is None else parse_width(width), load_style(style)
+        self.files, self.output, self.as_json, self.provenance = files, output, as_json, provenance
+        self.width, self.style = None if width is None else parse_length("--width", width, NARROWEST), load_style(style)
 
     def show(self, answer: Any, draw: Callable[[Any, Style, float | None], Figure]) -> None:
         """Write the figure that `draw` makes of the answer, and print the answer as JSON, or where the figure is."""
         from dlrender.answers.charts import chart_style, save_chart
+        from dlrender.metadata import relative
 
         if self.output is not None:
             with chart_style(self.style):
-                about = {"files": [str(file) for file in self.files]}
-                save_chart(draw(answer, self.style, self.width), self.output, self.style, about)
+                about = {"files": [relative(str(file)) for file in self.files]}
+                figure = draw(answer, self.style, self.width)
+                save_chart(figure, self.output, self.style, about, self.provenance)
         typer.echo(json.dumps(answer.as_dict()) if self.as_json else self.output)
 
 
@@ -65,9 +77,10 @@ def timeline(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw an episode over time: where the policy would go, how undecided it is, how surprised by what was done."""
-    chart = _Chart([file], output, width, style, as_json)
+    chart = _Chart([file], output, width, style, as_json, provenance)
     from dlrender.answers.timeline import read_timeline, timeline_figure
 
     chart.show(read_timeline(file, scoring_method), timeline_figure)
@@ -82,9 +95,10 @@ def calibration(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw how the recorded actions lie among the density's regions, and beside them the policy's own draws."""
-    chart = _Chart(files, output, width, style, as_json)
+    chart = _Chart(files, output, width, style, as_json, provenance)
     from dlrender.answers.calibration import calibration_figure, read_calibration
     from dlrender.answers.table import caches_in
 
@@ -100,9 +114,10 @@ def modes(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw the modes of a step on a map: their mass and prominence, the plans that start at each, the regions."""
-    chart = _Chart([file], output, width, style, as_json)
+    chart = _Chart([file], output, width, style, as_json, provenance)
     from dlrender.answers.choices import choices_figure, read_choices
 
     chart.show(read_choices(file, step, scoring_method), choices_figure)
@@ -121,9 +136,10 @@ def compare(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Compare two policies on the same episodes, beside their own errors and the first policy with another seed."""
-    chart = _Chart([*files, *others, *(null or [])], output, width, style, as_json)
+    chart = _Chart([*files, *others, *(null or [])], output, width, style, as_json, provenance)
     from dlrender.answers.compare import read_comparison
     from dlrender.answers.compare_chart import comparison_figure
     from dlrender.answers.table import caches_in
@@ -150,9 +166,10 @@ def failures(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw what tells rollouts that fail from those that succeed: AUROC with exact p, and how early a warning comes."""
-    chart = _Chart(files, output, width, style, as_json)
+    chart = _Chart(files, output, width, style, as_json, provenance)
     from dlrender.answers.failures import read_failures
     from dlrender.answers.failures_chart import failures_figure
     from dlrender.answers.table import caches_in
@@ -174,13 +191,14 @@ def training(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw how surprise, calibration, entropy and success change with training, on the same episodes."""
     from dlrender.answers.training import parse_checkpoints, read_training
     from dlrender.answers.training_chart import training_figure
 
     places, results = parse_checkpoints(checkpoints), parse_checkpoints(evals or [], "--eval")
-    chart = _Chart([path for paths in places.values() for path in paths], output, width, style, as_json)
+    chart = _Chart([path for paths in places.values() for path in paths], output, width, style, as_json, provenance)
     chart.show(read_training(places, results, scoring_method), training_figure)
 
 
@@ -193,9 +211,10 @@ def coverage(
     style: StyleName = "default",
     scoring_method: Method = None,
     as_json: AsJson = False,
+    provenance: Provenance = True,
 ) -> None:
     """Draw where the policy proposes actions and where the record has them, beside what chance would do."""
-    chart = _Chart(files, output, width, style, as_json)
+    chart = _Chart(files, output, width, style, as_json, provenance)
     from dlrender.answers.coverage import read_coverage
     from dlrender.answers.coverage_chart import coverage_figure
     from dlrender.answers.table import caches_in

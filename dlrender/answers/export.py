@@ -28,6 +28,7 @@ __all__ = ["Export", "episode_table", "export", "push"]
 
 STEPS, EPISODES = "data/steps.parquet", "data/episodes.parquet"
 TABLES = {"steps": STEPS, "episodes": EPISODES}
+CARD = "README.md"
 PLACE = "path/to/export"
 NOTE = "dlscore.json"  # how the tables were made; a folder without it is not replaced
 SHARED = ("policy", "dataset", "executed_by", "method", "density", "seed", "episode")
@@ -63,15 +64,14 @@ def export(
     """Write the tables of some caches, or folders of them, with a dataset card to `folder`, which an earlier export may hold.
 
     licence: one of the hub's identifiers, such as mit or cc-by-4.0. name: what the card tells to load. Raises RenderError for
-    caches without a density, for a folder that holds anything else, and without pyarrow.
+    caches without a density, for a folder that holds anything else, also beside an export, and without pyarrow.
     """
     check_table_name(Path(STEPS))
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
         raise RenderError(
             f"--license {licence!r} is no identifier of the hub; write such as mit, apache-2.0 or cc-by-4.0"
         )
-    if folder.exists() and not (folder / NOTE).is_file():
-        raise RenderError(f"{folder} exists and is no export; choose another -o")
+    _check_folder(folder)
     files = caches_in(places)
     steps = read_tables(files, method, report=report)
     made = [_how(file) for file in files]
@@ -82,7 +82,7 @@ def export(
         write_table(episodes, part / EPISODES)
         (part / NOTE).write_text(json.dumps({"caches": made}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         card = dataset_card(title, licence, COLUMNS, summaries(steps), made, TABLES, name)
-        (part / "README.md").write_text(card, encoding="utf-8")
+        (part / CARD).write_text(card, encoding="utf-8")
     return Export(folder, len(steps["step"]), len(episodes["episode"]), made)
 
 
@@ -117,6 +117,17 @@ def push(folder: Path, repo_id: str, *, private: bool = True) -> str:
             f"{folder} is written, but {repo_id} cannot be uploaded ({type(error).__name__}: {text})"
         ) from error
     return f"https://huggingface.co/datasets/{repo_id}"
+
+
+def _check_folder(folder: Path) -> None:
+    # It is replaced as a whole, so it may hold nothing but an export.
+    if not folder.exists():
+        return
+    if not (folder / NOTE).is_file():
+        raise RenderError(f"{folder} exists and is no export; choose another -o")
+    found = {each.relative_to(folder).as_posix() for each in folder.rglob("*")}
+    if others := sorted(found - {STEPS, EPISODES, NOTE, CARD, "data"}):
+        raise RenderError(f"{folder} holds {others[0]}, which is of no export; move it, or choose another -o")
 
 
 def _how(file: Path) -> dict[str, Any]:

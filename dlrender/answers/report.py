@@ -14,11 +14,10 @@ from dlrender.answers.distinct import check_distinct
 from dlrender.answers.intervals import FEWEST, Interval
 from dlrender.answers.summary import episodes_of, summarize
 from dlrender.answers.table import Table, density_of, step_table
-from dlscore.cache import open_cache
+from dlscore.cache import LARGE_ERROR, LEAST_INSIDE, open_cache
 
 WORST = 10  # moments
 APART = 10  # steps between two moments of an episode, at least
-LARGE_ERROR, LEAST_INSIDE = 0.15, 0.95  # of a step's density, beyond which it is told
 OFF = 0.02  # mean rank of the policy's own draws from ½: less is no contradiction
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from dlscore.cache import open_cache
 from dlscore.common.files import atomic_path
 
 SUFFIXES = (".html", ".md")
+PICTURES = re.compile(r"(calibration|worst_\d+)\.png")
 DPI = 110
 SHEET = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; }
@@ -33,9 +35,15 @@ img { max-width: 100%; } figure { margin: 0; } figcaption { color: #555; font-si
 
 
 def check_report_name(path: Path) -> None:
-    """Raise RenderError for a report's name that says no format."""
+    """Raise RenderError for a report's name that says no format, and where its pictures would replace other files."""
     if path.suffix not in SUFFIXES:
         raise RenderError(f"report {path} has no known format; end its name in {', '.join(SUFFIXES)}")
+    folder = _folder(path)
+    if path.suffix == ".md" and folder.exists():
+        others = [each.name for each in folder.glob("*") if not PICTURES.fullmatch(each.name)]
+        if others or not folder.is_dir():
+            held = f"holds {min(others)}, which is no picture of a report" if others else "is a file"
+            raise RenderError(f"{folder}, where the pictures go, {held}; move it, or choose another -o")
 
 
 def write_report(report: Report, path: Path, style: Style, gates: Sequence[Gate] = ()) -> Path:
@@ -47,7 +55,7 @@ def write_report(report: Report, path: Path, style: Style, gates: Sequence[Gate]
         links = {name: f"data:image/png;base64,{base64.b64encode(data).decode()}" for name, data in pictures.items()}
         text = _html(report, links, gates)
     else:
-        folder = path.with_name(f"{path.stem}_files")
+        folder = _folder(path)
         with atomic_path(folder, RenderError) as part:
             part.mkdir()
             for name, data in pictures.items():
@@ -56,6 +64,10 @@ def write_report(report: Report, path: Path, style: Style, gates: Sequence[Gate]
     with atomic_path(path, RenderError) as part:
         part.write_text(text, encoding="utf-8")
     return path
+
+
+def _folder(path: Path) -> Path:
+    return path.with_name(f"{path.stem}_files")
 
 
 def _html(report: Report, links: dict[str, str], gates: Sequence[Gate]) -> str:
@@ -144,8 +156,7 @@ def _calibration(report: Report, style: Style) -> bytes:
 
 def _still(moment: Moment, method: str, style: Style) -> bytes:
     with open_cache(moment.file) as cache:
-        row = int(cache.done.nonzero()[0][moment.row])
-        axes = plot_step(cache, row, method=method, style=style, environment=True, norm="frame")
+        axes = plot_step(cache, moment.step, method=method, style=style, environment=True, norm="frame")
         return _png(axes.figure)
 
 

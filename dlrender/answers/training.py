@@ -13,6 +13,7 @@ import numpy as np
 
 from dlrender.answers.distinct import Key, key_of
 from dlrender.answers.intervals import RESAMPLES, Interval, wilson
+from dlrender.answers.roc import midranks
 from dlrender.answers.steps import Episode
 from dlrender.answers.summary import BY_NAME, episodes_of, estimate
 from dlrender.answers.table import Table, caches_in, density_of, read_tables
@@ -118,15 +119,9 @@ def read_success(path: Path) -> Interval:
 
 def spearman(x: Array, y: Array) -> float:
     """Rank correlation of (K,) and (K,), by midranks (Spearman 1904); nan where one of them is constant."""
-    a, b = (_midranks(values) - (len(values) + 1) / 2 for values in (x, y))
+    a, b = (midranks(values) - (len(values) + 1) / 2 for values in (x, y))
     norm = math.sqrt(float(a @ a) * float(b @ b))
     return float(a @ b) / norm if norm else math.nan
-
-
-def _midranks(values: Array) -> Array:
-    ordered = np.sort(values)
-    result: Array = (np.searchsorted(ordered, values) + np.searchsorted(ordered, values, "right") + 1) / 2
-    return result
 
 
 def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | None) -> dict[str, Interval]:

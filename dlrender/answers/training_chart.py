@@ -19,6 +19,8 @@ from dlrender.style.style import Style
 from dlscore.common.world import WORLD_SIZE
 
 DENSITIES = (1e-7, 3e-3)  # 1/px²: ends of the colours, the same for all checkpoints
+GAP, ROW = 0.06, 1.16  # between stills, and from row to row, in sides of a still
+FEW = 3  # checkpoints whose moments stand side by side
 LABELS = {"nll": "NLL [nats]", "inside_95": "in the 95 % region", "entropy": "entropy [nats]",
           "error": "error of the density", "success": "success rate"}  # fmt: skip
 
@@ -40,45 +42,50 @@ def training_figure(data: Training, style: Style, width: float | None = None) ->
 def training_chart(data: Training) -> Chart:
     """The layout for what the training has: a strip of stills over its curves."""
     names = list(data.curves)
-    rows, columns = len(data.stills), len(data.steps)
-    strip = min(1.15 * rows / columns, 0.6)  # its height over its width
+    wide, tall = _extent(data)
+    strip = tall / wide  # its height over its width
     panels = {"stills": draw_stills} | {name: _curve(name) for name in names}
     mosaic = [["stills"] * len(names), names]
-    return Chart(panels, mosaic, aspect=strip + 0.28, width=7.0, heights=(strip, 0.28))
+    return Chart(panels, mosaic, aspect=strip + 0.36, width=7.0, heights=(strip, 0.28))
 
 
 def draw_stills(ax: Axes, data: Training) -> None:
-    """A row for each moment and a column for each checkpoint: densities on one scale, the recorded action, its surprise."""
-    gap, side = 0.06, 1.0
-    tall = side + 0.16
-    for row, moment in enumerate(data.stills):
+    """Each moment under each checkpoint, from left to right: densities on one scale, the recorded action, its surprise."""
+    for moment, (start, top) in zip(data.stills, _places(data), strict=True):
         for column, still in enumerate(moment):
-            left, top = column * (side + gap), row * tall
-            extent = (left, left + side, top + side, top)
+            left = start + column * (1 + GAP)
+            extent = (left, left + 1, top + 1, top)
             values = np.exp(still.log_density).clip(DENSITIES[0])
             image = ax.imshow(values, cmap=shades(), norm=LogNorm(*DENSITIES), extent=extent, interpolation="bilinear")
             x, y = left + still.recorded[0] / WORLD_SIZE, top + still.recorded[1] / WORLD_SIZE
             ax.plot(x, y, "X", color=colors()["red"], markeredgecolor="white", markersize=5.5, markeredgewidth=0.6)
-            ax.plot([left, left + side, left + side, left, left], [top, top, top + side, top + side, top], color=muted(),
+            ax.plot([left, left + 1, left + 1, left, left], [top, top, top + 1, top + 1, top], color=muted(),
                     linewidth=0.6)  # fmt: skip
-            ax.text(
-                left + side / 2,
-                top + side + 0.02,
-                f"{still.surprise:.1f} nats",
-                ha="center",
-                va="top",
-                fontsize="small",
-            )
-            if row == 0:
-                ax.text(
-                    left + side / 2, -0.03, f"{data.steps[column]:,} steps", ha="center", va="bottom", weight="bold"
-                )
-        ax.text(-0.03, row * tall + side / 2, f"episode {moment[0].episode}, step {moment[0].step}", rotation=90, ha="right",
+            below = f"{still.surprise:.1f} nats"
+            ax.text(left + 0.5, top + 1.02, below, ha="center", va="top", fontsize="small")
+            if top == 0:
+                above = f"{data.steps[column]:,} steps"
+                ax.text(left + 0.5, -0.03, above, ha="center", va="bottom", weight="bold")
+        ax.text(start - 0.03, top + 0.5, f"episode {moment[0].episode}, step {moment[0].step}", rotation=90, ha="right",
                 va="center", fontsize="small")  # fmt: skip
-    ax.set(xlim=(-0.12, len(data.steps) * (side + gap)), ylim=(len(data.stills) * tall, -0.14), aspect="equal")
+    wide, tall = _extent(data)
+    ax.set(xlim=(-0.12, wide - 0.12), ylim=(tall - 0.14, -0.14), aspect="equal")
     ax.set_axis_off()
     bar = ax.figure.colorbar(image, ax=ax, pad=0.01, aspect=30, shrink=0.9)
-    bar.set_label(f"density [1/px²], cells of {WORLD_SIZE / SHARP:.1f} px")
+    bar.set_label(f"density [1/px²],\ncells of {WORLD_SIZE / SHARP:.1f} px")
+
+
+def _places(data: Training) -> list[tuple[float, float]]:
+    # Left and top of each moment's row of stills, in sides of a still; few checkpoints leave room for the rows side by side.
+    if len(data.steps) <= FEW:
+        return [(k * (len(data.steps) * (1 + GAP) + 0.2), 0.0) for k in range(len(data.stills))]
+    return [(0.0, k * ROW) for k in range(len(data.stills))]
+
+
+def _extent(data: Training) -> tuple[float, float]:
+    # Width and height of all stills and their labels, in sides of a still.
+    lefts, tops = zip(*_places(data), strict=True)
+    return max(lefts) + len(data.steps) * (1 + GAP) + 0.12, max(tops) + ROW + 0.14
 
 
 def _curve(name: str) -> Any:
@@ -93,7 +100,14 @@ def _curve(name: str) -> Any:
         low, high = ax.get_ylim()
         if level is not None and low - 0.3 * (high - low) < level < high + 0.3 * (high - low):
             ax.axhline(level, color=muted(), linewidth=0.8, linestyle="--")
-        ax.set(xscale="log", xlabel="training steps", title=LABELS[name])
+        ax.set(xlabel="training steps", title=LABELS[name])
+        if min(data.steps) > 0:
+            ax.set_xscale("log")
+        else:  # before training: a logarithm from the first checkpoint after it on
+            ax.set_xscale("symlog", linthresh=sorted(data.steps)[1])
+            scale = ax.xaxis.get_transform()
+            end = float(scale.transform([max(data.steps)])[0])
+            ax.set_xlim(*map(float, scale.inverted().transform(np.array([-0.06 * end, 1.06 * end]))))
         ax.set_xticks(data.steps, [_short(steps) for steps in data.steps])
         ax.minorticks_off()
         ax.title.set_fontweight("normal")

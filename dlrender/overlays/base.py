@@ -33,7 +33,10 @@ PANELS = ("heatmap", "environment", "both")
 
 @dataclass(frozen=True, eq=False)
 class StepView:
-    """One step of one method: its open cache, its scores (N, N), the norm and colormap that show them, and the window."""
+    """One step of one method: its open cache, its scores (N, N), the norm and colormap that show them, and the window.
+
+    step: the row of the cache; `number` is the step of the episode, which differs where not every step was scored.
+    """
 
     cache: EpisodeCache
     step: int
@@ -42,6 +45,11 @@ class StepView:
     norm: Norm
     colormap: str
     window: Window = WHOLE
+
+    @property
+    def number(self) -> int:
+        """Index of the step in its episode."""
+        return self.step * self.cache.every
 
     @property
     def is_density(self) -> bool:

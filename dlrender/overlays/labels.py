@@ -47,7 +47,8 @@ class Counter(TextOverlay):
     score: bool = True
 
     def text(self, view: StepView) -> str:
-        shown = f"step {view.step} of {view.cache.steps}"
+        spanned = view.cache.steps * view.cache.every
+        shown = f"step {view.number} of {min(spanned, view.cache.attrs.get('episode_length', spanned))}"
         if self.score:
             value = score_at(view.cache.grid, view.scores, view.cache.expert_action[view.step])
             units = str(view.cache.score_attrs(view.method)["units"]).partition(" / ")[0]  # of a logarithm: nats

@@ -166,10 +166,10 @@ class Style:
             yield
 
 
-def parse_length(option: str, text: str) -> float:
-    """Inches of a length such as 3.5in, 89mm, 8.9cm or 252pt; RenderError for any other text."""
+def parse_length(option: str, text: str, low: float = LENGTHS[0]) -> float:
+    """Inches of a length such as 3.5in, 89mm, 8.9cm or 252pt; RenderError for any other text, and for less than `low` inches."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(in|mm|cm|pt)\s*", text, re.ASCII)
-    low, high = LENGTHS
+    high = LENGTHS[1]
     length = float(found[1]) / PER_INCH[found[2]] if found else 0.0
     if not low <= length <= high:
         raise RenderError(

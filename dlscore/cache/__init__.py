@@ -4,8 +4,11 @@ from dlscore.cache.drift import drift_label, format_drift, over_limit
 from dlscore.cache.errors import BusyError, CacheError, FolderError, ForeignError, StaleError
 from dlscore.cache.reader import EpisodeCache, open_cache
 from dlscore.cache.schema import part_path
+from dlscore.cache.trust import LARGE_ERROR, LEAST_INSIDE
 
 __all__ = [
+    "LARGE_ERROR",
+    "LEAST_INSIDE",
     "BusyError",
     "CacheError",
     "EpisodeCache",

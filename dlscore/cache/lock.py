@@ -59,8 +59,8 @@ class Lock:
 
 
 @contextmanager
-def exclusive(path: Path, wait: float = 0.0) -> Iterator[Lock]:
-    """Hold the lock of the cache `path`.
+def exclusive(path: Path, wait: float = 0.0, option: str = "--output-dir") -> Iterator[Lock]:
+    """Hold the lock of the cache `path`, or of a folder. option: of the command, that chooses its place.
 
     Raises FolderError if no lock file can be created, BusyError if another run still holds it after `wait` seconds.
     """
@@ -76,14 +76,14 @@ def exclusive(path: Path, wait: float = 0.0) -> Iterator[Lock]:
         path.parent.mkdir(parents=True, exist_ok=True)
         while not _make(lock, mark):
             try:
-                _take_over(lock, mark)
+                _take_over(lock, mark, option)
                 break
             except BusyError:
                 if time.monotonic() > until:
                     raise
                 time.sleep(min(1.0, wait))
     except OSError as error:
-        raise FolderError(f"cannot make {lock} ({reason_of(error)}); choose another --output-dir") from error
+        raise FolderError(f"cannot make {lock} ({reason_of(error)}); choose another {option}") from error
     held = Lock(lock, mark["token"])
     try:
         yield held
@@ -104,7 +104,7 @@ def _make(path: Path, mark: dict[str, Any]) -> bool:
     return True
 
 
-def _take_over(lock: Path, mark: dict[str, Any]) -> None:
+def _take_over(lock: Path, mark: dict[str, Any], option: str) -> None:
     # The claim lets one run at a time judge and replace the lock. Its time stamp is by the file server's clock.
     claim = lock.with_name(lock.name + ".claim")
     if not _make(claim, mark):
@@ -113,9 +113,10 @@ def _take_over(lock: Path, mark: dict[str, Any]) -> None:
         found = _read(lock)
         if found is None:
             if not _make(lock, mark):
-                raise _busy(lock, "another run")
+                raise _busy(lock, "another run", option)
         elif _alive(found, lock, claim):
-            raise _busy(lock, f"process {found['pid']} on {found['place'].split()[0]}" if found else "just started")
+            whom = f"process {found['pid']} on {found['place'].split()[0]}" if found else "just started"
+            raise _busy(lock, whom, option)
         else:
             os.replace(claim, lock)
     finally:
@@ -123,10 +124,10 @@ def _take_over(lock: Path, mark: dict[str, Any]) -> None:
             claim.unlink()
 
 
-def _busy(lock: Path, whom: str) -> BusyError:
+def _busy(lock: Path, whom: str, option: str) -> BusyError:
     cache = lock.with_suffix("")
     return BusyError(
-        f"{cache} is being written by another run ({whom}); wait for it (--wait), or choose another --output-dir"
+        f"{cache} is being written by another run ({whom}); wait for it (--wait), or choose another {option}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = ["Kept", "part_folder"]
 
 PARTS = ("state", "action", "reward", "success", "chunk", "entry")
 SEEN = "seen/"  # before the name of an observation
+NAMES = re.compile(r"\.?(identity\.json|seed_\d+_of_\d+_at_\d+\.npz)(\.part)?")  # of its files, and of unfinished ones
 
 
 def part_folder(folder: Path) -> Path:
@@ -30,11 +32,13 @@ def part_folder(folder: Path) -> Path:
 class Kept:
     """The rollouts that are done. identity: what decides their numbers, less the seeds.
 
-    Raises RolloutError if the folder keeps rollouts of another identity, unless `force` removes them.
+    Raises RolloutError if the folder keeps rollouts of another identity, unless `force` removes them, and if it holds anything
+    that is no rollout, which is never removed.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], force: bool = False) -> None:
         self._folder, note = folder, folder / "identity.json"
+        _check_own(folder)
         if force:
             remove(folder)
         if note.is_file():
@@ -77,9 +81,18 @@ class Kept:
             ) from error
 
     def remove(self) -> None:
-        """Remove all of it, when the data set is whole."""
+        """Remove all of it, when the data set is whole; RolloutError if something else has come to it."""
+        _check_own(self._folder)
         remove(self._folder)
 
     def _file(self, batch: tuple[int, ...], seed: int) -> Path:
         # A rollout depends on the batch's first seed, which starts the noise, and on its place in the batch.
         return self._folder / f"seed_{seed}_of_{batch[0]}_at_{batch.index(seed)}.npz"
+
+
+def _check_own(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise RolloutError(f"{folder} is a file, and unfinished rollouts go there; move it, or choose another -o")
+    others = sorted(each.name for each in folder.glob("*") if not (NAMES.fullmatch(each.name) and each.is_file()))
+    if others:
+        raise RolloutError(f"{folder} holds {others[0]}, which is no rollout; move it, or choose another -o")

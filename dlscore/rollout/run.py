@@ -66,7 +66,7 @@ def run_rollouts(
     """
     check_writable(request.folder, RolloutError, "-o")
     identity = _identity(request)
-    with exclusive(request.folder, request.wait):
+    with exclusive(request.folder, request.wait, "-o"):
         if not request.force and (found := _find_finished(request, identity)) is not None:
             return found
         if request.folder.exists() and not (request.folder / ROLLOUT_NOTE).is_file():

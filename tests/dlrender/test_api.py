@@ -286,7 +286,7 @@ def test_a_density_that_is_not_there_is_one_error(dense, drawn_cache):
         log_density(dense, 0, method="distance")
     with pytest.raises(RenderError, match="resolution 1 is not allowed; give left, top"):
         log_density(dense, 0, resolution=1)
-    with pytest.raises(CacheError, match="step 9 is not in"):
+    with pytest.raises(RenderError, match="step 9 is not in"):
         log_density(dense, 9)
 
 

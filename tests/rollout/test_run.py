@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from support.runs import ALL, with_methods
 
+from dlscore.cache.errors import BusyError, FolderError
+from dlscore.cache.lock import exclusive
 from dlscore.cache.reader import open_cache
 from dlscore.cache.verify import verify
 from dlscore.compute.episode import compute_episode
@@ -132,6 +134,58 @@ def test_what_is_no_data_set_of_rollouts_is_left_alone(request_of):
     with pytest.raises(RolloutError, match="exists and is no data set of rollouts"):
         run_rollouts(request)
     assert (request.folder / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_part_folder_with_files_of_the_users_is_left_alone(request_of, force):
+    request = request_of((1,), max_steps=2, force=force)
+    part = part_folder(request.folder)
+    part.mkdir()
+    (part / "mine.txt").write_text("mine")
+    with pytest.raises(RolloutError, match=r"rollouts.part holds mine.txt, which is no rollout; move it, or choose"):
+        run_rollouts(request)
+    (part / "identity.json").write_text("{}")  # a note beside it makes it no rollout
+    with pytest.raises(RolloutError, match=r"holds mine.txt"):
+        run_rollouts(request)
+    assert (part / "mine.txt").read_text() == "mine"
+
+
+def test_an_empty_part_folder_is_used_and_a_file_of_its_name_is_kept(request_of):
+    request = request_of((1,), max_steps=2)
+    part = part_folder(request.folder)
+    part.write_text("mine")
+    with pytest.raises(RolloutError, match=r"rollouts.part is a file"):
+        run_rollouts(request)
+    assert part.read_text() == "mine"
+    part.unlink()
+    part.mkdir()
+    assert run_rollouts(request).state == "made"
+    assert not part.exists()
+
+
+def test_what_comes_to_the_part_folder_during_a_run_is_kept(tmp_path):
+    kept = Kept(tmp_path / "rollouts.part", {"policy": "a"})
+    (tmp_path / "rollouts.part" / "mine.txt").write_text("mine")
+    with pytest.raises(RolloutError, match=r"holds mine.txt"):
+        kept.remove()
+    assert (tmp_path / "rollouts.part" / "mine.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made_names_the_option_of_rollouts(request_of, monkeypatch):
+    from dlscore.cache import lock
+
+    def refuse(path, mark):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(lock, "_make", refuse)
+    with pytest.raises(FolderError, match=r"cannot make .*rollouts.lock .*; choose another -o$"):
+        run_rollouts(request_of((1,)))
+
+
+def test_rollouts_that_another_run_makes_name_the_option_of_rollouts(request_of):
+    request = request_of((1,))
+    with exclusive(request.folder), pytest.raises(BusyError, match=r"another run .*, or choose another -o$"):
+        run_rollouts(request)
 
 
 def test_the_command_tells_the_success_rate_with_its_interval(dlscore, rollouts_folder, quick_policy_folder):

@@ -1,5 +1,7 @@
 """What all charts share: widths, names, styles, and that nothing of matplotlib's is left changed."""
 
+import re
+
 import matplotlib
 import numpy as np
 import pytest
@@ -8,21 +10,16 @@ from support.known import gaussian, write_known
 
 from dlrender import RenderError, load_style
 from dlrender.answers.calibration import CALIBRATION, calibration_figure, plot_calibration, read_calibration
-from dlrender.answers.charts import DARK, LIGHT, chart_style, check_chart_name, colors, parse_width, short_names
-from dlrender.answers.timeline import TIMELINE, plot_timeline, read_timeline, timeline_figure
-
-
-@pytest.mark.parametrize(
-    ("text", "inches"), [("3.5in", 3.5), ("85 mm", 85 / 25.4), ("8.9cm", 8.9 / 2.54), ("252pt", 3.5)]
+from dlrender.answers.charts import (
+    DARK,
+    LIGHT,
+    chart_style,
+    check_chart_name,
+    colors,
+    save_chart,
+    short_names,
 )
-def test_widths_have_units(text, inches):
-    assert parse_width(text) == pytest.approx(inches)
-
-
-@pytest.mark.parametrize("text", ["3.5", "-1in", "0in", "1e3in", "3,5in", "in", "100in"])
-def test_other_widths_are_refused(text):
-    with pytest.raises(RenderError, match=r"--width .* is not allowed; give 1in to 40in"):
-        parse_width(text)
+from dlrender.answers.timeline import TIMELINE, plot_timeline, read_timeline, timeline_figure
 
 
 def test_names_are_short_where_that_tells_them_apart():
@@ -58,9 +55,25 @@ def test_a_panel_goes_into_axes_of_ones_own(policies, axes):
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
 def test_a_command_writes_each_format_with_its_files_as_metadata(dlrender, policies, tmp_path, suffix):
     path = tmp_path / f"figure.{suffix}"
-    code, out, err = dlrender("calibration", policies["a"], "-o", path, "--width", "85mm")
-    assert (code, out.strip()) == (0, str(path)), err
-    assert str(policies["a"]).encode() in path.read_bytes() or suffix == "pdf"  # where it is compressed
+    told = {}
+    for option in ("--provenance", "--no-provenance"):
+        code, out, err = dlrender("calibration", policies["a"], "-o", path, "--width", "85mm", option)
+        assert (code, out.strip()) == (0, str(path)), err
+        told[option] = metadata = path.read_bytes()
+        assert not re.search(rb"CreationDate|dc:date|" + str(policies["a"].parent).encode(), metadata)
+    maker = {"png": b"Matplotlib version", "pdf": b"/Producer", "svg": b"<dc:creator>"}[suffix]
+    assert [(rb'"files": ["a"]' in each, maker in each) for each in told.values()] == [(True, True), (False, False)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_the_same_figure_is_the_same_file(policies, tmp_path, suffix):
+    data, style = read_calibration(sorted(policies["a"].glob("*.h5"))), load_style("default")
+    written = []
+    for name in ("one", "two"):
+        with chart_style(style):
+            figure = calibration_figure(data, style)
+            written.append(save_chart(figure, tmp_path / f"{name}.{suffix}", style, {"files": ["a"]}).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_a_command_says_what_it_needs(dlrender, policies, tmp_path):
@@ -69,6 +82,11 @@ def test_a_command_says_what_it_needs(dlrender, policies, tmp_path):
     assert (code, "name the figure with -o, or ask for the numbers with --json" in err) == (2, True)
     code, _, err = dlrender("timeline", file, "-o", tmp_path / "figure.jpg")
     assert (code, "end its name in .png, .pdf, .svg" in err) == (1, True)
+    code, _, err = dlrender("timeline", file, "-o", tmp_path / "figure.png", "--width", "2.9in")
+    assert (
+        code,
+        "--width '2.9in' is not allowed; write such as 3.5in, 89mm, 8.9cm or 252pt, from 3 to 40 inches" in err,
+    ) == (1, True)
     code, _, err = dlrender("calibration", tmp_path, "-o", tmp_path / "figure.png")
     assert (code, "has no caches" in err) == (1, True)
     code, _, err = dlrender("calibration", file, "-o", tmp_path / "figure.png", "--by", "polcy")

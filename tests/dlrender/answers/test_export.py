@@ -83,6 +83,13 @@ def test_another_folder_is_left_alone(caches, tmp_path):
     assert [file.name for file in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
 
+def test_files_that_were_put_into_an_export_are_left_alone(folder, caches):
+    (folder / "data" / "mine.csv").write_text("mine")
+    with pytest.raises(RenderError, match=r"holds data/mine.csv, which is of no export; move it, or choose another -o"):
+        export([caches], folder)
+    assert (folder / "data" / "mine.csv").read_text() == "mine"
+
+
 def test_a_licence_that_would_break_the_card_is_refused(caches, tmp_path):
     with pytest.raises(RenderError, match="is no identifier of the hub"):
         export([caches], tmp_path / "export", licence='mit"\nevil: "')

@@ -14,6 +14,7 @@ from dlrender.answers import report
 from dlrender.answers.gates import NAMES, SIGNS, Gate, GateError, check_gates, parse_gate
 from dlrender.answers.intervals import Interval
 from dlrender.answers.report import read_report
+from dlrender.answers.report_page import check_report_name
 
 
 @given(
@@ -104,6 +105,25 @@ def test_markdown_has_its_pictures_beside_it_and_a_bad_run_exits_with_4(dlrender
     assert re.fullmatch(r"\| nll \| \d.* nats \| mean surprise of the recorded actions \|", rows[0])
 
 
+def test_a_folder_with_other_files_is_not_replaced_by_the_pictures(dlrender, policies, tmp_path):
+    folder = tmp_path / "report_files"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("mine")
+    (folder / "worst_01.png").write_text("of a report")
+    code, _, err = dlrender("report", policies["a"], "-o", tmp_path / "report.md")
+    assert (code, f"{folder}, where the pictures go, holds thesis.txt, which is no picture of a report" in err) == (
+        1,
+        True,
+    )
+    assert (folder / "thesis.txt").read_text() == "mine"
+    check_report_name(tmp_path / "report.html")  # has no folder
+    (folder / "thesis.txt").unlink()
+    check_report_name(tmp_path / "report.md")
+    (tmp_path / "other_files").write_text("mine")
+    with pytest.raises(RenderError, match="other_files, where the pictures go, is a file"):
+        check_report_name(tmp_path / "other.md")
+
+
 def test_the_worst_moments_are_the_most_surprising_and_apart(tmp_path):
     actions = [[256 + (90 if k in (3, 4, 20) else 0), 256] for k in range(25)]
     found = read_report([write_known(tmp_path / "a.h5", [gaussian([256, 256])] * 25, actions=actions)])
@@ -113,9 +133,9 @@ def test_the_worst_moments_are_the_most_surprising_and_apart(tmp_path):
 
 
 def test_warnings_tell_of_densities_that_cannot_be_trusted(tmp_path):
-    found = read_report([write_known(tmp_path / "a.h5", [gaussian([0, 256])] * 2, error=0.3)])
+    found = read_report([write_known(tmp_path / "a.h5", [gaussian([0, 256])] * 2, error=0.12)])
     told = "\n".join(found.warnings)
-    assert "on 2 of 2 steps the density's estimated error is above 0.15" in told
+    assert "on 2 of 2 steps the density's estimated error is above 0.1;" in told
     assert "on 2 of 2 steps less than 95% of the probability is inside the grid" in told
     assert "modes cannot be told" in told
 

@@ -1,6 +1,7 @@
 """Training curves of policies that are known."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from dlrender import RenderError
 from dlrender.answers import training
 from dlrender.answers.table import caches_in, read_tables
 from dlrender.answers.training import parse_checkpoints, read_success, read_training, spearman
-from dlrender.answers.training_chart import plot_training, training_chart
+from dlrender.answers.training_chart import plot_training, training_chart, training_figure
+from dlrender.style.style import Style
 
 SIGMAS = {50: 100.0, 400: 50.0, 5000: 25.0}
 
@@ -51,6 +53,26 @@ def test_the_outcome_of_the_scored_episodes_is_no_success_of_a_checkpoint(tmp_pa
         write_known(tmp_path / f"{steps}.h5", [gaussian([256, 256])] * 3, policy=f"run/{steps}", success=True,
                     actions=np.full((3, 2), 250.0))  # fmt: skip
     assert "success" not in read_training({steps: [tmp_path / f"{steps}.h5"] for steps in (100, 200)}).curves
+
+
+def test_an_untrained_policy_has_its_place(run, axes):
+    data = replace(read_training(run), steps=[0, 400, 5000])
+    plot_training(data, axes, panel="nll")
+    places = axes.transData.transform([(steps, axes.get_ylim()[0]) for steps in data.steps])[:, 0]
+    low, high = axes.transAxes.transform([(0, 0), (1, 0)])[:, 0]
+    assert (places[0] - low) / (high - low) == pytest.approx((high - places[2]) / (high - low), abs=1e-6)
+    assert low + 0.04 * (high - low) < places[0] < places[1] < places[2]
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 8])
+def test_stills_fill_the_width(run, count):
+    data = read_training({50: run[50], 400: run[400]})
+    data = replace(data, steps=range(1, count + 1), stills=[(list(row) * count)[:count] for row in data.stills],
+                   curves={name: (list(curve) * count)[:count] for name, curve in data.curves.items()})  # fmt: skip
+    figure = training_figure(data, Style())
+    stills = figure.axes[0]
+    assert stills.get_window_extent().width > 0.75 * figure.bbox.width
+    assert figure.get_figheight() <= 1.1 * figure.get_figwidth()
 
 
 def test_spearman_is_that_of_ranks():
