@@ -83,9 +83,7 @@ class Likelihood:
         from dlscore.scores.solve import find_box
 
         components = self.samples if self.sampler == "policy" else 2 * self.samples + self.finest
-        return MixtureLayout(
-            components, min(STORED, self.finest or self.samples), find_box(policy, self.density), DISTANCES
-        )
+        return MixtureLayout(components, self._kept, find_box(policy, self.density), DISTANCES)
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
         from dlscore.scores import solve

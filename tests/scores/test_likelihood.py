@@ -195,7 +195,10 @@ def test_the_error_and_the_mixture_do_not_depend_on_the_grid():
     np.testing.assert_array_equal(one.mixtures[0].weight, two.mixtures[0].weight)
 
 
-@pytest.mark.parametrize("scorer", [Likelihood(samples=64, finest=16), Likelihood(samples=64, finest=0)])
+@pytest.mark.parametrize(
+    "scorer",
+    [Likelihood(samples=64, finest=16), Likelihood(samples=64, finest=0), Likelihood(samples=16, sampler="policy")],
+)
 def test_scores_are_laid_out_as_the_scorer_says(scorer, policy):
     scores = scorer.score(policy, torch.zeros(2, 36), CHUNKS, Grid(8), seed=0)
     layout = scorer.layout(policy)
