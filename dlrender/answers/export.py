@@ -16,11 +16,11 @@ import numpy as np
 
 from dlrender.answers.card import dataset_card
 from dlrender.answers.columns import COLUMNS
+from dlrender.answers.intervals import mean_known
 from dlrender.answers.summary import episodes_of, summaries
 from dlrender.answers.table import Table, caches_in, check_table_name, read_tables, write_table
 from dlrender.errors import RenderError
 from dlscore.cache import open_cache
-from dlscore.common.arrays import Array
 from dlscore.common.files import atomic_path
 from dlscore.common.progress import Report, no_report
 
@@ -92,7 +92,7 @@ def episode_table(steps: Table) -> Table:
     found = {name: np.array([steps[name][each[0]] for each in rows]) for name in SHARED}
     found["steps"] = np.array([len(each) for each in rows])
     for name in ("surprise", "entropy", "excess", "rank", "error"):
-        found[f"mean_{name}"] = np.array([_mean(steps[name][each]) for each in rows])
+        found[f"mean_{name}"] = np.array([mean_known(steps[name][each]) for each in rows])
     return found | {
         name: np.array([steps[f"episode_{name}"][each[0]] for each in rows]) for name in ("reward", "success")
     }
@@ -136,8 +136,3 @@ def _how(file: Path) -> dict[str, Any]:
         known = {name: cache.attrs[name] for name in MADE if name in cache.attrs}
         methods = {name: cache.score_attrs(name)["parameters"] for name in cache.methods}
         return {"file": file.name, "episode": cache.episode, "methods": methods, **known}
-
-
-def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan

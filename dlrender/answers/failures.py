@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dlrender.answers.intervals import mean_known
 from dlrender.answers.roc import Auroc, aurocs
 from dlrender.answers.summary import episodes_of
 from dlrender.answers.table import Table, read_tables
@@ -110,7 +111,7 @@ def find_failures(table: Table, feature: str = "entropy", seconds: float | None 
         raise RenderError(f"--seconds {seconds:g} is not allowed; the shortest episode has {shortest:g}")
     first = shortest if seconds is None else seconds
     early = [rows[table["time"][rows] <= first + 1e-6] for rows in episodes]
-    means = {name: np.array([_mean(table[name][rows]) for rows in early]) for name in FEATURES}
+    means = {name: np.array([mean_known(table[name][rows]) for rows in early]) for name in FEATURES}
     names = [name for name, each in means.items() if np.isfinite(each).all()]
     if feature not in names:
         raise RenderError(f"--feature {feature} is not there for every episode; choose from {', '.join(names)}")
@@ -159,8 +160,3 @@ def _course(table: Table, rows: Array, failed: bool, feature: str) -> Course:
     time, value = time[known], value[known]
     smooth = [float(value[(time > now - SMOOTH) & (time <= now)].mean()) for now in time]
     return Course(int(table["episode"][rows[0]]), failed, time, np.array(smooth))
-
-
-def _mean(values: Array) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else math.nan

@@ -37,6 +37,12 @@ class Interval:
         return f"{self.value:.{shown}f} [{self.low:.{shown}f}, {self.high:.{shown}f}]"
 
 
+def mean_known(values: Array) -> float:
+    """The mean of the values that are finite; nan of none."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else math.nan
+
+
 def bootstrap(
     totals: Array, statistic: Callable[[Array], Array], seed: int = 0, resamples: int = RESAMPLES
 ) -> Interval:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.distinct import Key, key_of
-from dlrender.answers.intervals import RESAMPLES, Interval, wilson
+from dlrender.answers.intervals import FEWEST, RESAMPLES, Interval, wilson
 from dlrender.answers.roc import midranks
 from dlrender.answers.steps import Episode
 from dlrender.answers.summary import BY_NAME, episodes_of, estimate
@@ -155,7 +155,7 @@ def _key(table: Table, row: int) -> Key:
 def _interval(statistic: Callable[[Array], float], value: Array, drawn: Array, episodes: int) -> Interval:
     found = np.array([statistic(each) for each in drawn])
     found = found[np.isfinite(found)]
-    if episodes < 5 or not len(found):
+    if episodes < FEWEST or not len(found):
         return Interval(statistic(value), None, None, episodes)
     low, high = np.quantile(found, [0.025, 0.975])
     return Interval(statistic(value), float(low), float(high), episodes)

@@ -23,7 +23,7 @@ from dlrender.overlays.artists import HaloLines, place
 from dlrender.overlays.world import Environment
 from dlrender.style.style import Style
 from dlrender.window import WHOLE, Window, nice
-from dlscore.cache import EpisodeCache
+from dlscore.cache import EpisodeCache, density_name
 from dlscore.common.world import WORLD_SIZE
 
 HEIGHT = 480  # px of the panel that sizes refer to
@@ -104,7 +104,7 @@ def add_heatmap(
 
 def title_of(style: Style, cache: EpisodeCache, method: str) -> str:
     """The title of a heatmap."""
-    quantity = quantity_of(method, cache.score_attrs(method))
+    quantity = quantity_of(cache, method)
     return style.layout.title.format(method=method, episode=cache.episode, quantity=quantity)
 
 
@@ -186,12 +186,12 @@ def _label_of(attrs: dict[str, Any], norm: Norm | None, nats: bool) -> str:
     return f"{what} per px² [nats]" if attrs["kind"] == "log_density" else f"{what} [{attrs['units']}]"
 
 
-def quantity_of(method: str, attrs: dict[str, Any]) -> str:
+def quantity_of(cache: EpisodeCache, method: str) -> str:
     """What a method's scores are, as a title says it."""
-    if attrs["kind"] != "log_density":
+    if not cache.is_density(method):
         return f"score {method}"
-    whose = {"executed": "the executed action", "model": "the model's action"}.get(str(attrs.get("density")))
-    return f"log density of {whose}" if whose else "log density"
+    whose = density_name(cache, method)
+    return "log density" if whose == "action" else f"log density of the {whose}"
 
 
 def draw_scores(axes: Axes, view: StepView, style: Style, scale: float = 1.0) -> None:

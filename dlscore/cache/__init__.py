@@ -4,7 +4,7 @@ from dlscore.cache.drift import drift_label, format_drift, over_limit
 from dlscore.cache.errors import BusyError, CacheError, FolderError, ForeignError, StaleError
 from dlscore.cache.reader import EpisodeCache, open_cache
 from dlscore.cache.schema import part_path
-from dlscore.cache.trust import LARGE_ERROR, LEAST_INSIDE
+from dlscore.cache.trust import LARGE_ERROR, LEAST_INSIDE, density_name
 
 __all__ = [
     "LARGE_ERROR",
@@ -15,6 +15,7 @@ __all__ = [
     "FolderError",
     "ForeignError",
     "StaleError",
+    "density_name",
     "drift_label",
     "format_drift",
     "open_cache",
