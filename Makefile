@@ -48,7 +48,7 @@ $(READY): pyproject.toml $(LOCK)
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,ray,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,ray,rerun,dev]'
 	@touch $@
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
@@ -71,7 +71,7 @@ cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
 # What needs the data set (how many episodes there are) is asked of dlscore; so is a digest of the files that decide an
 # episode's numbers, by path, size and time, which changes when one of them does, or when a training run moves on.
 goals := $(or $(MAKECMDGOALS),help)
-scoring := $(filter cache render $(CACHE)/% $(OUTPUTS)/%,$(goals))
+scoring := $(filter cache render page $(CACHE)/% $(OUTPUTS)/%,$(goals))
 wanted := $(subst $(space),$(comma),$(strip $(subst $(comma),$(space),$(EPISODE))))
 ask = $(BIN)/dlscore inputs --policy-path $(POLICY) --dataset-root $(DATASET) --episodes
 ifneq ($(and $(scoring),$(filter 1,$(words $(POLICY))),$(wildcard $(READY))),)
@@ -142,7 +142,15 @@ endef
 $(foreach e,$(episodes),$(eval previous :=)$(foreach m,$(METHOD),\
     $(eval $(call render_rule,$(e),$(m),$(previous)))$(eval previous := $(OUTPUTS)/episode_$(e)_combined_$(m).mp4)))
 
+# One page an episode, with all methods of its cache.
+define page_rule
+$(OUTPUTS)/episode_$(1).html: $(call cache_of,$(1)) | $(READY)
+	$(BIN)/dlrender page $$< -o $$@
+endef
+$(foreach e,$(episodes),$(eval $(call page_rule,$(e))))
+
 caches := $(foreach e,$(episodes),$(call cache_of,$(e)))
+pages := $(foreach e,$(episodes),$(OUTPUTS)/episode_$(e).html)
 videos := $(foreach e,$(episodes),$(foreach m,$(METHOD),$(OUTPUTS)/episode_$(e)_combined_$(m).mp4))
 
 # One policy is made here, several each by a make of its own, in folders that are named after them.
@@ -151,14 +159,15 @@ ifneq ($(words $(names)),$(words $(sort $(names))))
 $(error POLICY has two folders of one name, whose caches would have one place: $(POLICY))
 endif
 define policy_rule
-cache@$(2) render@$(2):
+cache@$(2) render@$(2) page@$(2):
 	+@$$(MAKE) --no-print-directory $$(firstword $$(subst @, ,$$@)) POLICY=$(1) CACHE=$(CACHE)/$(2) OUTPUTS=$(OUTPUTS)/$(2)
-.PHONY: cache@$(2) render@$(2)
+.PHONY: cache@$(2) render@$(2) page@$(2)
 endef
 ifneq ($(words $(POLICY)),1)
 $(foreach p,$(POLICY),$(eval $(call policy_rule,$(p),$(notdir $(patsubst %/,%,$(p))))))
 caches := $(addprefix cache@,$(names))
 videos := $(addprefix render@,$(names))
+pages := $(addprefix page@,$(names))
 cache_folders := $(addprefix $(CACHE)/,$(names))
 else
 cache_folders := $(CACHE)
@@ -166,6 +175,7 @@ endif
 
 cache: $(caches)  ## score EPISODE with METHOD under each POLICY into CACHE
 render: $(videos)  ## score if need be, then make the videos of EPISODE in OUTPUTS
+page: $(pages)  ## score if need be, then make an interactive page of EPISODE in OUTPUTS
 
 status: | $(READY)  ## a table of the caches: finished, partial, damaged
 	@$(BIN)/dlscore status $(or $(wildcard $(cache_folders)),$(CACHE))
@@ -176,8 +186,9 @@ clean-cache:  ## remove the caches of CACHE, which may have cost days: CONFIRM=y
 	        'removes them' >&2; exit 1; fi
 	find $(CACHE) -name 'episode_*.h5*' -delete -o -name 'episode_*.inputs' -delete -o -name 'settings.stamp' -delete
 
-demo: ## the whole workflow on the embedded policy and episodes: outputs/episode_0_combined_likelihood.mp4
+demo: ## the whole workflow on the embedded policy and episodes: a video, and a page for the browser in outputs
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
+	@$(MAKE) --no-print-directory page EPISODE=0 METHOD=likelihood
 
 picture: demo  ## the README's picture, from the demo's cache
 	$(BIN)/dlrender sheet $(CACHE)/episode_000.h5 --steps 0,20,42,60 --style paper --heat off --overlay regions \
@@ -205,7 +216,15 @@ research-grade: | $(READY)  ## likelihood, 80 cells, contours and prediction, in
 
 # ---- development ---------------------------------------------------------------------------------------------------
 
-test: $(READY)  ## run the linter, the type checker and the tests
+# Tests of pages drive a browser: under CI one is installed, elsewhere they are skipped without.
+browser:  ## a browser for the tests of pages, if there is none: Debian's Chromium (as root, with apt)
+	@for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	    if command -v $$name > /dev/null; then exit 0; fi; done; \
+	if ! command -v apt-get > /dev/null || [ "$$(id -u)" != 0 ]; then \
+	    echo 'make: no Chromium on PATH, and no apt-get as root to install one; install it, or name it in CHROMIUM' >&2; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null
+
+test: $(READY) $(if $(filter true,$(CI)),$(if $(CHROMIUM),,browser))  ## run the linter, the type checker and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -260,7 +279,7 @@ bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 mi
 	$(BIN)/python tests/bench/alternatives.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra ray --extra dev --no-header \
+	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra ray --extra rerun --extra dev --no-header \
 	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
 
 # ---- the demo's own data (see data/README.md) ----------------------------------------------------------------------
@@ -284,6 +303,6 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
+.PHONY: help setup cache render page browser status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
     bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-resolved bench-alternatives \
     lock demo-policy demo-data clean FORCE

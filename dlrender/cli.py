@@ -13,6 +13,7 @@ import typer
 from dlrender import complete
 from dlrender.answers.cli import app as answers
 from dlrender.options import MakeStyle, describe_overlays, styled
+from dlrender.page.cli import app as pages
 from dlscore import __version__
 from dlscore.common import console, progress
 
@@ -190,6 +191,7 @@ def styles(
 
 
 app.add_typer(answers)
+app.add_typer(pages)
 
 
 def main() -> None:

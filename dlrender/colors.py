@@ -20,13 +20,11 @@ from dlrender.errors import RenderError
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
-from dlscore.density.mixture import Mixture
 
 NORMS = ("episode", "frame", "global", "rank")
 COLOURS = 1024
 TOLERANCE = 0.5  # nats: the standard error up to which a log density is resolved
 LEAST, UNTOLD = 3.0, 6.0  # nats below the peak
-TALLEST = 48
 
 
 @dataclass(frozen=True)
@@ -143,18 +141,10 @@ def make_norm(
 
 
 def peak_of(cache: EpisodeCache, method: str, step: int, scores: Array | None = None) -> float:
-    """The largest score of a step: of its mixture where the cache has one, at the means of its tallest Gaussians."""
+    """The largest score of a step: of its mixture where the cache has one."""
     if not cache.has_mixture(method):
         return float((cache.score(method, step) if scores is None else scores).max())
-    return peak_of_mixture(cache.mixture(method, step))
-
-
-def peak_of_mixture(mixture: Mixture) -> float:
-    """log p [nats / px²] at the best of the means of the tallest Gaussians: the peak, or a few hundredths less."""
-    pieces = mixture.pieces
-    determinant = pieces.covariance[:, 0, 0] * pieces.covariance[:, 1, 1] - pieces.covariance[:, 0, 1] ** 2
-    tallest = np.argsort(np.abs(pieces.weight).max(axis=1) / np.sqrt(determinant))[-TALLEST:]
-    return float(mixture.log_density(pieces.mean[tallest]).max())
+    return cache.mixture(method, step).near_peak
 
 
 def resolved_nats(cache: EpisodeCache, method: str) -> float:

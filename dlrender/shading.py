@@ -106,14 +106,17 @@ def sample(values: Array, window: Window, pixels: int, floor: float | None = Non
         if min(left, top) >= 0 and max(right, bottom) <= len(values):
             box = (left, top, right, bottom)
             return np.asarray(Image.fromarray(values).resize((pixels, pixels), Image.Resampling.BILINEAR, box=box))
-    rows, columns = (_weights(start, window.side, pixels, len(values)) for start in (window.top, window.left))
-    sampled: Array = rows @ values @ columns.T
+    (rows, y), (columns, x) = (_weights(start, window.side, pixels, len(values)) for start in (window.top, window.left))
+    sampled: Array = rows @ values[y, x] @ columns.T
     return sampled
 
 
 @lru_cache(maxsize=8)
-def _weights(start: float, side: float, pixels: int, cells: int) -> Array:
-    """(P, N) float32: the weights of N cells for P pixels from `start` px; the outermost cells continue outwards."""
+def _weights(start: float, side: float, pixels: int, cells: int) -> tuple[Array, slice]:
+    """(P, K) float32: the weights of K cells for P pixels from `start` px, and which K of the N cells these are.
+
+    The outermost cells continue outwards.
+    """
     where = (start + (np.arange(pixels) + 0.5) * side / pixels) * cells / WORLD_SIZE - 0.5
     before = np.floor(where).astype(int)
     t = where - before
@@ -123,7 +126,8 @@ def _weights(start: float, side: float, pixels: int, cells: int) -> Array:
         ((4 - 3 * t) * t + 1) * t / 2,
         (t - 1) * t * t / 2,
     )
-    matrix = np.zeros((pixels, cells), dtype=np.float32)
+    first, last = np.clip((before[0] - 1, before[-1] + 2), 0, cells - 1)
+    matrix = np.zeros((pixels, last - first + 1), dtype=np.float32)
     for offset, weight in zip((-1, 0, 1, 2), four, strict=True):
-        matrix[np.arange(pixels), np.clip(before + offset, 0, cells - 1)] += weight
-    return matrix
+        matrix[np.arange(pixels), np.clip(before + offset, first, last) - first] += weight
+    return matrix, slice(int(first), int(last) + 1)

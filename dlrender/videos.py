@@ -15,6 +15,7 @@ from dlrender.existing import videos_to_draw
 from dlrender.frames import panels
 from dlrender.frames.encode import PngWriter, Writer, make_palette, video
 from dlrender.frames.frame import Frame, hstack
+from dlrender.frames.shared import SharedLegend
 from dlrender.metadata import describe_render, note_of, write_config
 from dlrender.output import Output, pick_fps, pick_methods
 from dlrender.style.style import Style
@@ -59,6 +60,9 @@ class Scene:
             for method, norm in self.norms.items()
             if heatmaps
         }
+        self.shared = None
+        if len(self.heatmaps) > 1 and style.layout.legend:
+            self.shared = SharedLegend(cache, self.norms, style, None if style.window == "follow" else self.windows[0])
 
     @property
     def widths(self) -> dict[str, int]:
@@ -76,6 +80,8 @@ class Scene:
         if self.heatmaps:
             heatmaps = {view.method: self.heatmaps[view.method].render(view) for view in views}
             frames |= {name: [frame] for name, frame in heatmaps.items()}
+            if self.shared is not None:
+                heatmaps = {name: self.shared.frame(name, frame) for name, frame in heatmaps.items()}
             frames["combined"] = [self.beside.render(views[0]), *heatmaps.values()]
         return frames
 

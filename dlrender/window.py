@@ -17,8 +17,8 @@ from dlscore.common.world import WORLD_SIZE
 KINDS = ("full", "follow", "fit")
 SIZES = (16.0, 2048.0)  # px, of a window
 TAILS = 0.01  # of the mass, beyond each edge of the box that a window keeps in view
-SMOOTH = 3.0  # steps: deviation of the filter over a window's path
-REACH = 9  # steps before and after that it uses
+SMOOTH = 3.0  # steps of the episode: deviation of the filter over a window's path
+REACH = 9  # steps of the episode before and after that it uses
 AROUND = 1.25  # of the box: what a window shows
 ROOM = 8.0  # px that stay free between the box and the window's edge
 BEYOND = 16.0  # px of a window that may be outside the world
@@ -105,13 +105,14 @@ def make_windows(
 
 
 def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int]) -> list[Window]:
-    needed = sorted({k for step in steps for k in range(max(0, step - REACH), min(cache.steps, step + REACH + 1))})
+    reach = REACH // cache.every  # rows: a window moves in the time of the episode, however many steps were scored
+    needed = sorted({k for step in steps for k in range(max(0, step - reach), min(cache.steps, step + reach + 1))})
     boxes = {step: _box(cache, method, step) for step in needed}
     found = []
     for step in steps:
-        near = np.array([k for k in range(step - REACH, step + REACH + 1) if k in boxes])
+        near = np.array([k for k in range(step - reach, step + reach + 1) if k in boxes])
         # Forwards and backwards alike, so that the window is never behind.
-        weight = np.exp(-0.5 * ((near - step) / SMOOTH) ** 2)
+        weight = np.exp(-0.5 * ((near - step) * cache.every / SMOOTH) ** 2)
         centre = weight @ np.stack([boxes[k].mean(axis=0) for k in near]) / weight.sum()
         low, high = boxes[step]
         least, most = high + ROOM - side / 2, low - ROOM + side / 2  # between them, the box is in view

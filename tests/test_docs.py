@@ -41,6 +41,7 @@ FOLDERS = [
             "dlrender",
             "dlrender/style",
             "dlrender/answers",
+            "dlrender/page",
             "data",
             "data/examples",
             "tests/bench",
@@ -203,7 +204,7 @@ def test_every_room_says_first_what_it_is_for(folder):
     assert len(sentence[0].split()) >= 6, sentence[0]
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=relative)
+@pytest.mark.parametrize("room", [*ROOMS, ROOT / "dlrender" / "page"], ids=relative)
 def test_every_module_of_a_room_is_named_in_its_readme(room):
     told = (room / "README.md").read_text()
     for module in room.glob("*.py"):

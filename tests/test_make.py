@@ -25,6 +25,7 @@ mkdir -p "$d"; touch "$d/episode_$(printf %03d "$((10#$e))").h5"
 """
 DLRENDER = """#!/bin/bash
 echo "dlrender $@" >> "$LOG"
+if [ "$1" = page ]; then mkdir -p "$(dirname "$4")"; touch "$4"; exit; fi
 e=$(basename "$2" .h5); e=$((10#${e#episode_}))
 while [ $# -gt 0 ]; do case $1 in --scoring-method) m=$2;; --output-dir) d=$2;; esac; shift; done
 mkdir -p "$d"; touch "$d/episode_${e}_combined_${m}.mp4"
@@ -145,6 +146,18 @@ def test_episodes_are_written_as_for_dlscore(make, tmp_path, written):
 def test_episodes_that_mean_nothing_are_an_error(make, tmp_path, written):
     assert make("cache", f"EPISODE={written}", code=2) == []
     assert f"EPISODE '{written}' is not understood" in make.stderr
+
+
+def test_a_page_is_made_anew_when_its_cache_is_and_only_then(make, tmp_path):
+    assert what(make("page")) == ["dlscore compute", "dlrender page"]
+    assert (tmp_path / "out" / "episode_0.html").exists()
+    assert make("page", "-n") == make("page", "COLORMAP=magma", "-n") == []
+    assert what(make("page", "RESOLUTION=60", "-n")) == ["dlscore compute", "dlrender page"]
+
+
+def test_the_demo_ends_with_its_page(make):
+    assert what(make("demo")) == ["dlscore compute", "dlrender render", "dlrender page"]
+    assert make("demo") == []
 
 
 def test_one_more_episode_is_all_that_is_made(make):

@@ -27,7 +27,7 @@ ROOMS = {
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
-                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers", "cli")  # fmt: skip
+                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers", "page", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")
 TYPER = (
@@ -37,6 +37,7 @@ TYPER = (
     "dlrender/options.py",
     "dlrender/answers/cli.py",
     "dlrender/answers/cli_charts.py",
+    "dlrender/page/cli.py",
 )
 MODULE_LINES, FUNCTION_LINES = 250, 40
 

@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, help="zarr folder or .zip, or the folder of a LeRobotDataset")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--first", type=int, help="so many episodes only, to keep the others unseen by what is trained")
     options = parser.parse_args()
 
     source = open_dataset(root=options.source)
@@ -33,7 +34,7 @@ def main() -> None:
     dataset = LeRobotDataset.create(
         "local/pusht_human", fps=10, features=FEATURES, root=part, use_videos=False, video_backend="pyav"
     )
-    for index in track(range(len(source)), "convert"):
+    for index in track(range(options.first or len(source)), "convert"):
         episode = source.load(index, [STATE, ENVIRONMENT])
         for k in range(len(episode)):
             frame = {name: values[k] for name, values in episode.observations.items()}

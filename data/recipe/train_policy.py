@@ -5,6 +5,7 @@ are read once and kept in memory, since reading them again each epoch would cost
 """
 
 import argparse
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -79,6 +80,9 @@ def main() -> None:
     parser.add_argument("--down-dims", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--prediction-type", choices=("epsilon", "sample"), default="epsilon")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--checkpoints", type=int, nargs="*", default=[], help="steps after which to save the average too"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
 
@@ -86,7 +90,7 @@ def main() -> None:
     torch.manual_seed(options.seed)
     config = make_config(options.down_dims, options.prediction_type)
     stats = LeRobotDatasetMetadata("local/human", root=options.dataset).stats
-    preprocess, postprocess = make_pre_post_processors(config, dataset_stats=stats)
+    preprocess, _ = make_pre_post_processors(config, dataset_stats=stats)
     windows = load_windows(options.dataset, config, preprocess)
     policy = DiffusionPolicy(config).to(config.device)
 
@@ -109,15 +113,17 @@ def main() -> None:
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
             print(f"step {step}/{options.steps}  loss {running:.4f}", flush=True)
+        if step in options.checkpoints:
+            averaged = copy.deepcopy(policy)
+            average.copy_to(averaged.parameters())
+            save(averaged, stats, options.output / "checkpoints" / f"{step:06d}" / "pretrained_model")
+    if options.checkpoints:
+        return
     average.copy_to(policy.parameters())
 
     part = options.output.with_name(options.output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    config.device = "cpu"
-    policy.to("cpu").half().save_pretrained(part)  # half precision halves the file
-    preprocess, postprocess = make_pre_post_processors(config, dataset_stats=stats)
-    preprocess.save_pretrained(part)
-    postprocess.save_pretrained(part)
+    save(policy, stats, part)
     report = evaluate(part) | {
         "final_loss": round(running, 5),
         "parameters": sum(p.numel() for p in policy.parameters()),
@@ -127,6 +133,14 @@ def main() -> None:
     (part / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
     shutil.rmtree(options.output, ignore_errors=True)
     part.rename(options.output)
+
+
+def save(policy: DiffusionPolicy, stats, folder: Path) -> None:
+    """The policy with its processors, as LeRobot's trainer saves them; it is left on the CPU, in half precision."""
+    policy.config.device = "cpu"
+    policy.to("cpu").half().save_pretrained(folder)  # half precision halves the file
+    for processor in make_pre_post_processors(policy.config, dataset_stats=stats):
+        processor.save_pretrained(folder)
 
 
 def evaluate(folder: Path) -> dict[str, object]:

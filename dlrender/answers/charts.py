@@ -129,6 +129,12 @@ def shades() -> Colormap:
     return LinearSegmentedColormap.from_list("density", [back, blue, deep])
 
 
+def diverging() -> Colormap:
+    """From blue by the background to red, for ratios of densities."""
+    back, ends = matplotlib.rcParams["axes.facecolor"], colors()
+    return LinearSegmentedColormap.from_list("ratio", [ends["blue"], back, ends["red"]])
+
+
 def legend_above(ax: Axes, columns: int = 1) -> None:
     """A legend above the axes at their right, where it hides nothing: beside the title, in narrow figures below it."""
     if ax.get_figure(root=True).get_figwidth() < NARROW:  # type: ignore[union-attr]

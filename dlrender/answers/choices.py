@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class Choices:
     """A step's modes (None where they cannot be told), plans (D, H, 2) px with the mode (D,) that each starts at, −1 for none,
     the regions on a window (left, top, side) px, and the world.
 
-    log_density: (SHARP, SHARP) [y, x]; thresholds: log densities at the border of the regions of LEVELS, falling.
+    log_density: (SHARP, SHARP) [y, x]; thresholds: log densities at the border of the regions of LEVELS, falling. names: the
+    numbers by which modes have their colours, those of their tracks in a film; 0, 1, … without.
     """
 
     episode: int
@@ -50,6 +52,11 @@ class Choices:
     log_density: Array
     thresholds: Array
     error: float
+    names: Sequence[int] = ()
+
+    def color_of(self, mode: int) -> str:
+        """The colour of a mode."""
+        return color_of(2 + (self.names[mode] if self.names else mode))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -65,12 +72,16 @@ def read_choices(cache: EpisodeCache | str | Path, step: int, method: str | None
     if not isinstance(cache, EpisodeCache):
         with open_cache(cache) as opened:
             return read_choices(opened, step, method)
-    row = check_step(cache, step)
-    here = Step(Episode(cache, density_of(cache, method)), row)
-    points, plans = here.points, here.chunks
+    return choices_of(Step(Episode(cache, density_of(cache, method)), check_step(cache, step)))
+
+
+def choices_of(here: Step, window: tuple[float, float, float] | None = None) -> Choices:
+    """The same of a step whose file is open, on a window (left, top, side) px, or on one about all that is drawn."""
+    cache, row, points, plans = here.episode.cache, here.row, here.points, here.chunks
     thresholds = np.array([points.threshold(level) for level in LEVELS])
     agent, recorded = cache.state[row, :2], here.episode.actions[row]
-    window = window_around(np.concatenate([points.likely(), plans.reshape(-1, 2), agent[None], recorded[None]]))
+    if window is None:
+        window = window_around(np.concatenate([points.likely(), plans.reshape(-1, 2), agent[None], recorded[None]]))
     return Choices(
         cache.episode, here.number, float(cache.time[row]), here.modes, plans, _nearest(plans, here.modes), recorded,
         cache.state[row], window, log_window_density(here.mixture, window[:2], window[2], SHARP), thresholds,
@@ -101,13 +112,13 @@ def draw_map(ax: Axes, data: Choices) -> None:
     tints = [shades()(share) for share in (0.15, 0.3, 0.48)]
     ax.contourf(left + centres, top + centres, data.log_density, levels, colors=tints, alpha=0.75)
     for plan, start in zip(data.plans, data.starts, strict=True):
-        ax.plot(*plan.T, color=muted() if start < 0 else color_of(2 + start), linewidth=0.5, alpha=0.6)
+        ax.plot(*plan.T, color=muted() if start < 0 else data.color_of(start), linewidth=0.5, alpha=0.6)
     ax.add_patch(Polygon(Agent().corners(data.state), facecolor=AGENT, edgecolor="black", linewidth=0.6, alpha=0.85))
     ax.plot(
         *data.recorded, "X", color=colors()["red"], markeredgecolor="white", markersize=7, markeredgewidth=0.8, zorder=4
     )
     for k, mode in enumerate(data.modes or []):
-        ax.plot(mode.x, mode.y, "o", color=color_of(2 + k), markeredgecolor="white", markersize=6, zorder=5)
+        ax.plot(mode.x, mode.y, "o", color=data.color_of(k), markeredgecolor="white", markersize=6, zorder=5)
         label = f"{100 * mode.mass:.0f} %" + (f", {mode.prominence:.1f} nats" if len(data.modes or []) > 1 else "")
         box = {"boxstyle": "round,pad=0.15", "facecolor": ax.get_facecolor(), "alpha": 0.75, "linewidth": 0}
         ax.annotate(label, (mode.x, mode.y), (6, 6), textcoords="offset points", fontsize="small", zorder=6, bbox=box)

@@ -92,9 +92,12 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Map:
-    """Log densities of A and B at a step, (SHARP, SHARP) [y, x] on a window (left, top, side) px, and the recorded action."""
+    """Log densities of A and B at a step, (SHARP, SHARP) [y, x] on a window (left, top, side) px, and the recorded action.
 
-    episode: int
+    key: the data set and the index of its episode.
+    """
+
+    key: Key
     step: int
     log_a: Array
     log_b: Array
@@ -191,23 +194,30 @@ def _pair_step(p: Step, q: Step) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def find_steps(a: Sequence[Path], b: Sequence[Path], key: Key, method: str | None = None) -> list[tuple[Step, Step]]:
+    """The steps of one episode that both have, in order, with all that is asked of them read."""
+    found = []
+    for files in (a, b):
+        (file,) = [each for each in files if _is_of(each, key)]
+        with open_cache(file) as cache:
+            steps = list(Episode(cache, density_of(cache, method)).steps())
+            for step in steps:
+                _ = step.points, step.episode.actions  # while the file is open
+            found.append({step.number: step for step in steps})
+    return [(found[0][number], found[1][number]) for number in sorted(found[0].keys() & found[1].keys())]
+
+
 def _map(a: Sequence[Path], b: Sequence[Path], key: Key, step: int, method: str | None) -> Map:
-    p, q = (_find(files, key, step, method) for files in (a, b))
+    p, q = next(pair for pair in find_steps(a, b, key, method) if pair[0].number == step)
     recorded = p.episode.actions[p.row]
     window = window_around(np.concatenate([p.points.likely(0.99), q.points.likely(0.99), recorded[None]]))
     log_a, log_b = (log_window_density(each.mixture, window[:2], window[2], SHARP) for each in (p, q))
-    return Map(key[1], step, log_a, log_b, recorded, window)
+    return Map(key, step, log_a, log_b, recorded, window)
 
 
-def _find(files: Sequence[Path], key: Key, step: int, method: str | None) -> Step:
-    for file in files:
-        with open_cache(file) as cache:
-            here = Episode(cache, density_of(cache, method))
-            if key_of(cache) == key and step in here.numbers:
-                found = Step(here, int(np.flatnonzero(here.numbers == step)[0]))
-                _ = found.points  # read while the file is open
-                return found
-    raise RenderError(f"no cache has step {step} of episode {key[1]}")
+def _is_of(file: Path, key: Key) -> bool:
+    with open_cache(file) as cache:
+        return key_of(cache) == key
 
 
 def _policies(caches: dict[Key, EpisodeCache]) -> set[str]:

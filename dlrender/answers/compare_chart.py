@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, TwoSlopeNorm
+from matplotlib.colors import LogNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import (
@@ -17,6 +17,7 @@ from dlrender.answers.charts import (
     chart_style,
     color_of,
     colors,
+    diverging,
     muted,
     plot_panel,
     shades,
@@ -24,11 +25,11 @@ from dlrender.answers.charts import (
 )
 from dlrender.answers.compare import Comparison, read_comparison
 from dlrender.answers.distinct import Key
+from dlrender.answers.films import DENSITIES
 from dlrender.answers.intervals import Interval
 from dlrender.style.style import Style
 from dlscore.common.arrays import Array
 
-DENSITIES = (1e-7, 3e-3)  # 1/px²: ends of the colours
 REACH = 6.0  # in powers of 2, of the ratio of two densities
 
 
@@ -62,11 +63,8 @@ def _density(which: str) -> Any:
 def draw_ratio(ax: Axes, data: Comparison) -> None:
     """log2 of B over A, clear where neither goes."""
     ratio = np.clip((data.map.log_b - data.map.log_a) / np.log(2), -REACH, REACH)
-    mean = 0.5 * (np.exp(data.map.log_a) + np.exp(data.map.log_b))
-    clear = np.clip(np.log(mean.clip(1e-30) / DENSITIES[0]) / np.log(1e2), 0, 1)
-    middle = ax.get_facecolor()
-    cmap = LinearSegmentedColormap.from_list("ratio", [colors()["blue"], middle, colors()["red"]])
-    image = ax.imshow(ratio, cmap=cmap, norm=TwoSlopeNorm(0, -REACH, REACH), extent=_extent(data), alpha=clear)
+    clear = opacity(data.map.log_a, data.map.log_b)
+    image = ax.imshow(ratio, cmap=diverging(), norm=TwoSlopeNorm(0, -REACH, REACH), extent=_extent(data), alpha=clear)
     _mark(ax, data)
     ax.set_title("Which of them goes there")
     ticks = [-6, -3, 0, 3, 6]
@@ -75,8 +73,15 @@ def draw_ratio(ax: Axes, data: Comparison) -> None:
     bar.set_label("ratio of the densities")
     side = data.map.window[2]
     ax.set_xlabel(
-        f"{side:.0f} px wide; episode {data.map.episode} step {data.map.step}", color=muted(), fontsize="small"
+        f"{side:.0f} px wide; episode {data.map.key[1]} step {data.map.step}", color=muted(), fontsize="small"
     )
+
+
+def opacity(log_a: Array, log_b: Array) -> Array:
+    """How much of a ratio of densities is shown, 0 to 1: none where neither goes."""
+    mean = 0.5 * (np.exp(log_a) + np.exp(log_b))
+    shown: Array = np.clip(np.log(mean.clip(1e-30) / DENSITIES[0]) / np.log(1e2), 0, 1)
+    return shown
 
 
 def draw_steps(ax: Axes, data: Comparison) -> None:

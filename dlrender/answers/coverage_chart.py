@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, TwoSlopeNorm
+from matplotlib.colors import LogNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from dlrender.answers.charts import Chart, chart_figure, chart_style, colors, muted, plot_panel, shades
+from dlrender.answers.charts import Chart, chart_figure, chart_style, colors, diverging, muted, plot_panel, shades
 from dlrender.answers.coverage import CELLS, FRAMES, Coverage, read_coverage
 from dlrender.style.style import Style
 from dlscore.common.world import BLOCK_OUTLINE
@@ -50,9 +50,8 @@ def draw_ratio(ax: Axes, data: Coverage) -> None:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.clip(np.log2((data.counts + 0.5) / (data.expected + 0.5)), -REACH, REACH)
     seen = data.counts + data.expected > 0.5
-    cmap = LinearSegmentedColormap.from_list("ratio", [colors()["blue"], ax.get_facecolor(), colors()["red"]])
     image = ax.imshow(
-        np.where(seen, ratio, np.nan), cmap=cmap, norm=TwoSlopeNorm(0, -REACH, REACH), extent=_extent(data)
+        np.where(seen, ratio, np.nan), cmap=diverging(), norm=TwoSlopeNorm(0, -REACH, REACH), extent=_extent(data)
     )
     low, high = FRAMES[data.frame]
     side = (high - low) / CELLS

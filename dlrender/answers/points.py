@@ -14,12 +14,12 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
-from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, blocks, monomials, moved
+from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, blocks, moved
 from dlscore.density.mixture import Mixture
 
 MARGIN = 20.0  # px around what a window shows
 POINTS = 256  # error of one step's entropy: 0.045 nats, independent from step to step
-PLASTIC = 1.32471795724474602596  # the root of x³ = x + 1
+STEPS = 1.32471795724474602596 ** -np.arange(1.0, 3.0)  # of the recurrence: powers of the root of x³ = x + 1
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POI
     pieces = mixture.pieces
     base = pieces.weight[:, 1]
     index = np.arange(count) + rng.random()
-    chosen = np.searchsorted(np.cumsum(base), index / count * base.sum()).clip(max=len(base) - 1)
-    u, v = ((index[:, None] * PLASTIC ** -np.arange(1.0, 3.0) + rng.random(2)) % 1).T
+    total = np.cumsum(base)
+    chosen = np.minimum(np.searchsorted(total, index * (total[-1] / count)), len(base) - 1)
+    u, v = (STEPS[:, None] * index + rng.random((2, 1))) % 1
     normal = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])  # Box & Muller 1958
     normal *= np.sqrt(2 * count / (normal**2).sum())  # so that the entropy of one Gaussian is nearly exact
     covariance = pieces.covariance[chosen]
@@ -101,10 +102,11 @@ def _sums(mixture: Mixture, points: Array) -> tuple[Array, Array, float]:
     linear = moved(mixture.linear, origin)
     linear[-1] -= log_scale
     linear, weights = linear.astype(np.float32), pieces.weight.astype(np.float32)
-    places = monomials(points - origin + CENTRE).astype(np.float32)
+    x, y = (points - origin).T
+    places = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)]).astype(np.float32)
     found = np.empty((len(points), 2))
     for part in blocks(len(points), len(weights)):
-        terms = places[part] @ linear
+        terms = places[:, part].T @ linear
         np.maximum(terms, LOWEST, out=terms)
         np.exp(terms, out=terms)
         found[part] = terms @ weights

@@ -28,8 +28,8 @@ def energy_score(points: Array, weight: Array, action: Array) -> float:
 def distances(a: Array, b: Array) -> Array:
     """(m, n) Euclidean distances between points (m, d) and (n, d)."""
     result: Array = a @ (-2 * b.T)
-    result += (a**2).sum(axis=1)[:, None]
-    result += (b**2).sum(axis=1)
+    result += np.einsum("ij,ij->i", a, a)[:, None]
+    result += np.einsum("ij,ij->i", b, b)
     np.maximum(result, 0, out=result)
     return np.sqrt(result, out=result)
 

@@ -82,7 +82,7 @@ def read_tables(
     names = None if columns is None else list(dict.fromkeys([*keys, *columns]))
     tables = []
     report(0, len(files))
-    with _workers(min(jobs, len(files))) as run:
+    with workers(min(jobs, len(files))) as run:
         for file, table in zip(files, run(partial(step_table, method=method, columns=names), files), strict=True):
             if not len(table["episode"]):
                 raise RenderError(f"{file} has no step that is done; run dlscore compute again")
@@ -92,8 +92,8 @@ def read_tables(
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[Any]:
-    # A map over files: here, or by so many processes, started afresh since libraries hold locks that a fork would copy.
+def workers(count: int) -> Iterator[Any]:
+    """A map over files: here, or by so many processes, started afresh since libraries hold locks that a fork would copy."""
     if count == 1:
         yield map
         return

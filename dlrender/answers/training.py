@@ -14,13 +14,14 @@ import numpy as np
 from dlrender.answers.distinct import Key, key_of
 from dlrender.answers.intervals import FEWEST, RESAMPLES, Interval, wilson
 from dlrender.answers.roc import midranks
-from dlrender.answers.steps import Episode
+from dlrender.answers.steps import Episode, Step
 from dlrender.answers.summary import BY_NAME, episodes_of, estimate
 from dlrender.answers.table import Table, caches_in, density_of, read_tables
 from dlrender.errors import RenderError
 from dlscore.cache import open_cache
 from dlscore.common.arrays import Array
 from dlscore.common.text import reason_of
+from dlscore.common.world import WORLD_SIZE
 from dlscore.density.cells import log_window_density
 
 CURVES = ("nll", "inside_95", "entropy", "error")  # of QUANTITIES
@@ -31,9 +32,12 @@ MOMENTS = 2  # rows of stills
 
 @dataclass(frozen=True)
 class Still:
-    """The density (SHARP, SHARP) [y, x] of one checkpoint at a step of an episode, over the world, and the recorded action."""
+    """The density (SHARP, SHARP) [y, x] of one checkpoint at a step of an episode, over the world, and the recorded action.
 
-    episode: int
+    key: the data set and the index of its episode.
+    """
+
+    key: Key
     step: int
     log_density: Array
     recorded: Array
@@ -202,13 +206,19 @@ def _moments(tables: Mapping[int, Table]) -> list[tuple[Key, int]]:
     return found[:MOMENTS]
 
 
-def _still(files: Sequence[Path], moment: tuple[Key, int], method: str | None) -> Still:
+def find_episode(files: Sequence[Path], key: Key, method: str | None = None) -> list[Step]:
+    """The steps of one episode, from the caches of one checkpoint, with their densities read."""
     for file in files:
         with open_cache(file) as cache:
-            here = Episode(cache, density_of(cache, method))
-            if key_of(cache) != moment[0]:
-                continue
-            step = next(each for each in here.steps() if each.number == moment[1])
-            whole = log_window_density(step.mixture, (0.0, 0.0), 512.0, SHARP)
-            return Still(cache.episode, moment[1], whole, here.actions[step.row], -step.log_density)
-    raise RenderError(f"no cache has step {moment[1]} of episode {moment[0][1]}")
+            if key_of(cache) == key:
+                steps = list(Episode(cache, density_of(cache, method)).steps())
+                for step in steps:
+                    _ = step.mixture, step.log_density, step.episode.actions  # while the file is open
+                return steps
+    raise RenderError(f"no cache has episode {key[1]} of {key[0]}")
+
+
+def _still(files: Sequence[Path], moment: tuple[Key, int], method: str | None) -> Still:
+    step = next(each for each in find_episode(files, moment[0], method) if each.number == moment[1])
+    whole = log_window_density(step.mixture, (0.0, 0.0), WORLD_SIZE, SHARP)
+    return Still(moment[0], moment[1], whole, step.episode.actions[step.row], -step.log_density)

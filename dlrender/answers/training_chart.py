@@ -12,13 +12,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import Chart, chart_figure, chart_style, colors, muted, plot_panel, shades
+from dlrender.answers.films import DENSITIES
 from dlrender.answers.intervals import Interval
 from dlrender.answers.timeline import UNIFORM
 from dlrender.answers.training import SHARP, Training, read_training
 from dlrender.style.style import Style
 from dlscore.common.world import WORLD_SIZE
 
-DENSITIES = (1e-7, 3e-3)  # 1/px²: ends of the colours, the same for all checkpoints
 GAP, ROW = 0.06, 1.16  # between stills, and from row to row, in sides of a still
 FEW = 3  # checkpoints whose moments stand side by side
 LABELS = {"nll": "NLL [nats]", "inside_95": "in the 95 % region", "entropy": "entropy [nats]",
@@ -66,7 +66,7 @@ def draw_stills(ax: Axes, data: Training) -> None:
             if top == 0:
                 above = f"{data.steps[column]:,} steps"
                 ax.text(left + 0.5, -0.03, above, ha="center", va="bottom", weight="bold")
-        ax.text(start - 0.03, top + 0.5, f"episode {moment[0].episode}, step {moment[0].step}", rotation=90, ha="right",
+        ax.text(start - 0.03, top + 0.5, f"episode {moment[0].key[1]}, step {moment[0].step}", rotation=90, ha="right",
                 va="center", fontsize="small")  # fmt: skip
     wide, tall = _extent(data)
     ax.set(xlim=(-0.12, wide - 0.12), ylim=(tall - 0.14, -0.14), aspect="equal")

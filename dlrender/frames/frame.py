@@ -68,6 +68,10 @@ class Frame:
         """A frame without one before it: all of it has changed."""
         return cls(pixels, (0, 0, pixels.shape[1], pixels.shape[0]))
 
+    def beside(self, pixels: Array) -> Frame:
+        """A frame of other pixels that are the same in the box that changed, which is converted once for both."""
+        return Frame(pixels, self.changed, self._patches)
+
     def patch(self, kind: str) -> Patch | None:
         """The box that changed, as planes of a pixel format of libav (yuv420p or yuv444p); None if nothing changed."""
         if self.changed is None:

@@ -72,6 +72,7 @@ class EnvironmentPanel:
         figure = make_figure(self.width / unit, self.height / unit, 100 * unit)
         self.axes = add_environment(figure, (self.width, self.height), *self.square)
         figure.canvas.draw()
+        freeze(self.axes)
         self._buffer = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
         self._pixels = np.full((self.side, self.side, 4), 255, dtype=np.uint8)
         self._marked: Box | None = None  # what was drawn over at the step before
@@ -160,6 +161,8 @@ class HeatmapPanel:
             (np.array([*to_rgb(self.axes.get_facecolor()), 1.0]) * 255 + 0.5).astype(np.uint8).view(np.uint32)
         )
         self._spines = _spines(self.axes)
+        self._live, self._shown = self.axes.transData, self.window
+        freeze(self.axes)
         self._rendered = False
 
     def render(self, view: StepView) -> Frame:
@@ -167,9 +170,11 @@ class HeatmapPanel:
         left, top, side = self.square
         inside = self._buffer[top : top + side, left : left + side]
         packed = inside.view(np.uint32)[..., 0]
-        if view.window != self.window:
+        if view.window != self._shown:
             x0, x1, y0, y1 = view.window.extent
             self.axes.viewLim.set_points(np.array([(x0, y0), (x1, y1)]))  # set_xlim takes a fifth of a frame
+            self.axes.transData, self._shown = self._live, view.window
+            freeze(self.axes)
         if self.heat == "opaque":
             shades = view.shades(over=False)
             np.take(shades.table.view(np.uint32)[:, 0], shades.indices(view.values(side)), out=packed, mode="clip")
@@ -187,6 +192,11 @@ class HeatmapPanel:
         """(column, row) in the frame of an action (x, y) [px of the environment]; pixel centres are at .5."""
         left, top, side = self.square
         return left + (x - window.left) / window.side * side, top + (y - window.top) / window.side * side
+
+
+def freeze(axes: Axes) -> None:
+    """Fix the coordinates of axes as they are, which each artist would else compute anew."""
+    axes.transData = axes.transData.frozen()
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:
@@ -217,9 +227,10 @@ def _spines(axes: Axes) -> list[Artist]:
     shown = [name for name in ends if axes.spines[name].get_visible()]
     if not shown:
         return []
-    lines = [Path(np.array(ends[name], dtype=float)) for name in shown]
+    corners = np.array([ends[name] for name in shown], dtype=float).reshape(-1, 2)
+    lines = Path(corners, [Path.MOVETO, Path.LINETO] * len(shown))
     like = axes.spines[shown[0]]
-    spines = HaloLines(lines, like.get_edgecolor(), like.get_linewidth(), edge=0)
+    spines = HaloLines([lines], like.get_edgecolor(), like.get_linewidth(), edge=0)
     spines.set_transform(axes.transAxes)
     spines.set_snap(None)  # to whole pixels, as matplotlib snaps spines
     return [place(axes, spines)]  # clipped to the axes: the outer half is still there from the first drawing

@@ -17,7 +17,7 @@ from matplotlib.colors import is_color_like, to_rgba
 from matplotlib.mathtext import MathTextParser
 from pyparsing import ParseBaseException
 
-from dlrender.colors import Norm, peak_of_mixture
+from dlrender.colors import Norm
 from dlrender.errors import RenderError
 from dlrender.shading import FADE, Shades, make_shades, sample
 from dlrender.window import WHOLE, Window
@@ -26,8 +26,9 @@ from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
 from dlscore.density.level_sets import LevelSets, grid_level_sets, level_sets
 from dlscore.density.mixture import Mixture
-from dlscore.density.raster import DEPTH, Raster, rasterise
+from dlscore.density.raster import Raster, rasterise
 
+LEAST_DEPTH = 8.0  # nats below the peak to which a raster is right
 PANELS = ("heatmap", "environment", "both")
 
 
@@ -68,7 +69,7 @@ class StepView:
             return None
         if self.norm.chosen:
             return self.norm.low
-        peak = float(self.scores.max()) if self.mixture is None else peak_of_mixture(self.mixture)
+        peak = float(self.scores.max()) if self.mixture is None else self.mixture.near_peak
         return peak - self.norm.depth
 
     @cached_property
@@ -81,9 +82,9 @@ class StepView:
             return None
         if pixels not in self._rasters:
             corner = (self.window.left, self.window.top)
-            self._rasters[pixels] = rasterise(
-                self.mixture, corner, self.window.side, pixels, max(DEPTH, self.norm.depth + FADE + 1)
-            )
+            shown = 0.0 if self.lowest is None else self.mixture.near_peak - self.lowest
+            depth = max(LEAST_DEPTH, shown + FADE + 2)
+            self._rasters[pixels] = rasterise(self.mixture, corner, self.window.side, pixels, depth)
         return self._rasters[pixels]
 
     def values(self, pixels: int) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from contourpy import FillType, LineType, contour_generator
+from contourpy import FillType, LineType, SerialContourGenerator, ZInterp
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -141,11 +141,18 @@ class Regions(Sets):
 
 
 def _generator(raster: Raster) -> Any:
-    # The generator behind Axes.contour, without its colour mapping and artists.
+    # The generator behind Axes.contour, without its colour mapping and artists, and without a search for what is masked.
     height, width = raster.values.shape
     x, y = (raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height)))
-    return contour_generator(
-        x, y, raster.values, line_type=LineType.ChunkCombinedCode, fill_type=FillType.ChunkCombinedCode
+    return SerialContourGenerator(
+        *np.meshgrid(x, y),
+        raster.values,
+        None,
+        line_type=LineType.ChunkCombinedCode,
+        fill_type=FillType.ChunkCombinedCode,
+        corner_mask=False,
+        quad_as_tri=False,
+        z_interp=ZInterp.Linear,
     )
 
 

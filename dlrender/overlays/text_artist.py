@@ -22,6 +22,7 @@ from dlscore.common.arrays import Array
 CORNERS = ("upper right", "upper left", "lower right", "lower left")
 MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
 ABOVE, BELOW = 0.85, 0.25  # extent of the text above and below the baseline, in font sizes
+FONTS = ("family", "serif", "sans-serif", "cursive", "fantasy", "monospace", "style", "variant", "weight", "stretch")
 PHASES = 4  # positions within a pixel at which a piece of text is cached
 BETWEEN = " · "  # parts of a text, which get lines of their own in narrow axes
 PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
@@ -48,15 +49,14 @@ class Label(Artist):
 
     def __init__(self, text: str, corner: str, fontsize: float, color: str, alpha: float) -> None:
         super().__init__()
-        self.text, self.corner, self.color, self.alpha = text, corner, color, alpha
-        self.font = FontProperties(size=fontsize)
+        self.text, self.corner, self.fontsize, self.color, self.alpha = text, corner, fontsize, color, alpha
 
     def draw(self, renderer: Any) -> None:
         if not self.get_visible():
             return
-        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
+        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
-        file = str(findfont(self.font))
+        file = _font_file(*(tuple(rcParams[f"font.{each}"]) for each in FONTS))
         lines = [self._measure(self.text, file, renderer)]
         if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
@@ -69,12 +69,12 @@ class Label(Artist):
     def _measure(self, text: str, file: str, renderer: Any) -> _Line:
         pieces, pixels = PIECES.findall(text), renderer.points_to_pixels(1.0)
         # The resolution of the page, which for pdf and svg is not that of the images in it.
-        advances = [advance(piece, file, self.font.get_size_in_points(), 72 * pixels) for piece in pieces]
+        advances = [advance(piece, file, self.fontsize, 72 * pixels) for piece in pieces]
         return _Line(text, file, pieces, advances, sum(advances) + 2 * PAD * pixels)
 
     def _draw_line(self, line: _Line, renderer: Any, away: float) -> None:
         # away: px from the place of the first line.
-        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.font.get_size_in_points()
+        axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
         width = line.width
         height = box_height(size) * pixels
@@ -84,7 +84,7 @@ class Label(Artist):
         gc = renderer.new_gc()
         gc.set_clip_rectangle(within)
         if isinstance(renderer, RendererAgg):
-            look = (self.font.get_size_in_points(), renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha)
+            look = (size, renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha)
             image = _image(round(width), round(height), line.file, tuple(line.pieces), tuple(line.advances), look)
             renderer.draw_image(gc, round(left), round(bottom), image)
         else:
@@ -96,8 +96,14 @@ class Label(Artist):
             gc.set_foreground(self.color)
             x, y = left + PAD * pixels, bottom + (PAD + BELOW * size) * pixels
             y = renderer.get_canvas_width_height()[1] - y if renderer.flipy() else y
-            renderer.draw_text(gc, x, y, line.text, self.font, 0)
+            renderer.draw_text(gc, x, y, line.text, FontProperties(size=size), 0)
         gc.restore()
+
+
+@lru_cache(maxsize=8)
+def _font_file(*names: tuple[str, ...]) -> str:
+    # Of what rcParams say, which are the names: asking matplotlib takes a tenth of the time of a label.
+    return str(findfont(FontProperties()))
 
 
 @lru_cache(maxsize=32)

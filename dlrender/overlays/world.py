@@ -89,7 +89,12 @@ def filled(shapes: Sequence[tuple[Path, str]], axes: Axes, alpha: float = 1.0) -
 
 def things_of(state: Array) -> list[tuple[Path, str]]:
     """Goal, block and agent in a state (5,), with their colours, from the lowest up."""
-    return [*block_shapes(GOAL_POSE, GOAL), *block_shapes(state[2:], BLOCK, BLOCK_EDGE), *agent_shapes(state[:2])]
+    return [*_goal(), *block_shapes(state[2:], BLOCK, BLOCK_EDGE), *agent_shapes(state[:2])]
+
+
+@lru_cache(maxsize=1)
+def _goal() -> list[tuple[Path, str]]:
+    return block_shapes(GOAL_POSE, GOAL)
 
 
 def walls() -> list[tuple[Path, str]]:

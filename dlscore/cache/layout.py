@@ -120,9 +120,10 @@ def _check_attrs(
     item: h5py.HLObject, path: Path, needed: Mapping[str, type], more: Mapping[str, type] | None = None
 ) -> None:
     of = "" if item.name == "/" else f" of {item.name[1:]}"
-    if lacking := [key for key in needed if key not in item.attrs]:
+    present = set(item.attrs)
+    if lacking := [key for key in needed if key not in present]:
         raise CacheError(f"{path} lacks the attribute {', '.join(lacking)}{of}; compute it again")
     for key, kind in {**needed, **(more or {})}.items():
-        value = json_or_text(item.attrs.get(key)) if key in item.attrs else kind()
+        value = json_or_text(item.attrs[key]) if key in present else kind()
         if not isinstance(value, int | float if kind is float else kind):
             raise CacheError(f"{path} is damaged (the attribute {key}{of} is {str(value)[:60]!r}); compute it again")

@@ -63,13 +63,17 @@ def censor(mixtures: Sequence[Pieces], box: Array) -> list[Pieces]:
     left = outside < 1 - NEGLIGIBLE  # some of it is in the box
     found = _joined([_some(all_of, left), *parts])
     of = np.concatenate([owner[left], *owners])
-    return [_some(found, of == k) for k in range(len(mixtures))] if len(mixtures) > 1 else [found]
+    if len(mixtures) == 1:
+        return [found]
+    order = np.argsort(of, kind="stable")
+    found, ends = _some(found, order), np.cumsum(np.bincount(of, minlength=len(mixtures))).tolist()
+    return [_some(found, slice(first, last)) for first, last in zip([0, *ends], ends, strict=False)]
 
 
 def spread_edges(points: Array, box: Array, rng: np.random.Generator) -> Array:
     """Points (P, 2) px, of which those on an edge of the box are moved into it as the pieces there are spread."""
-    within = np.abs(rng.standard_normal(points.shape) * EDGE + INSIDE)  # folded at the edge, where pieces are cut off
     lower, upper = np.abs(points - box[0]) < ON_EDGE, np.abs(points - box[1]) < ON_EDGE
+    within = np.abs(rng.standard_normal(points.shape) * EDGE + INSIDE)  # folded at the edge, where pieces are cut off
     spread: Array = np.where(lower, box[0] + within, np.where(upper, box[1] - within, points))
     return spread
 
@@ -78,7 +82,7 @@ def _joined(parts: Sequence[Pieces]) -> Pieces:
     return Pieces(*(np.concatenate([getattr(part, name) for part in parts]) for name in NAMES))
 
 
-def _some(pieces: Pieces, chosen: Array) -> Pieces:
+def _some(pieces: Pieces, chosen: Array | slice) -> Pieces:
     return Pieces(*(getattr(pieces, name)[chosen] for name in NAMES))
 
 
@@ -163,7 +167,11 @@ def _moments(
     place = centre[:, None] + slope[:, None] * z
     density = weights * half * normal_density(z)
     if limits is not None:
-        density *= normal_between(place, rest[:, None], *limits)
+        reach = DEPTH * rest
+        cut = (place.min(axis=1) - reach < limits[0]) | (
+            place.max(axis=1) + reach > limits[1]
+        )  # of the others all is within
+        density[cut] *= normal_between(place[cut], rest[cut, None], *limits)
     mass = density.sum(axis=1)
     share = density / np.maximum(mass, 1e-3 * NEGLIGIBLE)[:, None]  # what has less is left out
     mean = (share * place).sum(axis=1)

@@ -46,9 +46,11 @@ def coefficients(mean: Array, covariance: Array) -> Array:
 def moved(linear: Array, origin: Array) -> Array:
     """The coefficients (6, K) for coordinates relative to `origin` (2,) px instead of the world's centre."""
     x, y = origin - CENTRE
-    xx, xy, yy, x1, y1, constant = linear
-    gx, gy = 2 * x * xx + y * xy + x1, 2 * y * yy + x * xy + y1
-    return np.stack([xx, xy, yy, gx, gy, constant + x * (gx + x1) / 2 + y * (gy + y1) / 2])
+    change = np.eye(6)
+    change[3:5, :3] = [[2 * x, y, 0], [0, x, 2 * y]]
+    change[5, :5] = x * x, x * y, y * y, x, y
+    found: Array = change @ linear
+    return found
 
 
 def monomials(points: Array) -> Array:

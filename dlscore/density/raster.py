@@ -11,19 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.density.gaussians import FLOOR, ZERO, smallest_eigenvalue
 from dlscore.density.mixture import Mixture
+from dlscore.density.refining import GUARD, SPACING, doubled, refined
 
-SPACING = 0.55  # of its smallest deviation: the coarsest lattice for a Gaussian
-TAPS = 4  # samples on each side of a new one
-GUARD = 2 * TAPS - 1  # samples beyond each edge of the window that these reach, at every level
 LEVELS = 12
 DEPTH = 10.0  # nats
+LOST = 0.002  # of the mass: at most that is beyond the samples
+BLOCK = 8  # samples: lengths of rows are rounded up to multiples of it
 NOTHING = np.float32(-85)  # log p where no tail reaches
 HALF_LATTICE = 0.95  # of the smallest deviation: up to this spacing the last doubling works on the logarithm
 
@@ -59,7 +58,7 @@ class Raster:
 
     def doubled(self) -> Raster:
         """The same at twice the resolution, by cubic interpolation, without the outermost pixel on each side."""
-        values = np.ascontiguousarray(_doubled(_doubled(self.values).T).T[2:-2, 2:-2])
+        values = np.ascontiguousarray(doubled(doubled(self.values).T).T[2:-2, 2:-2])
         return Raster(values, self.start + self.pixel, self.pixel / 2, self.box)
 
     def cropped(self, rows: slice, columns: slice) -> Raster:
@@ -73,8 +72,8 @@ def rasterise(
 ) -> Raster:
     """The log density at the centres of a window's `resolution`² pixels.
 
-    corner, side: of the square window, px of the world, anywhere. depth: so far below its own peak each Gaussian is
-    followed [nats]. Values are right from the mixture's peak down to about this depth; farther down they are too low.
+    corner, side: of the square window, px of the world, anywhere. depth: so far below the mixture's peak [nats] values are
+    right; farther down they are too low.
     """
     pixel = side / resolution
     start = np.asarray(corner, dtype=float) + pixel / 2
@@ -84,23 +83,11 @@ def rasterise(
         values = _log_lattice(mixture, start - 2 * pixel, 2 * pixel, resolution // 2 + 4, depth)
         # No cliff where the tails end, over which the cubic would swing; below it there is nothing again.
         floor = values.max() - np.float32(depth + 1)
-        values = _doubled(_doubled(np.maximum(values, floor)).T).T[2 : resolution + 2, 2 : resolution + 2]
+        values = doubled(doubled(np.maximum(values, floor)).T).T[2 : resolution + 2, 2 : resolution + 2]
         values[values < floor + np.float32(0.25)] = NOTHING
     else:
         values = _log_lattice(mixture, start, pixel, resolution, depth)
     return Raster(values, start, pixel, mixture.box)
-
-
-def _doubled(values: Array) -> Array:
-    # (2n, m) from (n, m): a new row after each but the last two, by the cubic through four; the last rows repeat.
-    out = np.empty((2 * len(values), values.shape[1]), dtype=values.dtype)
-    out[::2] = values
-    middle = values[1:-2] + values[2:-1]
-    middle *= np.float32(9 / 16)
-    middle -= np.float32(1 / 16) * (values[:-3] + values[3:])
-    out[3:-3:2] = middle
-    out[1], out[-3:] = values[0], values[-1]
-    return out
 
 
 def _log_lattice(mixture: Mixture, start: Array, spacing: float, count: int, depth: float) -> Array:
@@ -111,16 +98,17 @@ def _log_lattice(mixture: Mixture, start: Array, spacing: float, count: int, dep
     total: Array | None = None
     for each in range(int(level.max(initial=0)), -1, -1):
         last = -(-(count - 1) // 2**each)  # the index of the last sample that is needed
+        step, samples = spacing * 2**each, last + 2 * GUARD + 1
+        added = _added(terms.take(level == each), start - GUARD * step, step, samples)
         if total is not None:
-            double = _filter(last)
-            total = double @ total @ double.T
-        step = spacing * 2**each
-        added = _added(terms.take(level == each), start - GUARD * step, step, last + 2 * GUARD + 1)
-        total = added if total is None else total + added
+            added += refined(total, samples)
+        total = added
     assert total is not None
     signed, base = total[:, GUARD : GUARD + count, GUARD : GUARD + count]
-    density = np.maximum(np.maximum(signed, np.float32(FLOOR) * base), np.exp(NOTHING))
-    logs: Array = np.log(density) + np.float32(mixture.log_norm)
+    density = np.maximum(signed, np.float32(FLOOR) * base)
+    np.maximum(density, np.exp(NOTHING), out=density)
+    logs: Array = np.log(density, out=density)
+    logs += np.float32(mixture.log_norm)
     return logs
 
 
@@ -146,11 +134,14 @@ def _terms(mixture: Mixture, depth: float) -> _Terms:
     index, channel = np.nonzero(pieces.weight)
     covariance, weight = pieces.covariance[index], pieces.weight[index, channel]
     xx, xy, yy = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
-    # What it adds at most, less what only the floor would show of it; all together may add as many times that.
+    # log of what it adds at most, less what only the floor would show of it.
     least = np.where(channel == 1, np.log(FLOOR), 0.0)
-    peak = np.log(np.abs(weight)) + least - 0.5 * np.log(xx * yy - xy**2)
-    own = np.minimum(peak - peak.max() + np.log(len(weight)), least) + depth
-    reach = np.sqrt(2 * np.maximum(own, 0))
+    tallest = np.log(np.abs(weight)) + least - 0.5 * np.log(xx * yy - xy**2) - np.log(2 * np.pi)
+    # All that is left out has no common sign or place, so it adds up as errors do.
+    lowest = mixture.near_peak - mixture.log_norm - depth - 0.5 * np.log(len(weight))
+    # Beyond so many nats is that part of its mass.
+    enough = np.where(channel == 0, np.log(np.maximum(np.abs(weight) * len(mixture.weight) / LOST, 1)), 0.0)
+    reach = np.sqrt(2 * np.maximum(tallest - lowest, enough))
     found = _Terms(pieces.mean[index], xx, xy, yy, weight, channel, np.sqrt(smallest_eigenvalue(covariance)), reach)
     return found.take(reach > 0)
 
@@ -158,73 +149,59 @@ def _terms(mixture: Mixture, depth: float) -> _Terms:
 def _added(terms: _Terms, start: Array, step: float, count: int) -> Array:
     """(2, count, count) float32: the sums of both channels on a lattice from `start` (x, y) px.
 
-    A Gaussian's rows are those within its reach; a row goes as far as the ellipse does.
+    A Gaussian's rows are those within its reach; a row goes at least as far as the ellipse does. Rows of about the same
+    length are computed together.
     """
     high_y = terms.reach * np.sqrt(terms.yy)
     low = np.maximum(np.ceil((terms.mean[:, 1] - high_y - start[1]) / step), 0).astype(int)
     high = np.minimum(np.floor((terms.mean[:, 1] + high_y - start[1]) / step), count - 1).astype(int)
     rows = np.maximum(high - low + 1, 0)
     of = np.repeat(np.arange(len(rows)), rows)  # each row's Gaussian
-    row = low[of] + _ramp(rows)
+    row = np.arange(len(of)) + (low - np.cumsum(rows) + rows)[of]
     away = start[1] + step * row - terms.mean[of, 1]
     # Along x, given y: mean m_x + xy/yy · away, variance xx - xy²/yy.
-    slope, variance = terms.xy / terms.yy, terms.xx - terms.xy**2 / terms.yy
+    variance = terms.xx - terms.xy**2 / terms.yy
     below = away**2 / terms.yy[of]  # twice the drop [nats] from the peak to the row
     half = np.sqrt(np.maximum(terms.reach[of] ** 2 - below, 0) * variance[of]) / step
-    middle = (terms.mean[of, 0] + slope[of] * away - start[0]) / step
+    middle = (terms.mean[of, 0] + (terms.xy / terms.yy)[of] * away - start[0]) / step
     first = np.maximum(np.ceil(middle - half), 0).astype(int)
-    length = np.maximum(np.minimum(np.floor(middle + half), count - 1).astype(int) - first + 1, 0)
-    ramp = _ramp(length)
-    values = ramp.astype(np.float32)
-    values -= np.repeat((middle - first).astype(np.float32), length)
-    values *= values
-    values *= np.repeat((-0.5 * step**2 / variance)[of].astype(np.float32), length)
-    values -= np.repeat((0.5 * below).astype(np.float32), length)
-    np.exp(values, out=values)
-    height = terms.weight / (2 * np.pi * np.sqrt(terms.yy * variance))
-    values *= np.repeat(height[of].astype(np.float32), length)
-    ramp += np.repeat((terms.channel[of] * count + row) * count + first, length)
-    summed: Array = np.bincount(ramp, values, 2 * count**2).astype(np.float32)
-    return summed.reshape(2, count, count)
+    length = np.minimum(np.floor(middle + half), count - 1).astype(int) - first + 1
+    height = (terms.weight / (2 * np.pi * np.sqrt(terms.yy * variance)))[of] * np.exp(-0.5 * below)
+    line = (terms.channel[of] * count + row) * count
+    return _summed(_Rows(line, first, length, middle, (-0.5 * step**2 / variance)[of], height), count)
 
 
-def _ramp(length: Array) -> Array:
-    # 0 … n-1 for each length n, one after the other
-    ramp: Array = np.arange(length.sum())
-    ramp -= np.repeat(np.cumsum(length) - length, length)
-    return ramp
+@dataclass(frozen=True)
+class _Rows:
+    """R rows of samples height · exp(bend · (column - middle)²), `length` of them from the column `first`, in a `line`."""
+
+    line: Array
+    first: Array
+    length: Array
+    middle: Array
+    bend: Array
+    height: Array
 
 
-@lru_cache(maxsize=64)
-def _filter(last: int) -> Array:
-    """(last + 2 GUARD + 1, half as many) float32: from samples at even places to those at all places."""
-    weights = _half_band()
-    places, below = last + 2 * GUARD + 1, -(-last // 2) + 2 * GUARD + 1
-    matrix = np.zeros((places, below), dtype=np.float32)
-    for place in range(places):
-        index = place - GUARD
-        if index % 2 == 0:
-            matrix[place, index // 2 + GUARD] = 1
-        else:
-            left = (index - 1) // 2 + GUARD
-            matrix[place, left - TAPS + 1 : left + TAPS + 1] = np.concatenate([weights[::-1], weights])
-    return matrix
-
-
-@lru_cache(maxsize=1)
-def _half_band() -> Array:
-    """(TAPS,) the weights of the samples ½, 1½, … from a new one: least squares over Gaussians as wide as a lattice has them."""
-    places = np.arange(TAPS) + 0.5
-    deviation = np.geomspace(1 / SPACING, 40 / SPACING, 60)[:, None, None]
-    shift = np.linspace(-6, 6, 121)[:, None] * deviation
-
-    def gaussian(x: Array) -> Array:
-        values: Array = np.exp(-0.5 * (x / deviation) ** 2)
-        return values
-
-    pairs = gaussian(shift + places) + gaussian(shift - places)
-    target = gaussian(shift)
-    # Constants must stay constants: the last weight follows from the others.
-    reduced, known = pairs[..., :-1] - pairs[..., -1:], target[..., 0] - pairs[..., -1] / 2
-    found = np.linalg.lstsq(reduced.reshape(-1, TAPS - 1), known.ravel(), rcond=None)[0]
-    return np.append(found, 0.5 - found.sum())
+def _summed(rows: _Rows, count: int) -> Array:
+    # (2, count, count) float32. Rows get some more samples, so that a whole block of them has one length.
+    blocks = np.where(rows.length > 0, -(-rows.length // BLOCK), 0).astype(np.int16)
+    order = np.argsort(blocks, kind="stable")
+    ends = np.searchsorted(blocks[order], np.arange(1, blocks.max(initial=0) + 2))
+    wide = np.minimum(BLOCK * np.arange(1, len(ends)), count)
+    sizes = np.diff(ends) * wide
+    place, value = np.empty(sizes.sum(), dtype=np.intp), np.empty(sizes.sum(), dtype=np.float32)
+    done = 0
+    for width, size, low, high in zip(wide, sizes, ends[:-1], ends[1:], strict=True):
+        chosen, part = order[low:high], slice(done, done + size)
+        first = np.minimum(rows.first[chosen], count - width)
+        column = np.arange(width)
+        np.add((rows.line[chosen] + first)[:, None], column, out=place[part].reshape(-1, width))
+        values = value[part].reshape(-1, width)
+        np.subtract(column.astype(np.float32), (rows.middle[chosen] - first).astype(np.float32)[:, None], out=values)
+        values *= values
+        values *= rows.bend[chosen].astype(np.float32)[:, None]
+        np.exp(values, out=values)
+        values *= rows.height[chosen].astype(np.float32)[:, None]
+        done += size
+    return np.bincount(place, value, 2 * count**2).astype(np.float32).reshape(2, count, count)

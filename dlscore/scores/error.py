@@ -21,7 +21,8 @@ EDGES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # [nats] be
 DISTANCES = EDGES[1:]  # upper ends of the bins
 # How much of each part is in the error: fitted to known densities (dlscore/certify) and reported on others.
 SHARES = {"sampling": 0.9, "dropped": 0.35, "beyond": 0.3}
-LEAST = 0.002  # what is left where all parts vanish
+# What is left where all parts vanish: that of the solver, and of the executed density also that of its linear steps.
+LEAST = {"executed": 0.002, "model": 0.001}
 PAIRINGS = ((0, 1), (0, 2), (0, 3))  # the groups of one half
 
 
@@ -35,8 +36,8 @@ class ErrorEstimate:
     parts: dict[str, float]
 
 
-def estimate_error(joined: Joined) -> ErrorEstimate:
-    """Of the density of one step."""
+def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
+    """Of one step's `density`, executed or model."""
     mixture, coarse = joined.mixture, joined.mixture.base > 0
     points, proposal = spread_points(mixture.mean[coarse], mixture.covariance[coarse])
     columns = [mixture.weight, mixture.base, *joined.differences]
@@ -65,11 +66,11 @@ def estimate_error(joined: Joined) -> ErrorEstimate:
     logs = np.log(densities)
     below = float((np.log(floored) + scale).max()) - (np.log(floored) + scale)
     square = np.square((logs[..., 0] - logs[..., 1]) / 2).mean(axis=-1)
-    return ErrorEstimate(_combine(parts), _by_distance(below, square), parts)
+    return ErrorEstimate(_combine(parts, LEAST[density]), _by_distance(below, square), parts)
 
 
-def _combine(parts: dict[str, float]) -> float:
-    return float(np.sqrt(LEAST**2 + sum((SHARES[name] * part) ** 2 for name, part in parts.items())))
+def _combine(parts: dict[str, float], least: float) -> float:
+    return float(np.sqrt(least**2 + sum((SHARES[name] * part) ** 2 for name, part in parts.items())))
 
 
 def _by_distance(below: Array, square: Array) -> Array:

@@ -124,7 +124,9 @@ def _descend(
                 y = y + float(weight) * prediction
     denoised = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
     return [
-        _finish(join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box), denoised[s])
+        _finish(
+            join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box), denoised[s], recipe.density
+        )
         for s in range(len(conditioning))
     ]
 
@@ -145,7 +147,9 @@ def draw_own(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed:
     actions = policy.to_px(drawn.cpu().double().numpy())  # (S, M, H, 2)
     kernel = np.broadcast_to(np.diag((NARROWEST * policy.px_per_unit) ** 2), (recipe.samples, 2, 2))
     box, shown = find_box(policy, recipe.density), recipe.kept
-    return [_finish(join([Level(step[:, policy.current], kernel)], box), step[:shown]) for step in actions]
+    return [
+        _finish(join([Level(step[:, policy.current], kernel)], box), step[:shown], recipe.density) for step in actions
+    ]
 
 
 def find_box(policy: DenoiserPolicy, density: str) -> Array | None:
@@ -154,8 +158,8 @@ def find_box(policy: DenoiserPolicy, density: str) -> Array | None:
     return None if clip is None else policy.to_px(np.array([[-clip, -clip], [clip, clip]]))
 
 
-def _finish(joined: Joined, denoised: Array) -> Solution:
-    return Solution(joined, estimate_error(joined), denoised)
+def _finish(joined: Joined, denoised: Array, density: str) -> Solution:
+    return Solution(joined, estimate_error(joined, density), denoised)
 
 
 def _clip(chunks: Tensor, clip: float | None) -> Tensor:

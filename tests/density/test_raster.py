@@ -6,7 +6,8 @@ import pytest
 from dlscore.density.gaussians import ZERO
 from dlscore.density.level_sets import level_sets
 from dlscore.density.mixture import Mixture
-from dlscore.density.raster import _half_band, rasterise
+from dlscore.density.raster import rasterise
+from dlscore.density.refining import half_band
 
 LEVELS = (0.5, 0.8, 0.95)
 BOX = np.array([[12.0, 12.0], [511.0, 511.0]])
@@ -41,10 +42,10 @@ def test_a_new_sample_of_a_gaussian_is_right_to_1e_4_of_its_peak():
     at = np.linspace(-5, 5, 400) * deviation
     found = sum(
         w * (np.exp(-0.5 * ((at + p) / deviation) ** 2) + np.exp(-0.5 * ((at - p) / deviation) ** 2))
-        for w, p in zip(_half_band(), places, strict=True)
+        for w, p in zip(half_band(), places, strict=True)
     )
     assert np.abs(found - np.exp(-0.5 * (at / deviation) ** 2)).max() < 1e-4
-    assert _half_band().sum() == pytest.approx(0.5)
+    assert half_band().sum() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("box", [None, BOX])

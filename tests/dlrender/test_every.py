@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from support.known import gaussian, write_known
@@ -15,6 +16,7 @@ from dlrender.figures import check_step
 from dlrender.output import pick_fps
 from dlrender.overlays.text_artist import Label
 from dlrender.style.style import Style
+from dlrender.window import SMOOTH, make_windows
 from dlscore.cache import open_cache
 
 
@@ -36,6 +38,14 @@ def test_the_counter_tells_the_step_of_the_episode(file):
         del cache.attrs["episode_length"]  # of an earlier version
         axes = plot_step(cache, 15)
         assert next(each for each in axes.get_children() if isinstance(each, Label)).text.startswith("step 15 of 20 ")
+
+
+def test_a_window_that_follows_moves_in_the_time_of_the_episode(file):
+    # At the first row only the next one, 5 steps later, is near: it moves the window by its share of their 10 px.
+    weight = np.exp(-0.5 * (5 / SMOOTH) ** 2)
+    with open_cache(file) as cache:
+        window = make_windows(cache, cache.methods, "follow", 160.0, [0])[0]
+    assert window.left + window.side / 2 == pytest.approx(200 + 10 * weight / (1 + weight), abs=0.5)
 
 
 def test_a_sheet_names_the_steps_of_the_episode(file):

@@ -157,10 +157,9 @@ def fast_and_whole(episode, style, step, methods=("likelihood",)):
 @pytest.mark.parametrize("name", bundled())
 def test_a_frame_is_the_one_that_matplotlib_draws(tmp_path, name, overlays):
     path = write_cache(tmp_path / "a.h5", resolution=50, drift=np.full((6, 3), 9.0), methods=("likelihood", "distance"))
-    style, methods = replace(load_style(name), target_height=480), ["likelihood"]
-    if overlays == "all":  # of two methods a figure has one legend, and the panels one each
+    style, methods = replace(load_style(name), target_height=480), ["likelihood", "distance"]  # with one legend
+    if overlays == "all":  # of which a legend would be too large
         style = replace(style, overlays=tuple(OVERLAYS), layout=replace(style.layout, legend=False))
-        methods += ["distance"]
     with open_cache(path) as episode:
         fast, whole = fast_and_whole(episode, style, 4, methods)
     assert fast.shape == whole.shape
@@ -173,8 +172,7 @@ def test_a_frame_is_the_one_that_matplotlib_draws(tmp_path, name, overlays):
 @pytest.mark.parametrize("name", bundled())
 def test_a_frame_is_the_one_that_matplotlib_draws_in_every_window(drawn_mixture, name, window, heat):
     style = replace(load_style(name), target_height=480, window=window, heat=heat)
-    # The frame's legend is as wide as its panel, a figure's as all of it, so that they break into rows elsewhere.
-    style = replace(style, overlays=(*style.overlays, "contours"), layout=replace(style.layout, legend=False))
+    style = replace(style, overlays=(*style.overlays, "contours"))
     fast, whole = fast_and_whole(drawn_mixture, style, 4)
     assert fast.shape == whole.shape
     assert np.abs(fast - whole).mean() <= 0.3

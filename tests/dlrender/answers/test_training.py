@@ -40,9 +40,7 @@ def test_curves_are_those_of_the_densities(run, axes):
     )
     assert (data.spearman["steps, nll"].value, data.spearman["steps, nll"].high) == (-1, -1)
     assert "success" not in data.curves
-    assert [[still.episode for still in row] for row in data.stills] == [
-        [data.stills[k][0].episode] * 3 for k in (0, 1)
-    ]
+    assert [[still.key for still in row] for row in data.stills] == [[data.stills[k][0].key] * 3 for k in (0, 1)]
     for panel in training_chart(data).panels:
         assert plot_training(data, axes, panel=panel) is axes
     assert isinstance(plot_training(data), Figure)

@@ -1,0 +1,100 @@
+// One picture at a time, of the newest wish: changes only ask for one, and the next frame of the screen draws it.
+import { load } from "page/episode";
+import { table } from "page/colours";
+import { page } from "page/data";
+import { RATIO_LIMIT, drawEnvironment, drawLandscape, drawRatio, endsOf } from "page/panel";
+import { drawnOf, moment, number, ratioSentence, sentence } from "page/readout";
+import { state, toHash } from "page/state";
+import { point } from "page/timeline";
+import { windowAt } from "page/view";
+
+const $ = (id) => document.getElementById(id);
+const QUIET = 150; // ms without a change, after which the address says the step
+
+// What was drawn, for who wants to know how fast: milliseconds of the last pictures, and the steps of each panel.
+export const log = { milliseconds: [], environment: [], landscape: [] };
+const KEPT = 1000;
+let wanted = false;
+let later = 0;
+
+export function request() {
+  if (wanted) return;
+  wanted = true;
+  requestAnimationFrame(draw);
+}
+
+function note(list, value) {
+  list.push(value);
+  if (list.length > KEPT) list.shift();
+}
+
+async function draw() {
+  const episode = await load(state.episode);
+  const sources = [state.a, state.b].filter((each) => each !== null).map((each) => episode.sources[each]);
+  await Promise.all(sources.map((source) => source.ready()));
+  wanted = false;
+  const began = performance.now();
+  const { row } = state;
+  const window = windowAt(episode, row);
+  drawEnvironment($("canvas-world"), episode, row, window);
+  note(log.environment, row);
+  const [a, b] = sources;
+  const shared = b && !state.ratio && a.density && b.density ? [[b], [a]] : [[], []];
+  drawLandscape($("canvas-a"), episode, a, row, window, shared[0]);
+  note(log.landscape, row);
+  showScale($("scale-a"), a, row, shared[0]);
+  if (b && state.ratio) drawRatio($("canvas-b"), episode, [a, b], row, window);
+  else if (b) drawLandscape($("canvas-b"), episode, b, row, window, shared[1]);
+  if (b) showScale($("scale-b"), b, row, shared[1], state.ratio);
+  point(row);
+  showNumbers(episode, row, a, b);
+  note(log.milliseconds, performance.now() - began);
+  document.body.dataset.ready = String(row);
+  clearTimeout(later);
+  later = setTimeout(tellAddress, QUIET);
+}
+
+function showNumbers(episode, row, a, b) {
+  $("where").textContent = moment(episode, row);
+  $("slider").value = String(row);
+  $("slider").setAttribute("aria-valuetext", moment(episode, row));
+  $("readout-a").textContent = sentence(a, row);
+  if (b) $("readout-b").textContent = state.ratio ? ratioSentence([a, b], row) : sentence(b, row);
+  const drifted = a.file.drifts[row];
+  $("warnings").textContent = [...a.warnings, ...(b ? b.warnings : []), ...(drifted ? [`at this step ${drifted}`] : [])]
+    .filter((each, k, all) => all.indexOf(each) === k)
+    .join(" · ");
+  if (state.cell?.spoken) $("spoken").textContent = sentence(a, row);
+  $("canvas-a").setAttribute("aria-label", `${drawnOf(a)}, ${moment(episode, row)}`);
+  if (b) $("canvas-b").setAttribute("aria-label", `${state.ratio ? "log ratio" : drawnOf(b)}, ${moment(episode, row)}`);
+}
+
+// A bar of the colours with its ends, and what they are of.
+function showScale(box, source, row, others, ratio = false) {
+  const ends = ratio ? [-RATIO_LIMIT, RATIO_LIMIT] : endsOf(source, row, others);
+  const key = [ends, ratio ? page.ratio : state.colormap, state.norm, source.number, ratio].join();
+  if (box.dataset.key === key) return;
+  box.dataset.key = key;
+  const bar = document.createElement("canvas");
+  [bar.width, bar.height] = [256, 1];
+  const image = new ImageData(256, 1);
+  const colours = table(ratio ? page.ratio : state.colormap);
+  for (let k = 0; k < 256; k++) image.data.set([colours[3 * k], colours[3 * k + 1], colours[3 * k + 2], 255], 4 * k);
+  bar.getContext("2d").putImageData(image, 0, 0);
+  bar.setAttribute("aria-hidden", "true");
+  const units = ratio ? "nats" : state.norm === "rank" ? "rank" : source.units.replace(" / ", "/");
+  const [low, high] = ends.map((each) => number(each, state.norm === "rank" && !ratio ? 0 : 1));
+  const cut = (source.density && state.norm !== "rank") || ratio;
+  box.replaceChildren(`${cut ? "≤ " : ""}${low}`, bar, `${ratio ? "≥ " : ""}${high} ${units}`);
+  box.title = ratio ? "log ratio of the first to the second landscape" : `${drawnOf(source)}; scale: ${state.norm}`;
+}
+
+function tellAddress() {
+  const hash = toHash();
+  if (hash === location.hash) return;
+  try {
+    history.replaceState(null, "", hash);
+  } catch {
+    // Some browsers limit how often an address may change; the next one will be told.
+  }
+}
