@@ -33,7 +33,6 @@ FLOWS: dict[str, Mapping[str, Any]] = {
     "flow-sigma_min-0.01": {"objective": "flow_matching", "sigma_min": 0.01},
     "flow-20-steps": {"objective": "flow_matching", "num_integration_steps": 20},
     "flow-10-steps": {"objective": "flow_matching", "num_integration_steps": 10},
-    "flow-rk4": {"objective": "flow_matching", "integration_method": "rk4"},
 }
 SCHEDULES: dict[str, Mapping[str, Any]] = {
     **{

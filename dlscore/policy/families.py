@@ -24,6 +24,11 @@ FAMILIES: dict[str, type[Policy]] = {each.family: each for each in (Diffusion, V
 REASONS = {
     "tdmpc": "it plans by sampling and has no density of the action",
     "evo1": "it starts from uniform noise, for which no density follows from its network",
+    "gaussian_actor": "it is trained by reinforcement, and none for PushT is known",
+    **dict.fromkeys(
+        ("pi0", "pi05", "smolvla"),
+        "its flow is known (FlowPath, ImposedPadding), but its loading was not compared with LeRobot's own sampler",
+    ),
 }
 
 

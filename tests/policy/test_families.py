@@ -1,6 +1,8 @@
 """Families of policies by type: those of other distributions, and what is refused by name."""
 
+import pickle
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -66,6 +68,8 @@ def test_a_family_that_cannot_be_used_is_named(installed, name, value, words):
     [
         ("tdmpc", "is of type 'tdmpc', which dlscore cannot score: it plans by sampling .*; choose from diffusion, "),
         ("evo1", "it starts from uniform noise"),
+        ("gaussian_actor", "trained by reinforcement"),
+        ("smolvla", "its flow is known .* loading was not compared"),
         ("difusion", "did you mean diffusion"),
         (None, "is of type None"),
     ],
@@ -73,6 +77,26 @@ def test_a_family_that_cannot_be_used_is_named(installed, name, value, words):
 def test_other_types_are_refused_by_name(kind, words):
     with pytest.raises(PolicyError, match=words):
         choose_family(kind, "mine")
+
+
+class Touch:
+    """What a pickle may do: touch a file when it is opened."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+def test_a_pickle_is_never_opened(dlscore, quick_options, tmp_path):
+    marker, file = tmp_path / "marker", tmp_path / "latest.ckpt"
+    file.write_bytes(pickle.dumps(Touch(marker)))
+    code, _, err = dlscore("compute", *flat(quick_options | {"policy-path": file}))
+    assert code == 1
+    assert "is a pickle" in err
+    assert not marker.exists()
+    assert not list(quick_options["output-dir"].glob("*"))
 
 
 def test_a_family_s_own_fields_are_needed(installed, tmp_path, dlscore, quick_options):

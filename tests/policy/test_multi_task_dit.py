@@ -128,6 +128,31 @@ def test_the_text_is_the_data_sets_and_is_stored(clip, tmp_path, dlscore, quick_
     assert "Push the block." in keys
 
 
+def test_the_text_must_be_one(clip, tmp_path, monkeypatch, dlscore, quick_options):
+    from support.dits import save_dit
+
+    from dlscore.episodes.dataset import Dataset
+
+    folder = save_dit(tmp_path / "dit", clip, STATE, objective="flow_matching")
+    monkeypatch.setattr(Dataset, "tasks", ("push", "pull"))
+    code, _, err = dlscore("compute", *flat(quick_options | {"policy-path": folder}))
+    assert code == 1
+    assert "takes a text, and data set" in err
+    assert "has 2 of them; give one by --task" in err
+    assert not list(quick_options["output-dir"].glob("*"))
+
+
+def test_the_processor_file_does_not_choose_the_tokenizer(clip, tmp_path):
+    from support.dits import save_dit
+
+    folder = save_dit(tmp_path / "dit", clip, STATE, objective="flow_matching")
+    file = folder / "policy_preprocessor.json"
+    file.write_text(file.read_text().replace(str(clip), "somebody/else"))
+    assert "somebody/else" in file.read_text()
+    seen = {STATE: np.full((1, 2, 2), 200, dtype=np.float32)}
+    assert torch.isfinite(load(folder).encode(seen)).all()
+
+
 def test_what_the_hubs_cache_lacks_is_named(clip, tmp_path):
     from support.dits import save_dit
 
