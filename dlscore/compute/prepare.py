@@ -151,7 +151,11 @@ def load_run(request: Request, dataset: Dataset, settings: Settings, notice: Not
     for note in policy.notes:
         notice(note)
     policy.set_task(settings.task)
-    return Run(policy, dataset, settings)
+    run = Run(policy, dataset, settings)
+    if policy.kind != "denoiser":  # a method that the kind has not is refused once, not at each episode
+        for scorer in run.scorers.values():
+            scorer.evaluations(policy, run.grid)
+    return run
 
 
 def parse_rename_map(text: str) -> dict[str, str]:

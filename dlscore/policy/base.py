@@ -68,9 +68,7 @@ class Policy:
         self.config = policy.config
         self.evaluations = 0
         self.encodings = 0
-        self.accelerated = (
-            True  # whether the network's numbers are no longer LeRobot's to the last bit, or never change
-        )
+        self.accelerated = False  # whether the network was replaced by a faster one, of other rounding
         self._offset, self._scale = self._affine()
 
     # ---- what a family says -----------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ One batch here does the same, to the last bit on one machine.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -158,5 +160,5 @@ def _start_noise(policy: Policy, seed: int) -> None:
     # The stream as it is when lerobot-eval has built the policy. Weights are drawn on the CPU, noise on the policy's device.
     torch.manual_seed(seed)
     if policy.device.type == "cpu":
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), contextlib.redirect_stdout(io.StringIO()):  # some networks print their size
             type(policy.policy)(policy.config)

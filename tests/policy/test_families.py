@@ -32,7 +32,13 @@ def test_a_family_of_another_distribution_is_scored_by_its_type(installed, dlsco
     installed("compass")
     assert list(known_families()) == [*FAMILIES, "compass"]
     folder = save_compass(tmp_path / "compass")
-    options = {"policy-path": folder, "scoring-method": "likelihood,distance", "max-steps": 2, "action-resolution": 50}
+    options = {
+        "policy-path": folder,
+        "scoring-method": "likelihood,distance",
+        "max-steps": 10,
+        "action-resolution": 50,
+        "chunks": 64,
+    }
     code, _, err = dlscore("compute", *flat(quick_options | options))
     assert code == 0, err
     with open_cache(quick_options["output-dir"] / "episode_000.h5") as cache:
@@ -42,6 +48,8 @@ def test_a_family_of_another_distribution_is_scored_by_its_type(installed, dlsco
         north = -np.log(2 * np.pi * 6.4**2) + np.log(0.4)
         np.testing.assert_allclose(mixture.log_density(state[None] + [0, -40]), north, atol=1e-3)
         assert "Gaussian of 6.4 px" in cache.score_attrs("likelihood")["definition"]
+        # The policy's own actions lie in its density as draws of it do, though each is an atom.
+        assert abs(cache.own_ranks("likelihood").mean() - 0.5) < 0.05
         assert "four winds" in cache.attrs["predicted_action_is"]
 
 
@@ -106,4 +114,14 @@ def test_a_family_s_own_fields_are_needed(installed, tmp_path, dlscore, quick_op
     code, _, err = dlscore("compute", *flat(quick_options | {"policy-path": folder}))
     assert code == 1
     assert "lacks reach" in err
+    assert not list(quick_options["output-dir"].glob("*"))
+
+
+def test_a_method_that_the_kind_has_not_is_refused_in_one_line(installed, tmp_path, dlscore, quick_options):
+    installed("compass")
+    options = {"policy-path": save_compass(tmp_path / "compass"), "scoring-method": "noise_pred", "episodes": "all"}
+    code, out, err = dlscore("compute", *flat(quick_options | options))
+    assert code == 1
+    assert "needs a network that removes noise; policy" in err
+    assert len((out + err).splitlines()) == 1
     assert not list(quick_options["output-dir"].glob("*"))
