@@ -42,14 +42,17 @@ class _Line(NamedTuple):
 
 
 class Label(Artist):
-    """A line of text on a dark box in a corner of the axes: an image in Agg, a box and editable text in pdf and svg.
+    """A line of text on a box in a corner of the axes: an image in Agg, a box and editable text in pdf and svg.
 
     matplotlib's own Text lays out and renders each new string, which would take half the time of a frame.
     """
 
-    def __init__(self, text: str, corner: str, fontsize: float, color: str, alpha: float) -> None:
+    def __init__(
+        self, text: str, corner: str, fontsize: float, color: str, alpha: float, ground: str = "black"
+    ) -> None:
         super().__init__()
         self.text, self.corner, self.fontsize, self.color, self.alpha = text, corner, fontsize, color, alpha
+        self.ground = ground
 
     def draw(self, renderer: Any) -> None:
         if not self.get_visible():
@@ -84,14 +87,14 @@ class Label(Artist):
         gc = renderer.new_gc()
         gc.set_clip_rectangle(within)
         if isinstance(renderer, RendererAgg):
-            look = (size, renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha)
+            look = (size, renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha, self.ground)
             image = _image(round(width), round(height), line.file, tuple(line.pieces), tuple(line.advances), look)
             renderer.draw_image(gc, round(left), round(bottom), image)
         else:
             gc.set_linewidth(0)
             gc.set_alpha(self.alpha)
             box = Affine2D().scale(width, height).translate(left, bottom)
-            renderer.draw_path(gc, Path.unit_rectangle(), box, (0.0, 0.0, 0.0))
+            renderer.draw_path(gc, Path.unit_rectangle(), box, to_rgb(self.ground))
             gc.set_alpha(1.0)
             gc.set_foreground(self.color)
             x, y = left + PAD * pixels, bottom + (PAD + BELOW * size) * pixels
@@ -113,10 +116,10 @@ def _image(
     file: str,
     pieces: tuple[str, ...],
     advances: tuple[float, ...],
-    look: tuple[float, float, str, str, float],
+    look: tuple[float, float, str, str, float, str],
 ) -> Array:
     # (height, width, 4) uint8 RGBA, the lowest row first: the text's coverage over the box. Many texts stay for many frames.
-    size, dpi, hinting, color, alpha = look
+    size, dpi, hinting, color, alpha, ground = look
     pixels = dpi / 72
     cover: Array = np.zeros((height, width), dtype=np.float32)
     baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
@@ -128,17 +131,18 @@ def _image(
         part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
         part += drawn[: part.shape[0], : part.shape[1]]
         x += step
-    shades = inked(color, alpha)
+    shades = inked(color, alpha, ground)
     image: Array = shades[(np.minimum(cover, 1) * (len(shades) - 1) + 0.5).astype(np.uint8)]
     return np.ascontiguousarray(image.view(np.uint8).reshape(height, width, 4)[::-1])
 
 
 @lru_cache(maxsize=64)
-def inked(color: str, alpha: float) -> Array:
-    """(256,) uint32 RGBA of a black background of opacity `alpha` under `color`, at coverages from 0 to 1."""
+def inked(color: str, alpha: float, ground: str = "black") -> Array:
+    """(256,) uint32 RGBA of a `ground` of opacity `alpha` under `color`, at coverages from 0 to 1."""
     cover = np.linspace(0, 1, 256)[:, None]
     opaque = cover + alpha * (1 - cover)
-    colour = np.array(to_rgb(color)) * cover / np.maximum(opaque, 1e-6)
+    below = np.array(to_rgb(ground)) * alpha * (1 - cover)
+    colour = (np.array(to_rgb(color)) * cover + below) / np.maximum(opaque, 1e-6)
     return (np.hstack([colour, opaque]) * 255 + 0.5).astype(np.uint8).view(np.uint32)[:, 0]
 
 
