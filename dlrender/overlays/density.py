@@ -143,11 +143,13 @@ class Regions(Sets):
 def _generator(raster: Raster) -> Any:
     # The generator behind Axes.contour, without its colour mapping and artists, and without a search for what is masked.
     height, width = raster.values.shape
-    x, y = (raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height)))
+    unmasked: Any = None  # contourpy's types do not say that it may be
+    x, y = np.meshgrid(*(raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height))))
     return SerialContourGenerator(
-        *np.meshgrid(x, y),
+        x,
+        y,
         raster.values,
-        None,
+        unmasked,
         line_type=LineType.ChunkCombinedCode,
         fill_type=FillType.ChunkCombinedCode,
         corner_mask=False,

@@ -59,7 +59,8 @@ class Label(Artist):
             return
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
-        file = _font_file(*(tuple(rcParams[f"font.{each}"]) for each in FONTS))
+        chosen: Any = rcParams  # typed by literals, which the names below are not
+        file = _font_file(*(tuple(chosen[f"font.{each}"]) for each in FONTS))
         lines = [self._measure(self.text, file, renderer)]
         if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
