@@ -7,7 +7,6 @@ coloured scores into the canvas inside the axes, and matplotlib's own renderer d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 from matplotlib import rcParams
@@ -15,7 +14,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.path import Path
-from matplotlib.transforms import Transform
 from PIL import Image
 
 from dlrender.colors import Norm
@@ -198,7 +196,7 @@ class HeatmapPanel:
 
 def freeze(axes: Axes) -> None:
     """Fix the coordinates of axes as they are, which each artist would else compute anew."""
-    axes.transData = cast(Transform, axes.transData.frozen())
+    axes.transData = axes.transData.frozen()  # type: ignore[assignment]
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:

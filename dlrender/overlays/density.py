@@ -143,19 +143,11 @@ class Regions(Sets):
 def _generator(raster: Raster) -> Any:
     # The generator behind Axes.contour, without its colour mapping and artists, and without a search for what is masked.
     height, width = raster.values.shape
-    unmasked: Any = None  # contourpy's types do not say that it may be
-    x, y = np.meshgrid(*(raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height))))
-    return SerialContourGenerator(
-        x,
-        y,
-        raster.values,
-        unmasked,
-        line_type=LineType.ChunkCombinedCode,
-        fill_type=FillType.ChunkCombinedCode,
-        corner_mask=False,
-        quad_as_tri=False,
-        z_interp=ZInterp.Linear,
-    )
+    x, y = (raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height)))
+    looks = {"line_type": LineType.ChunkCombinedCode, "fill_type": FillType.ChunkCombinedCode, "corner_mask": False,
+             "quad_as_tri": False, "z_interp": ZInterp.Linear}  # fmt: skip
+    kind: Any = SerialContourGenerator  # whose types are told wrong
+    return kind(*np.meshgrid(x, y), raster.values, None, **looks)
 
 
 def _paths(points: Sequence[Array | None], codes: Sequence[Array | None], box: Bbox | None) -> Iterator[Path]:

@@ -22,7 +22,10 @@ from dlscore.common.arrays import Array
 CORNERS = ("upper right", "upper left", "lower right", "lower left")
 MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
 ABOVE, BELOW = 0.85, 0.25  # extent of the text above and below the baseline, in font sizes
-FONTS = ("family", "serif", "sans-serif", "cursive", "fantasy", "monospace", "style", "variant", "weight", "stretch")
+FONTS: Any = (  # rcParams on which the choice of a font depends
+    "font.family", "font.serif", "font.sans-serif", "font.cursive", "font.fantasy", "font.monospace", "font.style",
+    "font.variant", "font.weight", "font.stretch",
+)  # fmt: skip
 PHASES = 4  # positions within a pixel at which a piece of text is cached
 BETWEEN = " · "  # parts of a text, which get lines of their own in narrow axes
 PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
@@ -59,8 +62,7 @@ class Label(Artist):
             return
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
-        chosen: Any = rcParams  # typed by literals, which the names below are not
-        file = _font_file(*(tuple(chosen[f"font.{each}"]) for each in FONTS))
+        file = _font_file(*(tuple(rcParams[name]) for name in FONTS))
         lines = [self._measure(self.text, file, renderer)]
         if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]

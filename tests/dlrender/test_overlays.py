@@ -475,7 +475,7 @@ def test_an_inset_is_the_world_in_a_corner(drawn_episode, corner, where):
         to_canvas = OVERLAYS["inset"](corner=corner, share=0.25).to_axes(panel.axes)
     margin, step = MARGIN * panel.axes.figure.dpi / 72, 0.75 * width
     near = [left + margin + where[0] * (step - 2 * margin), bottom + margin + (1 - where[1]) * (step - 2 * margin)]
-    assert height == width
+    assert height == pytest.approx(width)
     np.testing.assert_allclose(to_canvas.transform((0, 512)), near)  # y goes down
     np.testing.assert_allclose(to_canvas.transform((512, 0)), np.add(near, 0.25 * width))
 
@@ -488,7 +488,7 @@ def test_a_scale_is_as_long_as_it_says_and_above_its_label(drawn_episode, height
     (left, y), (right, _) = bar.paths[0].vertices
     assert f"{right - left:g} px" == label.text
     room = (360 - y) / 160 * panel.axes.bbox.height * 72 / panel.figure.dpi  # points below the bar
-    assert room > 5 + box_height(label.font.get_size_in_points()) + Scale().linewidth
+    assert room > 5 + box_height(label.fontsize) + Scale().linewidth
 
 
 def test_a_label_that_is_wider_than_its_axes_has_a_line_for_each_part():
