@@ -49,6 +49,7 @@ def level_sets(mixture: Mixture, levels: Sequence[float], raster: Raster | None 
     if raster is None or not fine_enough or _mass_beyond(mixture, raster) > MISSED:
         corner, side, cells = support(mixture)
         raster = rasterise(mixture, corner, side, cells)
+    raster = _thinned(raster, int(SPACING * _narrowest(mixture) / raster.pixel))
     raster = _around(raster, raster.values >= raster.values.max() - np.float32(CLIFF))
     thresholds = _thresholds(raster, levels)
     return LevelSets(tuple(levels), thresholds, _for_outlines(raster, thresholds))
@@ -95,6 +96,13 @@ def support(mixture: Mixture) -> tuple[Array, float, int]:
     else:
         side = float((high - low).max())
     return low, side, int(np.clip(np.ceil(side / (SPACING * _narrowest(mixture))), *CELLS))
+
+
+def _thinned(raster: Raster, stride: int) -> Raster:
+    # Every so many rows and columns, where pixels are smaller than log p needs.
+    if stride < 2:
+        return raster
+    return Raster(raster.values[::stride, ::stride], raster.start, stride * raster.pixel, raster.box)
 
 
 def _narrowest(mixture: Mixture) -> float:

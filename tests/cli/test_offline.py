@@ -1,5 +1,6 @@
 """Hub ids with a simulated cache and no network: what is cached runs, what is not is answered at once, nothing is left."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -34,7 +35,19 @@ def told(seconds):
     sleep(seconds)
 time.sleep = told
 from dlscore.cli.commands import main
-main()
+"""
+# Each command of a list of them, in one process, since importing torch takes longer than any answer.
+EACH = """
+import contextlib, io, json
+answers = []
+for argv in json.loads(sys.argv[1]):
+    sys.argv = ["dlscore", *argv]
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        try:
+            main()
+        except SystemExit as stop:
+            answers.append((stop.code, told.getvalue()))
+print(json.dumps(answers))
 """
 
 
@@ -52,9 +65,13 @@ def home(tmp_path_factory):
 
 
 def run(home: Path, *argv: object, offline: bool = True) -> subprocess.CompletedProcess:
+    return process(home, NO_NETWORK + "main()", "compute", *argv, offline=offline)
+
+
+def process(home: Path, code: str, *argv: object, offline: bool) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     environment |= {"HF_HOME": str(home), "OMP_NUM_THREADS": "1"} | ({"HF_HUB_OFFLINE": "1"} if offline else {})
-    return subprocess.run([sys.executable, "-c", NO_NETWORK, "compute", *map(str, argv)], capture_output=True, text=True,
+    return subprocess.run([sys.executable, "-c", code, *map(str, argv)], capture_output=True, text=True,
                           check=False, env=environment)  # fmt: skip
 
 
@@ -98,37 +115,41 @@ def test_a_cached_snapshot_of_a_data_set_is_found_under_lerobots_tag(home, tmp_p
     assert "dataset lerobot/pusht is not a folder here, not cached" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (
-            ("--policy-path", "nobody/nothing"),
-            "model nobody/nothing is not a folder here, not cached, and the hub cannot be",
-        ),
-        (
-            ("--dataset-repo-id", "nobody/nothing"),
-            "dataset nobody/nothing is not a folder here, not cached, and the hub",
-        ),
-        (("--policy-revision", "v9"), "model lerobot/diffusion_pusht is not a folder here, not cached"),
-        (("--dataset-revision", "v9"), "dataset lerobot/pusht is not a folder here, not cached"),
-        (("--dataset-root", "nowhere"), "--dataset-root nowhere does not exist"),
-        (("--episodes", "7"), "episode 7 is not in lerobot/pusht; it has episodes 0 to 1"),
-    ],
-)
-def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(home, tmp_path, change, words):
+ABSENT = {
+    ("--policy-path", "nobody/nothing"): "model nobody/nothing is not a folder here, not cached, and the hub cannot be",
+    ("--dataset-repo-id", "nobody/nothing"): "dataset nobody/nothing is not a folder here, not cached, and the hub",
+    ("--policy-revision", "v9"): "model lerobot/diffusion_pusht is not a folder here, not cached",
+    ("--dataset-revision", "v9"): "dataset lerobot/pusht is not a folder here, not cached",
+    ("--dataset-root", "nowhere"): "--dataset-root nowhere does not exist",
+    ("--episodes", "7"): "episode 7 is not in lerobot/pusht; it has episodes 0 to 1",
+}
+
+
+@pytest.fixture(scope="module")
+def answers(home, tmp_path_factory):
+    """Exit code and stderr for each thing that is not there; nothing is left in the cache or in the output's folder."""
+
     def tree(folder):
         return sorted(str(path) for path in folder.rglob("*") if "datasets/" not in str(path))
 
-    before = tree(home)
-    done = run(home, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", *change, offline=False)
-    assert "SLEPT" not in done.stderr  # it asks once, and does not wait to ask again
-    assert done.returncode == 1
-    message = [line for line in done.stderr.splitlines() if not line.startswith("ASKED")]
-    assert len(message) == 1
-    assert words in message[0]
+    before, out = tree(home), tmp_path_factory.mktemp("answers") / "out"
+    commands = [["compute", *map(str, (*HEADLINE, *SMALL, "--output-dir", out)), *change] for change in ABSENT]
+    done = process(home, NO_NETWORK + EACH, json.dumps(commands), offline=False)
+    assert done.returncode == 0, done.stderr
     assert tree(home) == before
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
     assert not Path("nowhere").exists()
+    return dict(zip(ABSENT, json.loads(done.stdout), strict=True))
+
+
+@pytest.mark.parametrize("change", ABSENT)
+def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(answers, change):
+    code, err = answers[change]
+    assert "SLEPT" not in err  # it asks once, and does not wait to ask again
+    assert code == 1
+    message = [line for line in err.splitlines() if not line.startswith("ASKED")]
+    assert len(message) == 1
+    assert ABSENT[change] in message[0]
 
 
 def test_another_type_of_policy_is_refused_before_its_weights_are_fetched(home, tmp_path):
