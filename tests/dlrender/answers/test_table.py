@@ -153,7 +153,9 @@ def test_what_an_expert_or_another_policy_does_is_no_success_of_the_policy(tmp_p
         rewrite(path, lambda file, who=who: file.attrs.__setitem__("executed_by", who))
         table = step_table(path)
         assert table["episode_success"][0] == 1
-        assert not {"success", "reward"} & set(summarize(table))
+        found = summarize(table)
+        assert not {"success", "reward"} & set(found)
+        assert (found["recorded_success"].value, found["recorded_reward"].value) == (1, 1)
 
 
 def test_a_stride_keeps_the_steps_numbers_and_leaves_blank_what_needs_neighbours(tmp_path):
@@ -189,7 +191,7 @@ def test_the_summary_of_true_draws_is_calibrated(six_episodes):
     for name, truth in (("mean_rank", 0.5), ("excess", 0.0), ("inside_80", 0.8)):
         assert summary[name].low <= truth <= summary[name].high
     assert summary["calibration_error"].value < 0.1
-    assert {each.name for each in QUANTITIES} - {"reward"} == set(summary)
+    assert {each.name for each in QUANTITIES} - {"reward", "recorded_reward"} == set(summary)
 
 
 def test_the_calibration_error_of_a_known_distribution():
