@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrender.answers.columns import LEVELS
 from dlrender.answers.intervals import Interval, bootstrap, wilson
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.table import Table
 from dlscore.common.arrays import Array
 
@@ -31,6 +32,16 @@ class Quantity:
 def mean_of(column: str) -> Callable[[Table], Array]:
     """A column as it is."""
     return lambda table: table[column][:, None]
+
+
+def taken(column: str) -> Callable[[Table], Array]:
+    """A column where the policy's box has the recorded action; nan where not: there the surprise is infinite."""
+    return lambda table: np.where(can_be_taken(table["surprise"]), table[column], np.nan)[:, None]
+
+
+def beyond_box(table: Table) -> Array:
+    """1 where the policy's box does not have the recorded action."""
+    return 1.0 - can_be_taken(table["surprise"])[:, None]
 
 
 def within(level: float) -> Callable[[Table], Array]:
@@ -77,10 +88,13 @@ def _where(known: Array, value: Array) -> Array:
 
 
 QUANTITIES = (
-    Quantity("nll", "nats", "mean surprise of the recorded actions", mean_of("surprise")),
+    Quantity("nll", "nats", "mean surprise of the recorded actions", taken("surprise")),
     Quantity("nll_untimed", "nats", "the same, up to three steps early or late", mean_of("surprise_untimed")),
     Quantity("entropy", "nats", "mean entropy", mean_of("entropy")),
-    Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", mean_of("excess")),
+    Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", taken("excess")),
+    Quantity(
+        "beyond_box", "1", "share of recorded actions that the policy never takes, not in nll and excess", beyond_box
+    ),
     Quantity("energy_score", "px", "mean energy score", mean_of("energy_score")),
     Quantity("mean_rank", "1", "0.5 if calibrated; below: too wide, above: too narrow", mean_of("rank")),
     *(

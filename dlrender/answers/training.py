@@ -13,6 +13,7 @@ import numpy as np
 
 from dlrender.answers.distinct import Key, key_of
 from dlrender.answers.intervals import RESAMPLES, Interval, bootstrap, wilson
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.roc import midranks
 from dlrender.answers.steps import Episode, Step
 from dlrender.answers.summary import BY_NAME, episodes_of, estimate
@@ -152,7 +153,10 @@ def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | Non
 def _totals(table: Table) -> Array:
     # (E, 2) surprise and steps of each episode, in the order of their keys: files may be in another for each checkpoint.
     rows = {_key(table, each[0]): each for each in episodes_of(table)}
-    return np.array([[table["surprise"][rows[key]].sum(), len(rows[key])] for key in sorted(rows)])
+    known = can_be_taken(table["surprise"])
+    return np.array(
+        [[table["surprise"][rows[key]][known[rows[key]]].sum(), known[rows[key]].sum()] for key in sorted(rows)]
+    )
 
 
 def _key(table: Table, row: int) -> Key:
