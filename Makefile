@@ -268,8 +268,11 @@ bench-damage: $(READY)  ## 2,000 damaged caches against dlscore verify, dlscore 
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/damage.py --json $(OUTPUTS)/damage.json
 
-bench-answers: $(READY)  ## whether statistics, intervals and p are right on known densities (10 minutes)
+bench-answers: $(READY)  ## whether statistics, intervals and p are right on known densities (15 minutes)
 	$(BIN)/python tests/bench/answers.py $(if $(wildcard $(CACHE)/episode_000.h5),--cache $(CACHE)/episode_000.h5)
+	$(BIN)/python tests/bench/certified.py --quality draft
+	$(BIN)/python tests/bench/certified.py --quality standard
+	$(BIN)/python tests/bench/certified.py --quality standard --density executed
 
 bench-resolved: $(READY)  ## whether log densities are right where pictures have whole colours, on known densities (5 minutes)
 	@mkdir -p $(OUTPUTS)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from dlrender.answers.charts import colors, shades
 from dlrender.answers.films import DENSITIES, SHARP, Film, density_image
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.table import caches_in
 from dlrender.answers.training import Training, find_episode
 from dlrender.output import pick_fps
@@ -44,7 +45,9 @@ def training_film(
     below = axes["surprise"]
     for k, steps in enumerate(episodes):
         tint = shades()(0.35 + 0.65 * k / max(1, count - 1))
-        below.plot([each.number for each in steps], [-each.log_density for each in steps], color=tint,
+        surprise = np.array([-each.log_density for each in steps])
+        surprise[~can_be_taken(surprise)] = np.nan
+        below.plot([each.number for each in steps], surprise, color=tint,
                    label=f"{data.steps[k]:,} steps")  # fmt: skip
     below.set(xlabel="step", ylabel="surprise [nats]")
     below.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
