@@ -60,10 +60,10 @@ function showNumbers(episode, row, a, b) {
   $("slider").setAttribute("aria-valuetext", moment(episode, row));
   $("readout-a").textContent = sentence(a, row);
   if (b) $("readout-b").textContent = state.ratio ? ratioSentence([a, b], row) : sentence(b, row);
+  $("legend").textContent = `☆ the policy's prediction · ✕ ${episode.action === "executed" ? "executed" : "the expert's"} action, red line: the last 20 · outline: the landscape's window`;
   const drifted = a.file.drifts[row];
-  $("warnings").textContent = [...a.warnings, ...(b ? b.warnings : []), ...(drifted ? [`at this step ${drifted}`] : [])]
-    .filter((each, k, all) => all.indexOf(each) === k)
-    .join(" · ");
+  const told = [a, b].filter(Boolean).flatMap((each) => each.warnings.map((text) => (b ? `${each.name}: ${text}` : text)));
+  $("warnings").textContent = [...told, ...(drifted ? [`at this step ${drifted}`] : [])].join(" · ");
   if (state.cell?.spoken) $("spoken").textContent = sentence(a, row);
   $("canvas-a").setAttribute("aria-label", `${drawnOf(a)}, ${moment(episode, row)}`);
   if (b) $("canvas-b").setAttribute("aria-label", `${state.ratio ? "log ratio" : drawnOf(b)}, ${moment(episode, row)}`);

@@ -56,13 +56,14 @@ class Shown:
             self.tab.add_init_script(script)
         self.tab.goto(f"{path.as_uri()}{hash}")
         self.tab.wait_for_selector("body[data-ready]")
-        self.first = self.state
+        self.first = None if path.name == "index.html" else self.state
 
     def go(self, hash: str = "") -> "Shown":
         """As when the page was opened, at what a hash asks for."""
-        code = (
-            "async ([first, hash]) => { const s = await import('page/state'); s.set({...first, ...s.fromHash(hash)}); }"
-        )
+        code = """async ([first, hash]) => {
+          const { fromHash, set } = await import("page/state");
+          set({ ...first, ...fromHash(hash) });
+          document.activeElement.blur(); }"""
         self(code, [self.first, hash])
         self.settle()
         return self
@@ -93,7 +94,9 @@ class Shown:
         """(H, W, 4) uint8 of a canvas."""
         code = """id => {
           const c = document.getElementById(id);
-          const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+          const own = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true });
+          own.drawImage(c, 0, 0);
+          const { data } = own.getImageData(0, 0, c.width, c.height);
           let s = "";
           for (let k = 0; k < data.length; k += 8192) s += String.fromCharCode(...data.subarray(k, k + 8192));
           return [c.height, c.width, btoa(s)]; }"""
