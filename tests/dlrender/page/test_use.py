@@ -44,7 +44,7 @@ def test_a_key_changes_one_thing(two, key):
 
 
 def test_each_overlay_is_seen_and_has_a_key_and_a_chip(one):
-    page = one.go("#t=5&w=full")
+    page = one.go("#t=5&w=110,130,160")
     for key, name in MARKS.items():
         before, was = page.pixels("canvas-a"), page.state["marks"][name]
         page.tab.keyboard.press(key)
