@@ -124,7 +124,10 @@ def _send_plans(rr: Any, stream: Any, entity: str, cache: EpisodeCache) -> None:
 
 def _send_method(rr: Any, stream: Any, entity: str, cache: EpisodeCache, method: str) -> None:
     # The landscape as nats (or px) above the lower end of dlrender's colour scale, which is 0 where it is lower.
-    norm, indexes, cells = make_norm("episode", [cache], method, None), _indexes(rr, cache), cache.grid.resolution
+    indexes, cells = _indexes(rr, cache), cache.grid.resolution
+    if cache.is_density(method) and cache.has_mixture(method):  # first: it reads mixtures together, and they are kept
+        _send_curves(rr, stream, entity, indexes, cache, method)
+    norm = make_norm("episode", [cache], method, None)
     span = max(norm.high - norm.low, 1e-6)
     raised = np.stack([np.clip(cache.score(method, step) - norm.low, 0, span) for step in range(cache.steps)]).astype(
         np.float16
@@ -139,12 +142,14 @@ def _send_method(rr: Any, stream: Any, entity: str, cache: EpisodeCache, method:
     scale = cells / WORLD_SIZE
     _send_points(rr, stream, f"{entity}/scores/recorded", indexes, cache.expert_action * scale, RECORD, scale)
     _send_points(rr, stream, f"{entity}/scores/prediction", indexes, cache.predicted_action * scale, POLICY, scale)
-    if cache.is_density(method) and cache.has_mixture(method):
-        table = step_table(cache, method=method, columns=[name for names in CURVES.values() for name in names])
-        for chart, names in CURVES.items():
-            for name in names:
-                curve = rr.Scalars.columns(scalars=table[name].astype(float))
-                stream.send_columns(f"{entity}/{chart}/{name}", indexes=indexes, columns=curve)
+
+
+def _send_curves(rr: Any, stream: Any, entity: str, indexes: list[Any], cache: EpisodeCache, method: str) -> None:
+    table = step_table(cache, method=method, columns=[name for names in CURVES.values() for name in names])
+    for chart, names in CURVES.items():
+        for name in names:
+            columns = rr.Scalars.columns(scalars=table[name].astype(float))
+            stream.send_columns(f"{entity}/{chart}/{name}", indexes=indexes, columns=columns)
 
 
 def _send_points(
@@ -160,7 +165,7 @@ def _png(cache: EpisodeCache, step: int) -> bytes:
     image = Image.fromarray(index)
     image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
-    image.save(buffer, "png", bits=4 if index.max() < 16 else 8, compress_level=6)
+    image.save(buffer, "png", bits=4 if index.max() < 16 else 8, compress_level=3)
     return buffer.getvalue()
 
 

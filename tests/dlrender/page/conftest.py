@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 from support.known import gaussian, mixture_of, write_known
 from support.synthetic import write_cache
 
@@ -16,6 +17,7 @@ from dlrender.page.write import write_page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 EVIL = "</script><img onerror=alert(1) src=x>"
 STEPS = 24
+AXE = ROOT / "tests" / "support" / "vendor" / "axe.min.js"
 
 
 def missing(reason: str) -> None:
@@ -89,6 +91,14 @@ class Shown:
     def text(self, selector: str) -> str:
         """What an element says."""
         return self.tab.text_content(selector)
+
+    def problems(self) -> list[tuple[str, list[str]]]:
+        """What axe finds serious. The policy of a page forbids another script, so axe is evaluated."""
+        self(f"() => {{ {AXE.read_text()}\n }}")
+        found = self(
+            "async () => (await axe.run()).violations.filter((v) => ['serious', 'critical'].includes(v.impact))"
+        )
+        return [(each["id"], [node["html"][:90] for node in each["nodes"]][:3]) for each in found]
 
     def pixels(self, canvas: str) -> np.ndarray:
         """(H, W, 4) uint8 of a canvas."""
