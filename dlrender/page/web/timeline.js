@@ -108,7 +108,7 @@ export function build(episode, sources) {
     box.append(row);
     const curves = curvesOf(name, sources);
     const plot = new globalThis.uPlot(options(name, curves, Math.max(chart.clientWidth, 120), k === shown.length - 1), dataOf(curves), chart);
-    return { plot, row, value, curves, digits: ROWS[name][4], name };
+    return { plot, row, value, curves, digits: ROWS[name][4] };
   });
   box.hidden = !plots.length;
   left = null; // uPlot places its parts a moment later
@@ -133,8 +133,13 @@ export function point(row) {
   }
 }
 
+// The drawn rows, and where in each a step is [device px].
 export function canvases() {
-  return plots.map(({ plot, row, name }) => ({ canvas: plot.ctx.canvas, label: row.querySelector(".name").textContent, name }));
+  return plots.map(({ plot, row }) => ({
+    canvas: plot.ctx.canvas,
+    label: row.querySelector(".name").textContent,
+    at: (k) => plot.valToPos(steps[k], "x", true),
+  }));
 }
 
 // A press or a drag over the curves goes to that step.

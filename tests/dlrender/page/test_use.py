@@ -159,7 +159,12 @@ def test_the_view_is_saved_as_a_picture(two):
     assert saved.value.suggested_filename == "episode_007_step_5.png"
     with Image.open(io.BytesIO(saved.value.path().read_bytes())) as image:
         assert image.width == 2 * (3 * 436 + 16)
-        assert len(image.convert("RGB").getcolors(1 << 24)) > 500
+        # The second panel is the first landscape, as the page shows it.
+        box = (2 * (16 + 436), 2 * 64, 2 * (16 + 436 + 420), 2 * (64 + 420))
+        saved_panel = np.asarray(image.convert("RGB").crop(box).resize((200, 200), Image.Resampling.BOX)).astype(int)
+    shown = Image.fromarray(page.pixels("canvas-a")[..., :3]).resize((200, 200), Image.Resampling.BOX)
+    assert np.abs(saved_panel - np.asarray(shown)).mean() < 6
+    assert saved_panel.std() > 10
 
 
 def test_about_and_keys_are_told(two):
