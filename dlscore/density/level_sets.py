@@ -61,10 +61,19 @@ def grid_level_sets(log_density: Array, levels: Sequence[float]) -> LevelSets:
 
     Levels are of the whole mass: a region that the grid cannot hold has the threshold -inf.
     """
-    # Where a density is 0 its logarithm is no cliff for the parabola.
-    raised = np.maximum(log_density, log_density.max() - CLIFF)
-    thresholds = _thresholds(_of_cells(raised), levels, whole=1.0)
+    raised, thresholds = _raised(log_density), grid_thresholds(log_density, levels)
     return LevelSets(tuple(levels), thresholds, outlines_of_cells(raised, thresholds))
+
+
+def grid_thresholds(log_density: Array, levels: Sequence[float]) -> Array:
+    """(L,) the thresholds of these sets alone, for who draws outlines elsewhere."""
+    return _thresholds(_of_cells(_raised(log_density)), levels, whole=1.0)
+
+
+def _raised(log_density: Array) -> Array:
+    # Where a density is 0 its logarithm is no cliff for the parabola.
+    raised: Array = np.maximum(log_density, log_density.max() - CLIFF)
+    return raised
 
 
 def outlines_of_cells(values: Array, thresholds: Array) -> Raster:
