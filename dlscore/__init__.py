@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from dlscore.episodes.dataset import Dataset, open_dataset
     from dlscore.episodes.episode import Episode
     from dlscore.grid import Grid
-    from dlscore.policy.diffusion import Policy
+    from dlscore.policy.atoms import AtomsPolicy
+    from dlscore.policy.base import Policy
+    from dlscore.policy.denoiser import DenoiserPolicy
     from dlscore.policy.load import load_policy
     from dlscore.scores.base import Scorer, Scores
     from dlscore.scores.distance import Distance
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AtomsPolicy",
     "CacheError",
     "Dataset",
+    "DenoiserPolicy",
     "Distance",
     "Episode",
     "EpisodeCache",
@@ -62,7 +66,9 @@ __getattr__, __dir__ = attach(
         "dlscore.episodes.dataset": ("Dataset", "open_dataset"),
         "dlscore.episodes.episode": ("Episode",),
         "dlscore.grid": ("Grid",),
-        "dlscore.policy.diffusion": ("Policy",),
+        "dlscore.policy.atoms": ("AtomsPolicy",),
+        "dlscore.policy.base": ("Policy",),
+        "dlscore.policy.denoiser": ("DenoiserPolicy",),
         "dlscore.policy.load": ("load_policy",),
         "dlscore.scores.base": ("Scorer", "Scores"),
         "dlscore.scores.distance": ("Distance",),

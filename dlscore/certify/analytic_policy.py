@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from dlscore.certify.denoiser import Denoiser
 from dlscore.certify.mixtures import ACTION_RANGE, HORIZON, NOW, Mixture
 from dlscore.certify.schedules import choose_schedule
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
+from dlscore.policy.diffusion import Diffusion
 
 
 class MixtureNetwork(nn.Module):
@@ -39,17 +40,13 @@ class MixtureNetwork(nn.Module):
         return (clean if self.prediction_type == "sample" else (exact - alpha * clean) / sigma).to(x.dtype)
 
 
-def make_policy(mixture: Mixture, schedule: str = "cosine", **changes: Any) -> Policy:
+def make_policy(mixture: Mixture, schedule: str = "cosine", **changes: Any) -> Diffusion:
     """A LeRobot DiffusionPolicy with the mixture for a U-Net, under a schedule of `schedules.SCHEDULES`.
 
     `changes` are fields of LeRobot's config and go before the schedule's; `variance_type` is one of the scheduler alone,
     which LeRobot's config does not have.
     """
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
-    from lerobot.policies.factory import make_pre_post_processors
-
-    def span(size: int, low: float, high: float) -> dict[str, Tensor]:
-        return {"min": torch.full((size,), low), "max": torch.full((size,), high)}
 
     chosen = choose_schedule(schedule) | changes
     variance_type = chosen.pop("variance_type", None)
@@ -58,15 +55,26 @@ def make_policy(mixture: Mixture, schedule: str = "cosine", **changes: Any) -> P
     scheduler = policy.diffusion.noise_scheduler
     if variance_type is not None:
         policy.diffusion.noise_scheduler = type(scheduler).from_config(scheduler.config, variance_type=variance_type)
+    preprocess, postprocess = make_processors(config)
+    policy.diffusion.unet = MixtureNetwork(mixture, scheduler.alphas_cumprod, config.prediction_type)
+    return Diffusion(policy, preprocess, postprocess, name=f"analytic:{mixture.name}", revision="", fingerprint="",
+                     device=torch.device("cpu"), batch_size=2048)  # fmt: skip
+
+
+def make_processors(config: Any) -> tuple[Any, Any]:
+    """LeRobot's pre- and postprocessor of a config, for a world of 512 px and the mixtures' range of actions."""
+    from lerobot.policies.diffusion.processor_diffusion import make_diffusion_pre_post_processors
+
+    def span(size: int, low: float, high: float) -> dict[str, Tensor]:
+        return {"min": torch.full((size,), low), "max": torch.full((size,), high)}
+
     stats = {
         "observation.state": span(2, 0.0, 512.0),
         "observation.environment_state": span(16, 0.0, 512.0),
         "action": span(2, *ACTION_RANGE),
     }
-    preprocess, postprocess = make_pre_post_processors(config, dataset_stats=stats)
-    policy.diffusion.unet = MixtureNetwork(mixture, scheduler.alphas_cumprod, config.prediction_type)
-    return Policy(policy, preprocess, postprocess, name=f"analytic:{mixture.name}", revision="", fingerprint="",
-                  device=torch.device("cpu"), batch_size=2048)  # fmt: skip
+    made: tuple[Any, Any] = make_diffusion_pre_post_processors(config, dataset_stats=stats)
+    return made
 
 
 def _make_config(changes: dict[str, Any]) -> Any:

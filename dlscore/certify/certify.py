@@ -8,7 +8,7 @@ exp(score) normalised over the grid is compared.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,14 @@ from torch import Tensor
 from dlscore.certify.analytic_policy import encode_observation, make_policy
 from dlscore.certify.errors import CertifyError
 from dlscore.certify.executed import Truth, default_folder, find_truth
+from dlscore.certify.flow_policy import make_flow_policy
 from dlscore.certify.metrics import above_noise, find_modes, highest_density, kl_divergence, log_masses, total_variation
 from dlscore.certify.mixtures import MIXTURES, Mixture
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
 from dlscore.common.progress import Notice, Report, no_report
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.base import Scorer, ScorerError
 from dlscore.scores.likelihood import DENSITIES
 
@@ -67,7 +68,7 @@ class Case:
 
     mixture: Mixture
     schedule: str
-    policy: Policy
+    policy: DenoiserPolicy
     conditioning: Tensor
     truths: Mapping[str, Truth]
     _drawn: dict[int, Array] = field(default_factory=dict)
@@ -80,6 +81,9 @@ class Case:
         return self._drawn[seed]
 
 
+_MAKERS: Mapping[str, Callable[..., DenoiserPolicy]] = {"diffusion": make_policy, "multi_task_dit": make_flow_policy}
+
+
 def make_case(
     mixture: Mixture,
     grid: Grid,
@@ -87,9 +91,10 @@ def make_case(
     schedule: str = "cosine",
     densities: Sequence[str] = DENSITIES,
     folder: Path | None = None,
+    family: str = "diffusion",
 ) -> Case:
     """The policy of a mixture with its truths; draws are kept in `folder` (None: `executed.default_folder`)."""
-    policy = make_policy(mixture, schedule)
+    policy = _MAKERS[family](mixture, schedule)
     kept = default_folder() if folder is None else folder
     truths = {density: find_truth(density, mixture, policy, grid, kept) for density in densities}
     return Case(mixture, schedule, policy, encode_observation(policy), truths)
@@ -143,6 +148,7 @@ def certify(
     schedules: Sequence[str] = ("cosine",),
     densities: Sequence[str] = DENSITIES,
     seeds: Sequence[int] = (0, 1, 2),
+    family: str = "diffusion",
     resolution: int = 50,
     folder: Path | None = None,
     progress: Report = no_report,
@@ -158,7 +164,7 @@ def certify(
     without: set[tuple[str, str]] = set()  # (method, schedule) that were refused
     done, total = 0, len(scorers) * len(chosen) * len(seeds)
     for mixture, schedule in chosen:
-        case = make_case(mixture, grid, schedule=schedule, densities=densities, folder=folder)
+        case = make_case(mixture, grid, schedule=schedule, densities=densities, folder=folder, family=family)
         for method, scorer in scorers.items():
             for seed in seeds:
                 try:

@@ -18,8 +18,8 @@ from dlscore.certify.mixtures import NOW, Mixture
 from dlscore.certify.own_draws import stored_draws
 from dlscore.common.arrays import Array
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
-from dlscore.policy.sampler_steps import SamplerSteps, gaussian_gain, gaussian_path, sampler_steps
+from dlscore.policy.denoiser import DenoiserPolicy
+from dlscore.policy.sampler_steps import SamplerSteps, gaussian_gain, gaussian_path
 
 DRAWS = 131_072
 RARELY = 1e-3  # a Gaussian that is clipped with at most this probability counts as unclipped: its largest error in TV
@@ -34,11 +34,11 @@ class Truth:
     noise: float = 0.0
 
 
-def find_truth(density: str, mixture: Mixture, policy: Policy, grid: Grid, folder: Path) -> Truth:
+def find_truth(density: str, mixture: Mixture, policy: DenoiserPolicy, grid: Grid, folder: Path) -> Truth:
     """The truth of a density in `likelihood.DENSITIES`; draws are kept in `folder`."""
     if density == "model":
         return Truth(mixture.log_masses(policy, grid))
-    sampler = sampler_steps(policy.scheduler, policy.sampler_steps)
+    sampler = policy.own_steps()
     if len(mixture.weights) == 1 and clip_probability(mixture, sampler) <= RARELY:
         log_masses = executed_mixture(mixture, sampler).log_masses(policy, grid, fine=16)
         return Truth(np.where(_within(sampler.clip, policy, grid), log_masses, -np.inf))
@@ -70,7 +70,7 @@ def histogram_noise(masses: Array, draws: int) -> float:
     return float(0.5 * (times * np.sqrt(2 / np.pi * every * np.maximum(1 - every, 0) / draws)).sum())
 
 
-def _within(clip: float | None, policy: Policy, grid: Grid) -> Array:
+def _within(clip: float | None, policy: DenoiserPolicy, grid: Grid) -> Array:
     # (N, N) whether a cell overlaps the range of what the sampler returns, whose last step clips.
     reach = np.inf if clip is None else clip + grid.cell / 2 / policy.px_per_unit
     return np.asarray((np.abs(policy.from_px(grid.actions)) <= reach).all(axis=-1))

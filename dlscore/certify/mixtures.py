@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 from dlscore.common.arrays import Array
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 
 HORIZON, NOW = 16, 1  # of the policies below: n_obs_steps is 2
 ACTION_RANGE = (12.0, 511.0)  # [px] what [-1, 1] stands for, about the range of the human data

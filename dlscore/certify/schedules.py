@@ -27,6 +27,13 @@ def _name(schedule: str, timesteps: int) -> str:
     return schedule if timesteps == 100 else f"{schedule}-{timesteps}"
 
 
+# Of flow matching; 100 Euler steps are LeRobot's default.
+FLOWS: dict[str, Mapping[str, Any]] = {
+    "flow": {"objective": "flow_matching"},
+    "flow-sigma_min-0.01": {"objective": "flow_matching", "sigma_min": 0.01},
+    "flow-20-steps": {"objective": "flow_matching", "num_integration_steps": 20},
+    "flow-10-steps": {"objective": "flow_matching", "num_integration_steps": 10},
+}
 SCHEDULES: dict[str, Mapping[str, Any]] = {
     **{
         _name(name, count): {"beta_schedule": betas, "num_train_timesteps": count}
@@ -52,17 +59,31 @@ SCHEDULES: dict[str, Mapping[str, Any]] = {
 }
 
 
+# The schedules of a family, the default one first.
+OF_FAMILY: dict[str, tuple[str, ...]] = {
+    "diffusion": tuple(SCHEDULES),
+    "multi_task_dit": (*FLOWS, *(name for name in SCHEDULES if "variance_type" not in SCHEDULES[name])),
+}
+
+
 def choose_schedule(name: str) -> dict[str, Any]:
     """What the schedule changes of the config. Raises CertifyError for an unknown name."""
-    check_choice("--schedule", name, SCHEDULES, CertifyError)
-    return dict(SCHEDULES[name])
+    check_choice("--schedule", name, SCHEDULES | FLOWS, CertifyError)
+    return dict((SCHEDULES | FLOWS)[name])
 
 
-def choose_schedules(names: str) -> tuple[str, ...]:
-    """The names in a comma-separated list, or all for "all". Raises CertifyError for an unknown name."""
+def choose_schedules(names: str | None, family: str = "diffusion") -> tuple[str, ...]:
+    """The names in a comma-separated list of a family's schedules, all for "all", or its default for None.
+
+    Raises CertifyError for an unknown name or family.
+    """
+    check_choice("--family", family, OF_FAMILY, CertifyError)
+    known = OF_FAMILY[family]
+    if names is None:
+        return known[:1]
     if names.strip() == "all":
-        return tuple(SCHEDULES)
+        return known
     wanted = tuple(name.strip() for name in names.split(","))
     for name in wanted:
-        check_choice("--schedule", name, {"all", *SCHEDULES}, CertifyError)
+        check_choice("--schedule", name, {"all", *known}, CertifyError)
     return wanted

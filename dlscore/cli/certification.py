@@ -27,7 +27,8 @@ class Certification:
     qualities: Sequence[str] | None
     levels: int
     density: str
-    schedules: str
+    family: str
+    schedules: str | None
     policies: str | None
     random: tuple[int, int] | None
     dataset: tuple[str | None, str | None]
@@ -47,7 +48,7 @@ def certify_as_asked(request: Certification) -> tuple[list[dict[str, Any]], list
     from dlscore.certify.schedules import choose_schedules
     from dlscore.certify.summary import summarise
 
-    densities, schedules = choose_densities(request.density), choose_schedules(request.schedules)
+    densities, schedules = choose_densities(request.density), choose_schedules(request.schedules, request.family)
     fixed = () if request.policies == "none" else choose_mixtures(request.policies)
     mixtures = (*fixed, *_draw_fresh(request))
     if not mixtures:
@@ -65,6 +66,7 @@ def certify_as_asked(request: Certification) -> tuple[list[dict[str, Any]], list
             schedules=schedules,
             densities=densities,
             seeds=range(request.seeds),
+            family=request.family,
             resolution=request.resolution,
             folder=request.folder,
             progress=tell,

@@ -33,6 +33,7 @@ def compute(
     observations: o.Observations = "recorded",
     block_pose: o.BlockPose = "auto",
     rename_map: o.RenameMap = "",
+    task: o.Task = None,
     scoring_method: o.ScoringMethod = None,
     action_resolution: o.ActionResolution = 50,
     quality: o.Quality = "standard",
@@ -42,6 +43,7 @@ def compute(
     finest: o.Finest = None,
     density: o.Density = "executed",
     sampler: o.Sampler = "solver",
+    kernel_px: o.KernelPx = 6.4,
     levels: o.Levels = 4,
     chunks: o.Chunks = 8,
     seed: o.Seed = 0,
@@ -65,8 +67,8 @@ def compute(
     from dlscore.scores.likelihood import choose_quality
 
     likelihood = choose_quality(
-        quality, density=density, samples=samples, steps=solver_steps, level=noise_level, finest=finest, sampler=sampler
-    )
+        quality, density=density, samples=samples, steps=solver_steps, level=noise_level, finest=finest, sampler=sampler,
+        kernel_px=kernel_px)  # fmt: skip
     request = Request(
         policy_path=policy_path,
         policy_revision=policy_revision,
@@ -86,6 +88,7 @@ def compute(
         observations=observations,
         block_pose=block_pose,
         rename_map=rename_map,
+        task=task,
         device=device,
         batch_size=batch_size,
         output_dir=output_dir,
@@ -220,7 +223,8 @@ def certify(
     quality: o.CertifiedQualities = None,
     levels: o.CertifiedLevels = 9,
     density: o.CertifiedDensity = "both",
-    schedule: o.Schedules = "cosine",
+    family: o.Family = "diffusion",
+    schedule: o.Schedules = None,
     policies: o.Policies = None,
     random: o.Random = None,
     dataset_repo_id: o.ChunksRepoId = None,
@@ -235,9 +239,8 @@ def certify(
     from dlscore.cli.certification import Certification, certify_as_asked, format_certification
 
     request = Certification(
-        scoring_method, quality, levels, density, schedule, policies, random, (dataset_repo_id, dataset_root), seeds,
-        action_resolution, draws_dir, figure,
-    )  # fmt: skip
+        scoring_method, quality, levels, density, family, schedule, policies, random, (dataset_repo_id, dataset_root), seeds,
+        action_resolution, draws_dir, figure)  # fmt: skip
     rows, refused = certify_as_asked(request)
     typer.echo(json.dumps({"rows": rows, "refused": refused}) if as_json else format_certification(rows, refused))
 

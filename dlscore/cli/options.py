@@ -36,6 +36,10 @@ BlockPose = Annotated[
         panel=DATA,
     ),
 ]
+Task = Annotated[
+    str | None,
+    _option(help="Text for a policy that takes one.  [default: the data set's]", panel=DATA),
+]
 RenameMap = Annotated[str, _option(help="JSON from the data set's names to the policy's.", panel=DATA)]
 
 # ---- scores ----------------------------------------------------------------------------------------------------------
@@ -65,6 +69,9 @@ SolverSteps = Annotated[int | None, _option(help="likelihood: solver steps to th
 NoiseLevel = Annotated[float | None, _option(help="likelihood: the coarse noise level, as σ/α.", panel=SCORES)]
 Finest = Annotated[int | None, _option(help="likelihood: chunks at the finest level; 0 for none.", panel=SCORES)]
 Sampler = Annotated[str, _option(help="likelihood: solver, or policy: its own sampler, slow.", panel=SCORES)]
+KernelPx = Annotated[
+    float, _option(help="likelihood of a policy of atoms: deviation of the Gaussian of each, px.", panel=SCORES)
+]
 Levels = Annotated[int, _option(help="noise_pred: noise levels.", panel=SCORES)]
 Chunks = Annotated[int, _option(help="Chunks drawn from the policy per step.", panel=SCORES, min=1)]
 Seed = Annotated[int, _option(help="Seed of all noise.", panel=SCORES, min=0)]
@@ -134,7 +141,11 @@ Policies = Annotated[
 CertifiedDensity = Annotated[
     str, _option("--density", help="The truth: executed, by the policy's own sampler; model, by its network; both.")
 ]
-Schedules = Annotated[str, _option("--schedule", help="Noise schedules by name, separated by commas, or all.")]
+Family = Annotated[str, _option(help="Whose policies: diffusion or multi_task_dit.")]
+Schedules = Annotated[
+    str | None,
+    _option("--schedule", help="Noise schedules by name, separated by commas, or all.  [default: cosine; flow]"),
+]
 Random = Annotated[
     tuple[int, int] | None,
     _option("--random", metavar="SEED N", help="Add N fresh random policies drawn from SEED.  [default: 1 30]"),

@@ -13,7 +13,7 @@ from dlscore.cache import provenance
 from dlscore.cache.drift import DRIFT_LIMIT
 from dlscore.compute.run import Run
 from dlscore.episodes.episode import Episode
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 
 __all__ = ["file_attributes"]
 
@@ -41,14 +41,15 @@ def file_attributes(run: Run, episode: Episode, identity: Mapping[str, Any]) -> 
         "pose_note": episode.pose_note,
         "observations": settings.observations,
         "every": settings.every,
+        **({"task": settings.task} if settings.task else {}),
         "replay": settings.replay,
         "drift_limit_px": DRIFT_LIMIT,
-        "chunk_evaluations_per_step": settings.chunks * policy.sampler_steps,
+        "chunk_evaluations_per_step": policy.chunk_evaluations(settings.chunks),
         **_made_with(policy),
         "current_action_index": policy.current,
         "predicted_action_is": (
             f"entry {policy.current} of the first of {settings.chunks} chunks drawn by the policy's own sampler "
-            f"({policy.config.noise_scheduler_type}, {policy.sampler_steps} steps), each with a random stream of its own "
+            f"({policy.describe_sampler()}), each with a random stream of its own "
             "from (seed, episode, step, sample)"
         ),
     }
@@ -73,7 +74,7 @@ def _made_with(policy: Policy) -> dict[str, Any]:
         "policy_config": policy.describe_config(),
         "policy_statistics": policy.describe_statistics(),
         "horizon": policy.horizon,
-        "n_obs_steps": int(policy.config.n_obs_steps),
+        "n_obs_steps": len(policy.observation_indices),
         "command": provenance.command_line(),
         "host": platform.node(),
         "device_name": policy.device_name,

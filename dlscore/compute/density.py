@@ -71,6 +71,8 @@ def score_arrays(
         found |= mixture_arrays(method, stored)
         own = chunks[:, :, run.policy.current].astype(np.float64)
         streams = [np.random.default_rng([run.settings.seed, episode.index, step]) for step in steps]
+        if kernel := attrs.get("kernel_px"):  # atoms are seen through it, so draws of the policy are too
+            own = own + kernel * np.stack([rng.standard_normal(own.shape[1:]) for rng in streams])
         found[f"checks/{method}/own_rank"] = np.stack(
             [hdr_ranks(each, points, rng, RANK_DRAWS).randomised
              for each, points, rng in zip(stored, own, streams, strict=True)]

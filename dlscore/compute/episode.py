@@ -31,7 +31,7 @@ from dlscore.compute.shared_replay import open_shared, read_replay
 from dlscore.compute.state import CacheState, inspect_cache, inspect_file
 from dlscore.episodes.episode import Episode, to_unit
 from dlscore.episodes.replay import ReplayStep, measured_parts, replay
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.policy.out_of_memory import within_memory
 from dlscore.scores.base import Scorer
 
@@ -205,5 +205,5 @@ def _check_parts(path: Path, wanted: Sequence[str], measured: Sequence[str]) -> 
 def windows(policy: Policy, episode: Episode, steps: slice) -> dict[str, Array]:
     """Observation windows (S, n_obs_steps, …) that end at each step; before the start LeRobot repeats the first one."""
     ends = np.array(_range(steps))
-    index = np.maximum(ends[:, None] + np.array(policy.config.observation_delta_indices), 0)
+    index = np.maximum(ends[:, None] + np.array(policy.observation_indices), 0)
     return {name: to_unit(episode.observations[name][index]) for name in policy.inputs}

@@ -41,6 +41,8 @@ def make_identity(policy: str, episode: Episode, settings: Settings) -> dict[str
         identity["every"] = settings.every
     if settings.observations != "recorded":
         identity["observations"] = settings.observations
+    if settings.task:
+        identity["task"] = settings.task
     return identity
 
 

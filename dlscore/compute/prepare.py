@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from dlscore.compute.resources import check_disk, check_memory
 from dlscore.compute.settings import Request, RequestError, Settings, episode_path
 from dlscore.episodes.dataset import Dataset, open_dataset
 from dlscore.episodes.episode import DatasetError, is_image
+from dlscore.policy.base import Policy
 from dlscore.policy.config import read_config, read_rename_map
+from dlscore.policy.families import choose_family
 from dlscore.policy.folder import resolve_policy
 from dlscore.scores.likelihood import STORED
 from dlscore.scores.methods import make_scorers
@@ -65,12 +68,15 @@ def open_request(
         watch=watch,
     )
     indices = parse_episodes(request.episodes, len(dataset), dataset.name)
+    family = choose_family(config["type"], request.policy_path)
+    settings = replace(settings, task=_find_task(family, request, dataset))
+    horizon = family.horizon_of(config)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     longest = max(settings.reach(dataset.lengths[index]) for index in indices)
     cameras = [feature["shape"] for feature in config["input_features"].values() if is_image(tuple(feature["shape"]))]
     pictures = sum(longest * math.prod(shape) for shape in cameras)  # uint8
     check_memory(weights, settings.resolution, len(settings.scorers), pictures)
-    _check_room(request.output_dir, dataset, indices, settings, config["horizon"], rewrite)
+    _check_room(request.output_dir, dataset, indices, settings, horizon, rewrite)
     return dataset, indices, settings
 
 
@@ -78,6 +84,24 @@ def digest_request(request: Request) -> dict[int, str]:
     """`identity.digest_inputs` of the episodes that a request names."""
     dataset = open_dataset(request.dataset_repo_id, request.dataset_root, request.dataset_revision)
     return digest_inputs(request, dataset, parse_episodes(request.episodes, len(dataset), dataset.name))
+
+
+def _find_task(family: type[Policy], request: Request, dataset: Dataset) -> str:
+    # The text that the policy is told: the data set's, unless --task says another; "" where it takes none.
+    if not family.takes_task:
+        if request.task is not None:
+            raise RequestError(
+                f"--task is for policies that take a text; {request.policy_path} of type {family.family!r} takes none"
+            )
+        return ""
+    if request.task is not None:
+        return request.task
+    if len(dataset.tasks) != 1:
+        raise RequestError(
+            f"policy {request.policy_path} takes a text, and data set {dataset.name} has {len(dataset.tasks)} of them; give one "
+            "by --task"
+        )
+    return dataset.tasks[0]
 
 
 def read_actions(repo_id: str | None, root: str | None, revision: str | None, episodes: str = "all") -> list[Array]:
@@ -126,7 +150,12 @@ def load_run(request: Request, dataset: Dataset, settings: Settings, notice: Not
     )
     for note in policy.notes:
         notice(note)
-    return Run(policy, dataset, settings)
+    policy.set_task(settings.task)
+    run = Run(policy, dataset, settings)
+    if policy.kind != "denoiser":  # a method that the kind has not is refused once, not at each episode
+        for scorer in run.scorers.values():
+            scorer.evaluations(policy, run.grid)
+    return run
 
 
 def parse_rename_map(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from dlscore.episodes.dataset import Dataset
 from dlscore.episodes.episode import Episode, is_image
 from dlscore.episodes.replay import make_observation
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.pusht.env import make_env
 from dlscore.scores.base import Scorer, score_attributes
 
@@ -66,7 +66,7 @@ class Run:
     def evaluations_per_step(self) -> int:
         """Network evaluations per step: those of all methods and of the chunks that are drawn."""
         scored = sum(int(attrs["evaluations_per_step"]) for attrs in self.score_attrs.values())
-        return scored + self.settings.chunks * self.policy.sampler_steps
+        return scored + self.policy.chunk_evaluations(self.settings.chunks)
 
     def count_steps(self, index: int) -> int:
         """How many steps of an episode are scored, without reading it."""

@@ -30,7 +30,8 @@ class Settings:
 
     scorers: the methods, each with its settings. resolution: cells a side of the grid. max_steps: score none after so many.
     chunks: drawn from the policy per step. replay: one of `replay.MODES`. observations: what the policy sees, one of
-    OBSERVATIONS. every: score steps 0, every, 2 every, … of an episode. Raises RequestError or GridError for values that are
+    OBSERVATIONS. every: score steps 0, every, 2 every, … of an episode. task: the text
+    that a policy is told, if it takes one. Raises RequestError or GridError for values that are
     not allowed.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     replay: str = "actions"
     observations: str = "recorded"
     every: int = 1
+    task: str = ""
 
     def __post_init__(self) -> None:
         Grid(self.resolution)
@@ -119,6 +121,7 @@ class Request:
     observations: str = "recorded"
     block_pose: str = "auto"
     rename_map: str = ""
+    task: str | None = None
     device: str = "auto"
     batch_size: int | None = None
     output_dir: Path = Path("data/cache")

@@ -16,6 +16,7 @@ from dlscore.density.gaussians import smallest_eigenvalue
 from dlscore.density.mixture import Mixture
 
 MEAN_BITS = 6  # a mean moves by less than 2^-7 of the narrowest deviation
+ALIKE_BITS = 10  # where all covariances are alike, the means are all that tells components apart, and pack no worse
 COVARIANCE_BITS = 10  # an entry moves by less than 2^-11 of the smallest eigenvalue
 CHUNK_STEP = 1 / 16  # px: of denoised chunks
 
@@ -27,9 +28,10 @@ def rounded(mixture: Mixture) -> Mixture:
     # Where rounding lifts an eigenvalue over a power of two, it is done again, so that of a rounded mixture nothing changes.
     scale = np.maximum(scale, _scale(covariance))
     covariance = _to_multiple(mixture.covariance, scale * 2.0**-COVARIANCE_BITS)
+    bits = ALIKE_BITS if (covariance == covariance[0]).all() else MEAN_BITS
     return replace(
         mixture,
-        mean=_to_multiple(mixture.mean, 2.0 ** np.floor(np.log2(scale[:, 0]) / 2) * 2.0**-MEAN_BITS),
+        mean=_to_multiple(mixture.mean, 2.0 ** np.floor(np.log2(scale[:, 0]) / 2) * 2.0**-bits),
         covariance=covariance,
         weight=mixture.weight.astype(np.float32),
         base=mixture.base.astype(np.float32),

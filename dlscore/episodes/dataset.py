@@ -55,6 +55,11 @@ class Dataset:
         return len(self._reader)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """The texts that episodes were recorded with; none in a format that has no texts."""
+        return tuple(getattr(self._reader, "tasks", ()))
+
+    @property
     def lengths(self) -> list[int]:
         """Steps of each episode, known without reading any."""
         return self._reader.lengths

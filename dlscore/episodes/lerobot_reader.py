@@ -14,7 +14,7 @@ from dlscore.common.hub import HubError, Repository, find_snapshot, is_hub_id
 from dlscore.episodes.episode import DatasetError
 from dlscore.episodes.features import RECORDED_NAMES
 from dlscore.episodes.outcome import read_actor
-from dlscore.episodes.parquet import EpisodeRow, read_columns, read_episodes, to_array
+from dlscore.episodes.parquet import EpisodeRow, read_columns, read_episodes, read_tasks, to_array
 from dlscore.episodes.pictures import decode_images, decode_video
 
 DATASET_TAG = "v3.0"  # LeRobot fetches the revision with this tag
@@ -62,6 +62,11 @@ class LeRobotReader:
 
     def __len__(self) -> int:
         return self._episodes
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """The texts that episodes were recorded with."""
+        return read_tasks(self._root)
 
     @cached_property
     def _rows(self) -> list[EpisodeRow]:

@@ -87,6 +87,14 @@ def read_columns(root: Path, row: EpisodeRow, names: Iterable[str]) -> dict[str,
     return {name: table[name].combine_chunks() for name in names}
 
 
+def read_tasks(root: Path) -> tuple[str, ...]:
+    """The texts in meta/tasks.parquet, by their index. Raises DatasetError where it cannot be read."""
+    file = root / "meta" / "tasks.parquet"
+    with _opened(file) as parquet:
+        table = _read(parquet, file, ["task_index", "task"]).to_pylist()
+    return tuple(str(row["task"]) for row in sorted(table, key=lambda row: int(row["task_index"])))
+
+
 def to_array(column: Any, shape: Sequence[int], name: str) -> Array:
     """An arrow column of numbers, or of nested lists of numbers, as float64 (T, *shape)."""
     values = column

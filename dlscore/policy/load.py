@@ -6,7 +6,10 @@ config.json had another schema. All are read. Whatever would need a guess is a P
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,20 +17,24 @@ from typing import Any
 import torch
 
 from dlscore.policy import legacy
-from dlscore.policy.config import read_config, read_steps
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
+from dlscore.policy.checkpoint import Checkpoint
+from dlscore.policy.config import TOKENIZER, read_config, read_steps
 from dlscore.policy.errors import PolicyError
+from dlscore.policy.families import choose_family
 from dlscore.policy.fields import known_fields
 from dlscore.policy.folder import PROCESSORS, fingerprint, resolve_policy
 
 BATCH_SIZES = {"cpu": 256}  # chunks through the network at once; 2048 on any other device
+# The checkpoint's own weights follow: never download others; compiling changes no number.
+WITHOUT = {"pretrained_backbone_weights": None, "compile_model": False}
 STATISTICS_REMEDY = "save the policy again with the statistics of its data set"
 
 
 def load_policy(
     path: str, *, device: str = "auto", revision: str | None = None, batch_size: int | None = None
 ) -> Policy:
-    """Load a LeRobot DiffusionPolicy from a folder, the folder of a training run, or a hub id.
+    """Load a policy from a folder, the folder of a training run, or a hub id, as its family does.
 
     batch_size: chunks through the network at once; by default 256 on a CPU, which one step fills, and 2048 on a GPU,
     which several steps share. Raises PolicyError or HubError for whatever would make it another network than the saved one.
@@ -35,22 +42,39 @@ def load_policy(
     folder, resolved = resolve_policy(path, revision)
     where = torch.device(pick_device(device))
     written = read_config(folder, path)
+    family = choose_family(written["type"], path)
+    size = batch_size or BATCH_SIZES.get(where.type, 2048)
+    checkpoint = Checkpoint(folder, path, resolved, fingerprint(folder), written, where, size)
+    opened = getattr(family, "open", None)
+    if opened is None and family.lerobot is None:
+        raise PolicyError(
+            f"family {family.__qualname__} has neither `lerobot` nor a class method `open`; it needs one of them"
+        )
+    loaded: Policy = load_lerobot(family, checkpoint) if opened is None else opened(checkpoint)
+    return loaded
+
+
+def load_lerobot(family: type[Policy], checkpoint: Checkpoint) -> Policy:
+    """A checkpoint of one of LeRobot's own policies, strictly."""
+    path, folder, where = checkpoint.name, checkpoint.folder, checkpoint.device
     logging.getLogger("lerobot").setLevel(logging.ERROR)
-    from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
     from safetensors.torch import load_file
 
-    config, notes = _config(written, path, str(where))
+    make_config, make_policy = (_import(name) for name in family.lerobot or ())
+    config, notes = _config(checkpoint, make_config)
     weights_file = folder / "model.safetensors"
     if not weights_file.is_file():
         raise PolicyError(f"policy {path} has no model.safetensors; its folder {folder} has {_listing(folder)}")
     try:
         weights = legacy.plain_names(load_file(weights_file), path)
-        weights, preprocess, postprocess = _processors(folder, path, config, weights, str(where))
-        policy = DiffusionPolicy(config)
+        weights, preprocess, postprocess = _processors(family, checkpoint, config, weights)
+        with contextlib.redirect_stdout(io.StringIO()):  # LeRobot prints how many parameters some networks have
+            policy = family.build(make_policy, config)
         policy.load_state_dict(weights, strict=True)
         policy.to(where).eval()
-        loaded = Policy(policy, preprocess, postprocess, name=path, revision=resolved, fingerprint=fingerprint(folder),
-                        device=where, batch_size=batch_size or BATCH_SIZES.get(where.type, 2048), notes=notes)  # fmt: skip
+        loaded = family(policy, preprocess, postprocess, name=path, revision=checkpoint.revision,
+                        fingerprint=checkpoint.fingerprint, device=where, batch_size=checkpoint.batch_size,
+                        notes=notes)  # fmt: skip
         _check_statistics(loaded, path)
         _check_normalised(loaded, path)
     except PolicyError:
@@ -63,12 +87,19 @@ def load_policy(
     return loaded
 
 
+def _import(name: str) -> Any:
+    # "module:Class"
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def _processors(
-    folder: Path, path: str, config: Any, weights: dict[str, torch.Tensor], device: str
+    family: type[Policy], checkpoint: Checkpoint, config: Any, weights: dict[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], Any, Any]:
     # (weights of the network, preprocessor, postprocessor), the statistics from processor files or from the weights.
     from lerobot.policies.factory import make_pre_post_processors
 
+    folder, path, device = checkpoint.folder, checkpoint.name, str(checkpoint.device)
     lacking = [name for name in PROCESSORS if not (folder / name).is_file()]
     if lacking and len(lacking) < len(PROCESSORS):
         raise PolicyError(
@@ -78,6 +109,8 @@ def _processors(
         steps = [read_steps(folder / name) for name in PROCESSORS]
         # The device is ours to choose, and the data are renamed where they are read.
         changes = {"device_processor": {"device": device}, "rename_observations_processor": {"rename_map": {}}}
+        changes |= family.processor_changes(config)
+        _check_tokenizer(family, steps, path)
         pre, post = (
             {
                 name: change
@@ -93,6 +126,16 @@ def _processors(
         )
     weights, statistics = legacy.split_statistics(weights, _modes(config), path)
     return weights, *make_pre_post_processors(config, dataset_stats=statistics)
+
+
+def _check_tokenizer(family: type[Policy], steps: list[list[dict[str, Any]]], path: str) -> None:
+    # A tokenizer would be fetched by whatever name the file gives; a family that takes a text says its own.
+    present = any(step.get("registry_name") == TOKENIZER for side in steps for step in side)
+    if present != family.takes_task:
+        raise PolicyError(
+            f"policy {path} of type {family.family!r} has {'a' if present else 'no'} {TOKENIZER} in its processor files; save "
+            "the policy again with LeRobot"
+        )
 
 
 def _modes(config: Any) -> dict[str, str]:
@@ -164,20 +207,21 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _config(written: dict[str, Any], path: str, device: str) -> tuple[Any, tuple[str, ...]]:
+def _config(checkpoint: Checkpoint, make_config: Any) -> tuple[Any, tuple[str, ...]]:
     # (LeRobot's config, notes on what was left out of it).
     import draccus
     from lerobot.__version__ import __version__
-    from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
 
-    known = [field.name for field in dataclasses.fields(DiffusionConfig)]
-    fields = {key: value for key, value in written.items() if key != "type"} | {"device": "cpu"}
+    path = checkpoint.name
+    known = [field.name for field in dataclasses.fields(make_config)]
+    fields = {key: value for key, value in checkpoint.config.items() if key != "type"} | {"device": "cpu"}
     fields, notes = known_fields(fields, known, __version__, path)
     try:
-        config = draccus.decode(DiffusionConfig, fields)  # as LeRobot does with the file
-        config.device = device
-        config.pretrained_backbone_weights = None  # the checkpoint's own weights follow; never download others
-        config.compile_model = False
+        config = draccus.decode(make_config, fields)  # as LeRobot does with the file
+        config.device = str(checkpoint.device)
+        for name, value in WITHOUT.items():
+            if name in known:
+                setattr(config, name, value)
         config.validate_features()
     except Exception as error:  # draccus raises types of its own
         text = " ".join(str(error).split())
@@ -185,7 +229,7 @@ def _config(written: dict[str, Any], path: str, device: str) -> tuple[Any, tuple
             f"config.json of policy {path} is not understood ({type(error).__name__}: {text[:300]})"
         ) from error
     if config.robot_state_feature is None:
-        raise PolicyError(f"policy {path} does not take observation.state, which LeRobot's DiffusionPolicy needs")
+        raise PolicyError(f"policy {path} does not take observation.state, which LeRobot's {config.type} policies need")
     return config, notes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from dlscore.common.errors import UserError
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 
 # Messages of torch where it has no exception type for it: on the CPU and on Apple's GPUs.
 WORDS = ("out of memory", "can't allocate memory", "not enough memory")

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from dlscore.common.arrays import Array
 from dlscore.common.choices import suggest
+from dlscore.policy.base import inference
 from dlscore.policy.errors import PolicyError
 
 # What a step's numbers are known for. Others, such as a learned variance, are not of the form above.
@@ -74,7 +74,7 @@ class SamplerSteps:
         return moved
 
 
-@torch.inference_mode()
+@inference
 def sampler_steps(scheduler: Any, num_inference_steps: int) -> SamplerSteps:
     """The steps of a diffusers scheduler with `num_inference_steps`; the scheduler itself stays as it is.
 
@@ -113,6 +113,8 @@ def gaussian_gain(step: SamplerStep, variance: Any) -> Any:
 
 
 def _probe(scheduler: Any, t: int, clip: float | None) -> SamplerStep:
+    import torch
+
     # One call with four entries: nothing; x̂₀ alone; x alone, as far as x̂₀ allows; x̂₀ beyond the clip.
     alpha_squared = float(scheduler.alphas_cumprod[t].double())
     alpha, sigma = alpha_squared**0.5, (1 - alpha_squared) ** 0.5

@@ -6,8 +6,9 @@ from typing import Any
 
 from dlscore.policy.errors import PolicyError
 
-# What only the 2024 configs of other policies have.
-OTHERS_OF_2024 = {
+# A field that only the 2024 configs of a type have -> that type.
+TYPES_OF_2024 = {
+    "num_train_timesteps": "diffusion",
     "chunk_size": "act",
     "n_vqvae_training_steps": "vqbet",
     "n_pi_samples": "tdmpc",
@@ -17,14 +18,16 @@ OTHERS_OF_2024 = {
 GONE = ("input_shapes", "output_shapes", "input_normalization_modes", "output_normalization_modes")
 
 
+def type_of_2024(old: dict[str, Any]) -> str:
+    """The type of a policy whose config.json does not say it."""
+    return next((kind for field, kind in TYPES_OF_2024.items() if field in old), "unknown")
+
+
 def translate(old: dict[str, Any], name: str) -> dict[str, Any]:
     """config.json of policy `name` as LeRobot writes it since 2025; PolicyError if that would take a guess.
 
     Unambiguous where every feature is one of PushT's and all features of a type are normalised alike.
     """
-    if "num_train_timesteps" not in old:
-        other = next((kind for field, kind in OTHERS_OF_2024.items() if field in old), "unknown")
-        raise PolicyError(f"policy {name} is of type {other!r}; dlscore scores LeRobot policies of type 'diffusion'")
     try:
         shapes = {**old["input_shapes"], **old["output_shapes"]}
         modes = {**old["input_normalization_modes"], **old["output_normalization_modes"]}
@@ -38,11 +41,13 @@ def translate(old: dict[str, Any], name: str) -> dict[str, Any]:
             "needs input_shapes, output_shapes and a normalisation mode for each of their features"
         ) from error
     new = {key: value for key, value in old.items() if key not in GONE} | {
-        "type": "diffusion",
+        "type": type_of_2024(old),
         "normalization_mapping": mapping,
         "input_features": _features(old["input_shapes"], kinds),
         "output_features": _features(old["output_shapes"], kinds),
     }
+    if new["type"] != "diffusion":
+        return new
     # One encoder for all cameras was the only way then; a checkpoint with more does not load strictly.
     new.setdefault("use_separate_rgb_encoder_per_camera", False)
     return new

@@ -7,6 +7,8 @@ One batch here does the same, to the last bit on one machine.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from dlscore.common.arrays import Array
 from dlscore.common.progress import Report, no_report
 from dlscore.episodes.episode import ENVIRONMENT, STATE, is_image, to_unit
 from dlscore.episodes.replay import ReplayError, make_observation
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.pusht.env import get_state, make_env
 from dlscore.rollout.settings import RolloutError, RolloutSettings
 
@@ -84,7 +86,7 @@ class _World:
 
     def finish(self, policy: Policy) -> Rollout:
         steps = np.arange(len(self.actions))
-        each = min(int(policy.config.n_action_steps), policy.horizon - policy.current)  # of one chunk are executed
+        each = policy.executed_actions
         return Rollout(
             self.seed,
             np.stack(self.states),
@@ -100,6 +102,8 @@ class _World:
 def check_policy(policy: Policy) -> None:
     """Raise RolloutError for a policy that gym-pusht cannot show what it takes, or that has scored on a CPU."""
     env = make_env()
+    if policy.takes_task:
+        raise RolloutError(f"policy {policy.name} takes a text, which gym-pusht does not have; roll out another policy")
     if sum(map(is_image, policy.inputs.values())) > 1:
         raise RolloutError(
             f"policy {policy.name} takes several cameras, and gym-pusht has one; roll out another policy"
@@ -156,5 +160,5 @@ def _start_noise(policy: Policy, seed: int) -> None:
     # The stream as it is when lerobot-eval has built the policy. Weights are drawn on the CPU, noise on the policy's device.
     torch.manual_seed(seed)
     if policy.device.type == "cpu":
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), contextlib.redirect_stdout(io.StringIO()):  # some networks print their size
             type(policy.policy)(policy.config)

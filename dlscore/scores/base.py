@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import numpy as np
 
@@ -24,7 +24,8 @@ from dlscore.grid import Grid
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlscore.policy.diffusion import Policy
+    from dlscore.policy.base import Policy
+    from dlscore.policy.denoiser import DenoiserPolicy
 
 
 KINDS = ("log_density", "score")
@@ -120,9 +121,25 @@ def check_scorer(scorer: Any) -> None:
 
 
 def score_parameters(scorer: Scorer) -> dict[str, Any]:
-    """What decides a method's numbers: its settings and its version."""
+    """What decides a method's numbers: its settings and its version.
+
+    A setting whose field has the metadata `added` has no entry at its default, so that caches of earlier versions stay current.
+    """
     settings: dict[str, Any] = asdict(scorer)  # type: ignore[call-overload]
+    for each in fields(scorer):  # type: ignore[arg-type]
+        if each.metadata.get("added") and settings[each.name] == each.default:
+            del settings[each.name]
     return settings | {"version": scorer.version}
+
+
+def require_denoiser(policy: Policy, method: str) -> DenoiserPolicy:
+    """The policy, if its density is known by a denoiser; otherwise ScorerError: `method` needs one."""
+    if policy.kind != "denoiser":
+        raise ScorerError(
+            f"method {method} needs a network that removes noise; policy {policy.name} of type {policy.family!r} has none: "
+            f"choose {'likelihood or distance' if policy.kind == 'atoms' else 'distance'}"
+        )
+    return cast("DenoiserPolicy", policy)
 
 
 def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, Any]:
@@ -142,4 +159,6 @@ def score_attributes(scorer: Scorer, policy: Policy, grid: Grid) -> dict[str, An
         attributes |= {"components": layout.components, "denoised": layout.denoised}
         attributes |= {"distances": [float(each) for each in layout.distances]}
         attributes |= {} if layout.box is None else {"box": np.asarray(layout.box, dtype=float).tolist()}
+    if hasattr(scorer, "describe"):
+        attributes |= scorer.describe(policy)
     return attributes

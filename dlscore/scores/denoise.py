@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dlscore.common.arrays import Array
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.base import ScorerError
 from dlscore.scores.levels import noise_levels
 
@@ -36,7 +36,7 @@ class Posterior:
     residual: Array
 
 
-def predict_data(policy: Policy, conditioning: Tensor, y: Tensor, t: int) -> Tensor:
+def predict_data(policy: DenoiserPolicy, conditioning: Tensor, y: Tensor, t: int) -> Tensor:
     """D(y) (S, M, H, 2) of chunks y (S, M, H, 2) at timestep t. Raises ScorerError if it is not finite."""
     alpha, v = policy.noise_level(t)[0], float(noise_levels(policy)[t])
     found = y - v * policy.epsilon(alpha * y, t, conditioning)
@@ -48,7 +48,7 @@ def predict_data(policy: Policy, conditioning: Tensor, y: Tensor, t: int) -> Ten
 
 
 @torch.inference_mode()
-def find_posterior(policy: Policy, conditioning: Tensor, y: Tensor, t: int) -> Posterior:
+def find_posterior(policy: DenoiserPolicy, conditioning: Tensor, y: Tensor, t: int) -> Posterior:
     """The posterior of chunks y (S, M, H, 2) at timestep t: three evaluations each, the Jacobian by forward differences."""
     now, v = policy.current, float(noise_levels(policy)[t])
     mean = predict_data(policy, conditioning, y, t)

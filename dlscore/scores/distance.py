@@ -14,7 +14,7 @@ from dlscore.scores.base import Scores
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlscore.policy.diffusion import Policy
+    from dlscore.policy.base import Policy
 
 
 @dataclass(frozen=True)

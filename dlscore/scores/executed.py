@@ -24,8 +24,8 @@ from functools import lru_cache
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.policy.diffusion import Policy
-from dlscore.policy.sampler_steps import SamplerSteps, gaussian_path, sampler_steps
+from dlscore.policy.denoiser import DenoiserPolicy
+from dlscore.policy.sampler_steps import SamplerSteps, gaussian_path
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior, symmetric
 from dlscore.scores.levels import noise_levels
@@ -51,12 +51,12 @@ class Execution:
 
 
 @lru_cache(maxsize=4)
-def own_sampler(policy: Policy) -> SamplerSteps:
+def own_sampler(policy: DenoiserPolicy) -> SamplerSteps:
     """The steps of the policy's own sampler, read off once: a thousand of them take half a second."""
-    return sampler_steps(policy.scheduler, policy.sampler_steps)
+    return policy.own_steps()
 
 
-def find_execution(policy: Policy, density: str, nodes: tuple[int, ...]) -> Execution:
+def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...]) -> Execution:
     """Of a density, executed or model, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
     variances, noise = data_variances(), noise_levels(policy)[list(nodes), None]
     deviations = np.sqrt(variances + noise**2)
@@ -84,14 +84,14 @@ def find_execution(policy: Policy, density: str, nodes: tuple[int, ...]) -> Exec
     return Execution(deviations, ratios, shrinkage)
 
 
-def visited_timesteps(policy: Policy, density: str) -> tuple[int, ...]:
+def visited_timesteps(policy: DenoiserPolicy, density: str) -> tuple[int, ...]:
     """The timesteps that are better than others to make densities at: of the executed one, those that the sampler visits."""
     if density == "model":
-        return tuple(range(len(policy.alphas_cumprod)))
+        return tuple(range(len(policy.levels)))
     return tuple(sorted(step.t for step in own_sampler(policy)))
 
 
-def find_clip(policy: Policy, density: str) -> float | None:
+def find_clip(policy: DenoiserPolicy, density: str) -> float | None:
     """Where actions of the density are clipped, in normalised units; None where they are not."""
     return None if density == "model" else own_sampler(policy).clip
 

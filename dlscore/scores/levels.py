@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.base import ScorerError
 
 RATIO = 0.5  # of the two levels of a solver step, from which the start follows
@@ -37,7 +37,9 @@ class Levels:
     distrusted: tuple[int, ...]
 
 
-def find_levels(policy: Policy, preferred: tuple[int, ...], steps: int, coarse: float, densities: int) -> Levels:
+def find_levels(
+    policy: DenoiserPolicy, preferred: tuple[int, ...], steps: int, coarse: float, densities: int
+) -> Levels:
     """`steps` solver steps, even in log v, from the start to the level `coarse`, then on to the finer levels.
 
     preferred: timesteps that are taken where one is near enough. Raises ScorerError where the schedule ends too early, or is
@@ -76,7 +78,6 @@ def _nearest(noise: Array, preferred: tuple[int, ...], wanted: Sequence[float]) 
     return tuple(nodes)
 
 
-def noise_levels(policy: Policy) -> Array:
-    """(timesteps,) v = σ_t / α_t, rising with t."""
-    levels: Array = np.sqrt(1 / policy.alphas_cumprod - 1)
-    return levels
+def noise_levels(policy: DenoiserPolicy) -> Array:
+    """(levels,) v = σ_t / α_t, rising with t."""
+    return policy.levels

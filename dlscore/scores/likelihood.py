@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -16,11 +16,14 @@ from dlscore.scores.error import DISTANCES
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlscore.policy.diffusion import Policy
+    from dlscore.policy.atoms import AtomsPolicy
+    from dlscore.policy.base import Policy
+    from dlscore.policy.denoiser import DenoiserPolicy
     from dlscore.scores.solve import Recipe
 
 
 DENSITIES = ("executed", "model")
+KERNEL_PX = 6.4  # the least noise of LeRobot's diffusion schedule, in px: what that policy says nothing finer than
 STORED = 64  # denoised chunks that are kept, at most
 
 
@@ -35,6 +38,8 @@ class Likelihood:
     needed, and only there they are Gaussians. Costs a pilot of 2 · horizon + 9 evaluations and at most samples · (steps + 6)
     + 3 · finest, whatever the grid. sampler: "solver", or
     "policy": `samples` draws of the policy's own sampler as they are, a slow cross-check of the executed density.
+    A policy of atoms has an exact density instead (`atoms`), seen through a Gaussian of `kernel_px`; the settings between do
+    not concern it, and its "model" density is that of the temperature 1.
     """
 
     density: str = "executed"
@@ -43,6 +48,7 @@ class Likelihood:
     level: float = 0.35
     finest: int = 64
     sampler: str = "solver"
+    kernel_px: float = field(default=KERNEL_PX, metadata={"added": True})
 
     name: ClassVar[str] = "likelihood"
     kind: ClassVar[str] = "log_density"
@@ -66,30 +72,48 @@ class Likelihood:
         require("--finest", finest, f"0 or a multiple of 4 up to {samples}", fits,
                 ScorerError)  # fmt: skip
         require("--sampler", self.sampler, "solver or policy", self.sampler in ("solver", "policy"), ScorerError)
+        require("--kernel-px", self.kernel_px, "from 1 to 100", 1 <= self.kernel_px <= 100, ScorerError)
         if self.sampler == "policy" and self.density == "model":
             raise ScorerError("--sampler policy draws executed actions; it has no --density model")
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
         if self.sampler == "policy":
-            return self.samples * policy.sampler_steps
+            return policy.chunk_evaluations(self.samples)
+        if policy.kind == "atoms":
+            return 1
         from dlscore.scores.solve import find_plan
         from dlscore.scores.start import pilot_evaluations
 
-        find_plan(policy, self._recipe())
-        return pilot_evaluations(policy) + self.samples * (self.steps + 6) + 3 * self.finest
+        find_plan(self._denoiser(policy), self._recipe())
+        return pilot_evaluations(self._denoiser(policy)) + self.samples * (self.steps + 6) + 3 * self.finest
 
     def layout(self, policy: Policy) -> MixtureLayout:
         """What the cache keeps of the mixture of a step."""
+        if self._exact(policy):
+            return MixtureLayout(cast("AtomsPolicy", policy).count, distances=DISTANCES)
         from dlscore.scores.solve import find_box
 
         components = self.samples if self.sampler == "policy" else 2 * self.samples + self.finest
-        return MixtureLayout(components, self._kept, find_box(policy, self.density), DISTANCES)
+        return MixtureLayout(components, self._kept, find_box(self._denoiser(policy), self.density), DISTANCES)
+
+    def describe(self, policy: Policy) -> dict[str, Any]:
+        """What the cache keeps beside the settings."""
+        if not self._exact(policy):
+            return {}
+        seen = (
+            f"{self.definition}; the policy has atoms without a width, seen through a Gaussian of {self.kernel_px:g} px"
+        )
+        return {"definition": seen, "kernel_px": self.kernel_px}
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
+        if self._exact(policy):
+            from dlscore.scores.atoms import score_atoms
+
+            return score_atoms(cast("AtomsPolicy", policy), conditioning, self.density, self.kernel_px, grid)
         from dlscore.scores import solve
 
         draw = solve.draw_own if self.sampler == "policy" else solve.solve
-        found = draw(policy, conditioning, self._recipe(), seed)
+        found = draw(self._denoiser(policy), conditioning, self._recipe(), seed)
         errors = [each.error for each in found]
         checks = {
             "error": np.array([each.total_variation for each in errors]),
@@ -98,6 +122,16 @@ class Likelihood:
         denoised = np.stack([each.denoised for each in found])
         count = self.layout(policy).components
         return Scores.of_mixtures([each.joined.mixture.padded(count) for each in found], grid, checks, denoised)
+
+    def _exact(self, policy: Policy) -> bool:
+        return policy.kind == "atoms" and self.sampler == "solver"
+
+    def _denoiser(self, policy: Policy) -> DenoiserPolicy:
+        if policy.kind == "denoiser":
+            return cast("DenoiserPolicy", policy)
+        raise ScorerError(
+            f"method likelihood needs a density of the action; policy {policy.name}: {policy.without_density}"
+        )
 
     @property
     def _kept(self) -> int:

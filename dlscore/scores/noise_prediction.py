@@ -10,12 +10,13 @@ import numpy as np
 from dlscore.common.arrays import Array
 from dlscore.common.choices import require
 from dlscore.grid import Grid
-from dlscore.scores.base import ScorerError, Scores
+from dlscore.scores.base import ScorerError, Scores, require_denoiser
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dlscore.policy.diffusion import Policy
+    from dlscore.policy.base import Policy
+    from dlscore.policy.denoiser import DenoiserPolicy
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,10 @@ class NoisePrediction:
         require("--levels", self.levels, "at least 1", self.levels >= 1, ScorerError)
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
+        require_denoiser(policy, self.name)
         return (self.levels + 1) * grid.resolution**2
 
-    def timesteps(self, policy: Policy) -> list[int]:
+    def timesteps(self, policy: DenoiserPolicy) -> list[int]:
         """The noise levels: midpoints of equal intervals of log SNR, as the nearest timesteps."""
         log_snr = policy.log_snr()
         low, high = log_snr[policy.scale_timestep(self.highest)], log_snr[policy.scale_timestep(self.lowest)]
@@ -62,10 +64,11 @@ class NoisePrediction:
         return [int(np.argmin(np.abs(log_snr - target))) for target in middle]
 
     def score(self, policy: Policy, conditioning: Tensor, chunks: Array, grid: Grid, seed: int) -> Scores:
+        network = require_denoiser(policy, self.name)
         pairs = zip(policy.from_px(chunks), conditioning, strict=True)
-        return Scores(np.stack([self._score_step(policy, given[None], drawn, grid, seed) for drawn, given in pairs]))
+        return Scores(np.stack([self._score_step(network, given[None], drawn, grid, seed) for drawn, given in pairs]))
 
-    def _score_step(self, policy: Policy, conditioning: Tensor, drawn: Array, grid: Grid, seed: int) -> Array:
+    def _score_step(self, policy: DenoiserPolicy, conditioning: Tensor, drawn: Array, grid: Grid, seed: int) -> Array:
         import torch
 
         cells, now = policy.from_px(grid.actions.reshape(-1, 2)), policy.current

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dlscore.common.arrays import Array
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores import start
 from dlscore.scores.denoise import Posterior, find_posterior, predict_data
 from dlscore.scores.error import ErrorEstimate, estimate_error
@@ -67,7 +67,7 @@ class Solution:
 
 
 @lru_cache(maxsize=4)
-def find_plan(policy: Policy, recipe: Recipe) -> Plan:
+def find_plan(policy: DenoiserPolicy, recipe: Recipe) -> Plan:
     """The plan for a policy. Raises ScorerError where the policy's schedule does not allow it."""
     preferred = visited_timesteps(policy, recipe.density)
     levels = find_levels(policy, preferred, recipe.steps, recipe.level, 3 if recipe.finest else 2)
@@ -78,7 +78,9 @@ def find_plan(policy: Policy, recipe: Recipe) -> Plan:
     return Plan(levels.pilot, clip, box, believed, distrusted)
 
 
-def _find_path(policy: Policy, recipe: Recipe, nodes: tuple[int, ...], densities: int, known: Array, last: int) -> Path:
+def _find_path(
+    policy: DenoiserPolicy, recipe: Recipe, nodes: tuple[int, ...], densities: int, known: Array, last: int
+) -> Path:
     # known (W,): the part of the data's variance that the start has.
     noise = noise_levels(policy)[list(nodes)]
     execution = find_execution(policy, recipe.density, nodes)
@@ -87,7 +89,7 @@ def _find_path(policy: Policy, recipe: Recipe, nodes: tuple[int, ...], densities
     return Path(nodes, noise, densities, execution, weights, last)
 
 
-def solve(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
+def solve(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
     """The densities of S steps under `conditioning` (S, D)."""
     plan = find_plan(policy, recipe)
     pilot = start.run_pilot(policy, conditioning, plan.pilot, plan.clip, seed)
@@ -101,7 +103,7 @@ def solve(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) -> li
 
 
 def _descend(
-    policy: Policy, conditioning: Tensor, recipe: Recipe, plan: Plan, path: Path, pilot: start.Pilot, seed: int
+    policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, plan: Plan, path: Path, pilot: start.Pilot, seed: int
 ) -> list[Solution]:
     y = torch.tensor(start.start(policy, pilot, recipe.samples, path.noise[0], seed)).to(conditioning)
     history: list[Tensor] = []
@@ -130,7 +132,7 @@ def _descend(
 
 
 def _components(
-    policy: Policy, posterior: Posterior, clip: float | None, execution: Execution, node: int, noise: float
+    policy: DenoiserPolicy, posterior: Posterior, clip: float | None, execution: Execution, node: int, noise: float
 ) -> tuple[Array, Array]:
     moves, covariances = execute(posterior, execution, node, noise)
     means = posterior.mean[:, :, policy.current].cpu().double().numpy() + moves
@@ -138,7 +140,7 @@ def _components(
     return policy.to_px(means), covariances * np.outer(policy.px_per_unit, policy.px_per_unit)
 
 
-def draw_own(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
+def draw_own(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
     """Draws of the policy's own sampler, each a Gaussian of about 1 px: next to nothing beside a cell."""
     numbers = np.random.SeedSequence((seed, 2)).generate_state(recipe.samples, np.uint64) >> np.uint64(1)
     drawn = policy.sample(conditioning, [[int(number) for number in numbers]] * len(conditioning))
@@ -150,7 +152,7 @@ def draw_own(policy: Policy, conditioning: Tensor, recipe: Recipe, seed: int) ->
     ]
 
 
-def find_box(policy: Policy, density: str) -> Array | None:
+def find_box(policy: DenoiserPolicy, density: str) -> Array | None:
     """(2, 2) px [[xmin, ymin], [xmax, ymax]] within which the density's actions are clipped, or None."""
     clip = find_clip(policy, density)
     return None if clip is None else policy.to_px(np.array([[-clip, -clip], [clip, clip]]))

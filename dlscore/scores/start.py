@@ -24,7 +24,7 @@ from scipy.stats import qmc
 from torch import Tensor
 
 from dlscore.common.arrays import Array
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.denoise import predict_data
 from dlscore.scores.levels import noise_levels
 
@@ -52,13 +52,13 @@ class Pilot:
         return Pilot(self.mean[steps], self.vectors[steps], self.variances[steps], self.believed[steps])
 
 
-def pilot_evaluations(policy: Policy) -> int:
+def pilot_evaluations(policy: DenoiserPolicy) -> int:
     """Network evaluations of `run_pilot` per step."""
     return POINTS + 2 * policy.horizon + 1
 
 
 @torch.inference_mode()
-def run_pilot(policy: Policy, conditioning: Tensor, t: int, clip: float | None, seed: int) -> Pilot:
+def run_pilot(policy: DenoiserPolicy, conditioning: Tensor, t: int, clip: float | None, seed: int) -> Pilot:
     """The pilot of S steps at timestep t, under `conditioning` (S, D)."""
     count, size, v = len(conditioning), 2 * policy.horizon, float(noise_levels(policy)[t])
     half = normal_points(POINTS // 2, size, seed)
@@ -75,7 +75,7 @@ def run_pilot(policy: Policy, conditioning: Tensor, t: int, clip: float | None, 
     return Pilot(mean if clip is None else np.clip(mean, -clip, clip), vectors, v**2 * values / (1 - values), believed)
 
 
-def start(policy: Policy, pilot: Pilot, samples: int, noise: float, seed: int) -> Array:
+def start(policy: DenoiserPolicy, pilot: Pilot, samples: int, noise: float, seed: int) -> Array:
     """(S, M, H, 2) chunks y of N(μ, Σ + v² I) at the level v = `noise`, of N(μ, v² I) where Σ is not known."""
     size = 2 * policy.horizon
     points = normal_points(samples, size, seed)
@@ -112,7 +112,7 @@ def normal_points(count: int, size: int, seed: int) -> Array:
     return normal
 
 
-def _predict(policy: Policy, conditioning: Tensor, y: Array, t: int) -> Array:
+def _predict(policy: DenoiserPolicy, conditioning: Tensor, y: Array, t: int) -> Array:
     # Data predictions of flat chunks (S, M, 2H).
     chunks = torch.tensor(y.reshape(*y.shape[:2], policy.horizon, 2)).to(conditioning)
     found: Array = predict_data(policy, conditioning, chunks, t).cpu().double().numpy().reshape(y.shape)

@@ -23,7 +23,7 @@ from dlscore.density.calibration import LEVELS
 from dlscore.density.regions import hdr_ranks
 from dlscore.episodes.dataset import open_dataset
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.policy.load import load_policy
 from dlscore.scores.likelihood import QUALITIES, Likelihood
 

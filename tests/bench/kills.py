@@ -98,7 +98,7 @@ def start(argv: list[object]) -> tuple[int, int]:
     code = 99
     try:
         from dlscore.cli import commands
-        from dlscore.policy.diffusion import Policy
+        from dlscore.policy.base import Policy
 
         encode = Policy.encode
 

@@ -13,7 +13,7 @@ import torch
 from scipy.special import logsumexp
 
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.scores.base import Scores
 
 

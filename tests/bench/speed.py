@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlscore.compute.episode import BLOCK_STEPS
 from dlscore.grid import Grid
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.policy.load import BATCH_SIZES, pick_device
 from dlscore.scores.likelihood import Likelihood
 

@@ -154,12 +154,12 @@ def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(answers, chang
 
 def test_another_type_of_policy_is_refused_before_its_weights_are_fetched(home, tmp_path):
     other = tmp_path / "hf"
-    cached = other / "hub" / "models--someone--act"
+    cached = other / "hub" / "models--someone--tdmpc"
     (cached / "snapshots" / "1").mkdir(parents=True)
-    (cached / "snapshots" / "1" / "config.json").write_text('{"type": "act"}')
+    (cached / "snapshots" / "1" / "config.json").write_text('{"type": "tdmpc"}')
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text("1")
-    done = run(other, "--policy-path", "someone/act", "--dataset-root", tmp_path, "--output-dir", tmp_path / "out")
+    done = run(other, "--policy-path", "someone/tdmpc", "--dataset-root", tmp_path, "--output-dir", tmp_path / "out")
     assert done.returncode == 1
-    assert "policy someone/act is of type 'act'; dlscore scores LeRobot policies of type 'diffusion'" in done.stderr
+    assert "policy someone/tdmpc is of type 'tdmpc', which dlscore cannot score: it plans" in done.stderr
     assert "ASKED" not in done.stderr

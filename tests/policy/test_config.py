@@ -53,7 +53,7 @@ def test_a_config_that_makes_nonsense_is_named(legacy_copy, changes, words):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"type": "act"}, "of type 'act'"),
+        ({"type": "tdmpc"}, "of type 'tdmpc'"),
         ({"type": "<gone>"}, "of type None"),
         ({"horizon": "<gone>"}, "lacks horizon"),
         ({"output_features": {"action": {"type": "ACTION", "shape": [7]}}}, r"actions of shape \[7\]"),

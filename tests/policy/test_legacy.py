@@ -49,7 +49,7 @@ def test_the_schema_of_2024_is_translated(legacy, legacy_copy):
         ({"input_normalization_modes": {STATE: "rank", IMAGE: "mean_std"}}, "normalises 'observation.state' by 'rank'"),
         ({"output_normalization_modes": "<gone>"}, "of 2024 .* not whole"),
         ({"crop_shape": "<gone>"}, "lacks crop_shape"),
-        ({"num_train_timesteps": "<gone>", "chunk_size": 100}, "is of type 'act'"),
+        ({"num_train_timesteps": "<gone>", "n_pi_samples": 51}, "is of type 'tdmpc'"),
     ],
 )
 def test_what_is_ambiguous_in_the_schema_of_2024_is_refused(legacy_copy, change, words):

@@ -61,7 +61,7 @@ def test_a_processor_does_not_get_to_run_a_class_of_its_own(policy_folder, tmp_p
     processor = json.loads(file.read_text())
     processor["steps"].insert(0, {"class": "os.system", "config": {"command": f"touch {tmp_path / 'ran'}"}})
     file.write_text(json.dumps(processor))
-    with pytest.raises(UserError, match=r"has a step 'os\.system'; the steps of a diffusion policy are"):
+    with pytest.raises(UserError, match=r"has a step 'os\.system'; the steps of a policy here are"):
         load(folder)
     assert not (tmp_path / "ran").exists()
 

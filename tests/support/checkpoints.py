@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from dlscore.policy.diffusion import Policy
+from dlscore.policy.base import Policy
 from dlscore.policy.load import load_policy
 
 
