@@ -8,11 +8,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import colors, shades
 from dlrender.answers.films import DENSITIES, SHARP, Film, density_image
 from dlrender.answers.points import can_be_taken
+from dlrender.answers.steps import Step
 from dlrender.answers.table import caches_in
 from dlrender.answers.training import Training, find_episode
 from dlrender.output import pick_fps
@@ -43,14 +45,7 @@ def training_film(
     figure.colorbar(images[0], ax=[axes[name] for name in names], pad=0.01, aspect=20, extend="both",
                     label="density [1/px²]")  # fmt: skip
     below = axes["surprise"]
-    for k, steps in enumerate(episodes):
-        tint = shades()(0.35 + 0.65 * k / max(1, count - 1))
-        surprise = np.array([-each.log_density for each in steps])
-        surprise[~can_be_taken(surprise)] = np.nan
-        below.plot([each.number for each in steps], surprise, color=tint,
-                   label=f"{data.steps[k]:,} steps")  # fmt: skip
-    below.set(xlabel="step", ylabel="surprise [nats]")
-    below.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    _draw_surprise(below, episodes, data.steps)
     cursor = below.axvline(0, color=matplotlib.rcParams["text.color"], linewidth=1)
     text = below.set_title(f"episode {key[1]}, step 0000")
 
@@ -63,3 +58,13 @@ def training_film(
         text.set_text(f"episode {key[1]}, step {steps[k].number}")
 
     return Film(figure, len(episodes[0]), show, pick_fps(episodes[0][0].episode.cache, None))
+
+
+def _draw_surprise(axes: Axes, episodes: Sequence[Sequence[Step]], checkpoints: Sequence[int]) -> None:
+    for k, (steps, checkpoint) in enumerate(zip(episodes, checkpoints, strict=True)):
+        surprise = np.array([-each.log_density for each in steps])
+        surprise[~can_be_taken(surprise)] = np.nan
+        tint = shades()(0.35 + 0.65 * k / max(1, len(episodes) - 1))
+        axes.plot([each.number for each in steps], surprise, color=tint, label=f"{checkpoint:,} steps")
+    axes.set(xlabel="step", ylabel="surprise [nats]")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
