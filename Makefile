@@ -181,7 +181,7 @@ demo: ## the whole workflow on the embedded policy and episodes: outputs/episode
 
 picture: demo  ## the README's picture, from the demo's cache
 	$(BIN)/dlrender sheet $(CACHE)/episode_000.h5 --steps 0,20,42,60 --style paper --heat off --overlay regions \
-	    --no-overlay contours --no-environment --width 9in --dpi 170 -o data/demo/picture.png
+	    --no-overlay contours --overlay inset --no-environment --width 9in --dpi 170 -o data/demo/picture.png
 
 gallery: | $(READY)  ## the pictures of data/examples, from the demo's first episode under three methods (5 minutes)
 	@$(MAKE) --no-print-directory cache EPISODE=0 METHOD='likelihood distance noise_pred' CACHE=data/cache

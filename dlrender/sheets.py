@@ -35,7 +35,8 @@ SIDE, MARGINS = 2.0, 1.25  # in: of the squares of a sheet without a width, and 
 READABLE = (7.0, 9.0)  # points: fonts of a figure of a given width
 FULL = 3.86  # in: side of the square for which overlays have the lengths that the style gives
 SMALLEST = 0.5  # of these lengths
-TICKS = 256.0  # px of the whole world between ticks of small axes
+SPARSE, DENSE = 256.0, 128.0  # px of the whole world between ticks of small axes
+BESIDE, ROOMY = 1.1, 0.86  # in: what is beside the squares of a row, about; a side with room for labels of DENSE ticks
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def compose(panels: Sequence[Panel], style: Style, size: tuple[float, float | No
         fonts = {each.name: min(max(getattr(style.fonts, each.name), low), high) for each in fields(style.fonts)}
         style = replace(style, fonts=replace(style.fonts, **fonts))
     if style.layout.ticks:
-        style = replace(style, layout=replace(style.layout, ticks=max(style.layout.ticks, TICKS)))
+        style = replace(style, layout=replace(style.layout, ticks=max(style.layout.ticks, _ticks(panels, size[0]))))
     figure = make_figure(100 * size[0], 100 * (size[1] or size[0]), dpi=style.dpi)
     cells = [_add_cell(figure, panel, panels, style) for panel in panels]
     side = arrange(figure, cells, *size)
@@ -116,6 +117,13 @@ def compose(panels: Sequence[Panel], style: Style, size: tuple[float, float | No
         high = legend_below(figure, handles_of(seen, panels[0].view.cache, list(methods)), style.fonts.legend)
         arrange(figure, cells, *size, below=high)
     return figure
+
+
+def _ticks(panels: Sequence[Panel], width: float) -> float:
+    # Three or four ticks a side, in small squares two or three; numbers of the whole world have three digits, too.
+    side = (width - BESIDE) / (1 + max(panel.column for panel in panels))
+    whole = any(panel.view.window.is_whole for panel in panels)
+    return SPARSE if whole or side < ROOMY else DENSE
 
 
 def _add_cell(figure: Figure, panel: Panel, panels: Sequence[Panel], style: Style) -> Cell:

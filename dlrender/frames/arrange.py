@@ -100,13 +100,15 @@ def _margins(cells: Sequence[Cell], rows: int, columns: int) -> tuple[list[float
     return left, right, top, bottom
 
 
-def _overhang(cell: Cell) -> tuple[float, float, float, float]:
+def _overhang(cell: Cell, titles: bool = True) -> tuple[float, float, float, float]:
     # How far ticks, labels, title and bar reach beyond the square, to the left, the right, the top and the bottom.
     figure: Any = cell.axes.figure
     renderer, dpi = figure.canvas.get_renderer(), figure.dpi
     cell.axes.get_tightbbox(renderer)  # places the title
     square = cell.axes.get_window_extent(renderer)
-    found: list[Any] = [title.get_window_extent(renderer) for title in titles_of(cell.axes) if title.get_text()]
+    found: list[Any] = [
+        title.get_window_extent(renderer) for title in titles_of(cell.axes) if titles and title.get_text()
+    ]
     if cell.axes.axison:
         found += [axis.get_tightbbox(renderer) for axis in (cell.axes.xaxis, cell.axes.yaxis)]
     if cell.bar is not None:
@@ -128,15 +130,17 @@ def titles_of(axes: Axes) -> list[Text]:
 
 def _wrap(cell: Cell, side: float) -> None:
     figure: Any = cell.axes.figure
-    texts = [(cell.axes.title, 0), (cell.axes.xaxis.label, 0), (cell.axes.yaxis.label, 1)]
+    west, east, _, _ = _overhang(cell, titles=False)
+    over = side + 2 * min(west, east)  # a title may be above the labels on both sides
+    texts = [(cell.axes.title, 0, over), (cell.axes.xaxis.label, 0, side), (cell.axes.yaxis.label, 1, side)]
     if cell.bar is not None:
-        texts.append((cell.bar.yaxis.label, 1))
-    for text, axis in texts:
+        texts.append((cell.bar.yaxis.label, 1, side))
+    for text, axis, room in texts:
         words = text.get_text().split()
         for lines in range(1, len(words) + 1):
             text.set_text("\n".join(balanced(words, lines)))
             extent = text.get_window_extent(figure.canvas.get_renderer())
-            if (extent.width, extent.height)[axis] <= side * figure.dpi:
+            if (extent.width, extent.height)[axis] <= room * figure.dpi:
                 break
 
 

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from dlrender.colors import Norm, get_colormap, resolved_nats
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
+from dlrender.overlays.contrast import halo_color
 from dlrender.overlays.world import Environment
 from dlrender.style.style import Style
 from dlrender.window import WHOLE, Window, nice
@@ -28,7 +29,7 @@ from dlscore.common.world import WORLD_SIZE
 
 HEIGHT = 480  # px of the panel that sizes refer to
 BESIDE = 12.0  # px left and right of an environment beside heatmaps
-MARK = "#202020"  # the outline of a window in the environment
+MARKS = {"white": "#202020", "black": "#e8e8e8"}  # the outline of a window in the environment, by its halo
 PIXELS = (16, 2400)  # a side of the image of scores in a figure
 
 
@@ -167,7 +168,9 @@ def add_colorbar(
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
     bar = figure.colorbar(mappable, cax=where, extend=extend[shown.cut, shown.cut_above])
     if shown.gamma == 1:
-        bar.locator = MaxNLocator("auto", steps=[1, 2, 5, 10])  # no halves, which would need wider numbers
+        bar.locator = MaxNLocator(
+            "auto", steps=[1, 2, 5, 10], min_n_ticks=3
+        )  # no halves, which would need wider numbers
     if norm is None and not nats:
         bar.set_ticks([-1, 0], labels=["least", "most"])
     bar.set_label(_label_of(attrs, norm, nats), fontsize=style.fonts.labels)
@@ -213,7 +216,8 @@ def mark_window(axes: Axes, view: StepView) -> Artist:
     """The outline of a view's window, in axes of the environment; of what is beyond the world, along its edge."""
     left, right, bottom, top = np.clip(view.window.extent, 1.0, WORLD_SIZE - 1.0)
     corners = Path([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], closed=True)
-    return place(axes, HaloLines([corners], MARK, 1.0, 1.2))
+    color = MARKS["black" if halo_color(axes.get_facecolor()) == "white" else "white"]
+    return place(axes, HaloLines([corners], color, 1.0, 1.2))
 
 
 def draw_environment(axes: Axes, view: StepView) -> None:

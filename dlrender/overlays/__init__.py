@@ -7,6 +7,7 @@ from dlrender.overlays.actions import Arrow, ExpertAction, ExpertTrace, PolicyPr
 from dlrender.overlays.base import PANELS, Overlay, StepView
 from dlrender.overlays.chunks import Chunk, Cloud, Worms
 from dlrender.overlays.density import Contours, Landscape, Regions
+from dlrender.overlays.inset import Inset
 from dlrender.overlays.labels import Counter, Drift, Inside
 from dlrender.overlays.world import Agent, Block, Goal, Scale, World
 from dlscore.common.plugins import add_plugins
@@ -25,6 +26,7 @@ __all__ = [
            "ExpertAction",
            "ExpertTrace",
            "Goal",
+           "Inset",
            "Inside",
            "Landscape",
            "Overlay",
@@ -56,6 +58,7 @@ OVERLAYS: dict[str, type[Overlay]] = {
     "arrow": Arrow,
     "prediction": PolicyPrediction,
     "expert": ExpertAction,
+    "inset": Inset,
     "counter": Counter,
     "drift": Drift,
     "inside": Inside,

@@ -17,9 +17,10 @@ from matplotlib.path import Path
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.transforms import Affine2D, IdentityTransform
 
-from dlrender.overlays.contrast import halo_color
+from dlrender.overlays.contrast import contrast, halo_color
 from dlscore.common.arrays import Array
 
+FAINT = 1.5  # contrast of a line with white below which only its halo is seen on paper
 HEAD = 0.4  # length of an arrow's head, and twice half of its width, relative to `size`
 SHAFT_AND_HEAD = (Path.MOVETO, Path.LINETO, Path.MOVETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY)
 
@@ -185,7 +186,9 @@ def mark_handle(label: str, marker: str, size: float, color: str, edge: float) -
 
 
 def open_mark_handle(label: str, marker: str, size: float, color: str, linewidth: float, edge: float) -> Artist:
-    """A legend handle for an `OpenMark`."""
+    """A legend handle for an `OpenMark`. A white one is filled: on paper, the two edges of its halo would be two marks."""
+    if marker in Line2D.filled_markers and contrast([color], "white")[0] < FAINT:
+        return mark_handle(label, marker, size, color, edge / 2)
     style = MarkerStyle(marker, joinstyle="round", capstyle="projecting")
     return Line2D([], [], linestyle="none", marker=style, markersize=size, markerfacecolor="none", markeredgecolor=color,
                   markeredgewidth=linewidth, path_effects=halo(linewidth + edge, halo_color(color)), label=label)  # fmt: skip
@@ -210,7 +213,8 @@ class HandleArrow(HandlerBase):
 
     def create_artists(self, legend: Any, orig_handle: Any, xdescent: float, ydescent: float, width: float,
                        height: float, fontsize: float, trans: Any) -> list[Artist]:  # fmt: skip
-        y = (height - ydescent) / 2
-        arrow = HaloArrow(np.array([-xdescent, y]), np.array([width - xdescent, y]), **orig_handle.looks)
+        y, looks = (height - ydescent) / 2, orig_handle.looks
+        end = width - xdescent - looks["linewidth"] - looks["edge"]  # the tip's halo stays away from the text
+        arrow = HaloArrow(np.array([-xdescent, y]), np.array([end, y]), **looks)
         arrow.set_transform(trans)
         return [arrow]

@@ -22,7 +22,10 @@ from dlscore.common.arrays import Array
 CORNERS = ("upper right", "upper left", "lower right", "lower left")
 MARGIN, PAD = 5.0, 2.5  # points between the axes and the box, and between the box and its text
 ABOVE, BELOW = 0.85, 0.25  # extent of the text above and below the baseline, in font sizes
-FONTS = ("family", "serif", "sans-serif", "cursive", "fantasy", "monospace", "style", "variant", "weight", "stretch")
+FONTS: Any = (  # rcParams on which the choice of a font depends
+    "font.family", "font.serif", "font.sans-serif", "font.cursive", "font.fantasy", "font.monospace", "font.style",
+    "font.variant", "font.weight", "font.stretch",
+)  # fmt: skip
 PHASES = 4  # positions within a pixel at which a piece of text is cached
 BETWEEN = " · "  # parts of a text, which get lines of their own in narrow axes
 PIECES = re.compile(r"\d|\D+")  # digits change from frame to frame, the rest stays
@@ -42,21 +45,24 @@ class _Line(NamedTuple):
 
 
 class Label(Artist):
-    """A line of text on a dark box in a corner of the axes: an image in Agg, a box and editable text in pdf and svg.
+    """A line of text on a box in a corner of the axes: an image in Agg, a box and editable text in pdf and svg.
 
     matplotlib's own Text lays out and renders each new string, which would take half the time of a frame.
     """
 
-    def __init__(self, text: str, corner: str, fontsize: float, color: str, alpha: float) -> None:
+    def __init__(
+        self, text: str, corner: str, fontsize: float, color: str, alpha: float, ground: str = "black"
+    ) -> None:
         super().__init__()
         self.text, self.corner, self.fontsize, self.color, self.alpha = text, corner, fontsize, color, alpha
+        self.ground = ground
 
     def draw(self, renderer: Any) -> None:
         if not self.get_visible():
             return
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
-        file = _font_file(*(tuple(rcParams[f"font.{each}"]) for each in FONTS))
+        file = _font_file(*(tuple(rcParams[name]) for name in FONTS))
         lines = [self._measure(self.text, file, renderer)]
         if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
@@ -84,14 +90,14 @@ class Label(Artist):
         gc = renderer.new_gc()
         gc.set_clip_rectangle(within)
         if isinstance(renderer, RendererAgg):
-            look = (size, renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha)
+            look = (size, renderer.dpi, str(rcParams["text.hinting"]), self.color, self.alpha, self.ground)
             image = _image(round(width), round(height), line.file, tuple(line.pieces), tuple(line.advances), look)
             renderer.draw_image(gc, round(left), round(bottom), image)
         else:
             gc.set_linewidth(0)
             gc.set_alpha(self.alpha)
             box = Affine2D().scale(width, height).translate(left, bottom)
-            renderer.draw_path(gc, Path.unit_rectangle(), box, (0.0, 0.0, 0.0))
+            renderer.draw_path(gc, Path.unit_rectangle(), box, to_rgb(self.ground))
             gc.set_alpha(1.0)
             gc.set_foreground(self.color)
             x, y = left + PAD * pixels, bottom + (PAD + BELOW * size) * pixels
@@ -113,10 +119,10 @@ def _image(
     file: str,
     pieces: tuple[str, ...],
     advances: tuple[float, ...],
-    look: tuple[float, float, str, str, float],
+    look: tuple[float, float, str, str, float, str],
 ) -> Array:
     # (height, width, 4) uint8 RGBA, the lowest row first: the text's coverage over the box. Many texts stay for many frames.
-    size, dpi, hinting, color, alpha = look
+    size, dpi, hinting, color, alpha, ground = look
     pixels = dpi / 72
     cover: Array = np.zeros((height, width), dtype=np.float32)
     baseline, x = height - round((PAD + BELOW * size) * pixels), PAD * pixels
@@ -128,17 +134,18 @@ def _image(
         part: Array = cover[max(0, top) :, max(0, left) :][: drawn.shape[0], : drawn.shape[1]]
         part += drawn[: part.shape[0], : part.shape[1]]
         x += step
-    shades = inked(color, alpha)
+    shades = inked(color, alpha, ground)
     image: Array = shades[(np.minimum(cover, 1) * (len(shades) - 1) + 0.5).astype(np.uint8)]
     return np.ascontiguousarray(image.view(np.uint8).reshape(height, width, 4)[::-1])
 
 
 @lru_cache(maxsize=64)
-def inked(color: str, alpha: float) -> Array:
-    """(256,) uint32 RGBA of a black background of opacity `alpha` under `color`, at coverages from 0 to 1."""
+def inked(color: str, alpha: float, ground: str = "black") -> Array:
+    """(256,) uint32 RGBA of a `ground` of opacity `alpha` under `color`, at coverages from 0 to 1."""
     cover = np.linspace(0, 1, 256)[:, None]
     opaque = cover + alpha * (1 - cover)
-    colour = np.array(to_rgb(color)) * cover / np.maximum(opaque, 1e-6)
+    below = np.array(to_rgb(ground)) * alpha * (1 - cover)
+    colour = (np.array(to_rgb(color)) * cover + below) / np.maximum(opaque, 1e-6)
     return (np.hstack([colour, opaque]) * 255 + 0.5).astype(np.uint8).view(np.uint32)[:, 0]
 
 

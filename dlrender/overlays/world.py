@@ -18,10 +18,10 @@ from matplotlib.path import Path
 from dlrender.errors import RenderError
 from dlrender.overlays.artists import HaloLines, line_handle, place
 from dlrender.overlays.base import Overlay, StepView
-from dlrender.overlays.contrast import on_ground
+from dlrender.overlays.contrast import halo_color, on_ground
 from dlrender.overlays.fills import Fills
 from dlrender.overlays.text_artist import MARGIN, Label, box_height
-from dlrender.window import WHOLE, nice
+from dlrender.window import WHOLE, Window, nice
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_choice
@@ -31,6 +31,7 @@ LOOKS = ("shapes", "picture")
 # As gym-pusht paints them: the block is two bars with an edge, 2 px on each side of their outline.
 GOAL, BLOCK, BLOCK_EDGE, AGENT, AGENT_EDGE = "#90ee90", "#8fa3b8", "#778899", "#4e7eff", "#4169e1"
 BARS = ((-60.0, 0.0, 60.0, 30.0), (-15.0, 30.0, 15.0, 120.0))  # left, top, right, bottom [px]
+BAR = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
 EDGE = 2.0  # px
 WALL, WALLS, HALF = "#d3d3d3", (5.5, 506.5), 2.5  # colour, places [px], half of the thickness [px]
 INNER_RADIUS = 11.0  # px, of the agent's disc without its edge
@@ -59,7 +60,8 @@ class World(Overlay):
             frame = on_ground(view.cache.frame(view.step), axes.get_facecolor())
             image.set_data((ground * (1 - self.alpha) + self.alpha * frame + 0.5).astype(np.uint8))
             return [image]
-        return [filled(things_of(view.cache.state[view.step]), axes, self.alpha)]
+        shapes = things_of(view.cache.state[view.step])
+        return [filled(shapes if _is_within(view.window) else [*walls(), *shapes], axes, self.alpha)]
 
 
 class Environment(AxesImage):
@@ -97,6 +99,14 @@ def _goal() -> list[tuple[Path, str]]:
     return block_shapes(GOAL_POSE, GOAL)
 
 
+def _is_within(window: Window) -> bool:
+    # Whether no wall is in it.
+    low, high = WALLS
+    inner = low + HALF, high - HALF
+    return all(inner[0] <= each and each + window.side <= inner[1] for each in (window.left, window.top))
+
+
+@lru_cache(maxsize=1)
 def walls() -> list[tuple[Path, str]]:
     """The four walls, which gym-pusht paints 5 px thick about 5 and 506 px."""
     low, high = WALLS
@@ -116,7 +126,13 @@ def _mixed(colors: tuple[str, ...], ground: tuple[float, ...], alpha: float) -> 
 def block_shapes(pose: Array, color: str, edge: str | None = None) -> list[tuple[Path, str]]:
     """The T block at a pose (3,) [px, px, rad], with its colours, from the lowest up."""
     layers = [(color, 0.0)] if edge is None else [(edge, EDGE), (color, -EDGE)]
-    return [(Path(_turned(_bar(bar, wider), pose)), shade) for shade, wider in layers for bar in BARS]
+    return [(_bars(pose, wider), shade) for shade, wider in layers]
+
+
+def _bars(pose: Array, wider: float) -> Path:
+    # One path of both bars, between which there would else be a seam.
+    corners = np.concatenate([_bar(bar, wider) for bar in BARS])
+    return Path(_turned(corners, pose), BAR * len(BARS))
 
 
 def agent_shapes(place: Array) -> list[tuple[Path, str]]:
@@ -149,6 +165,7 @@ class Scale(Overlay):
     edge: float = 1.6
     fontsize: float = 7.5
     color: str = "#202020"
+    alpha: float = 0.6
 
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         if view.window.is_whole:
@@ -159,7 +176,8 @@ class Scale(Overlay):
         x, y = right - MARGIN * point, bottom - (MARGIN + box_height(self.fontsize) + MARGIN / 2) * point
         ends = np.array([(x - length, y), (x, y)])
         bar = HaloLines([Path(ends)], self.color, self.linewidth, self.edge)
-        return [bar, Label(f"{length:g} px", "lower right", self.fontsize, "white", 0.55)]
+        text = Label(f"{length:g} px", "lower right", self.fontsize, self.color, self.alpha, halo_color(self.color))
+        return [bar, text]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ from dlrender.overlays import (
 from dlrender.overlays.artists import HaloArrow, HaloLines, Mark, OpenMark, halo, open_mark_handle, place
 from dlrender.overlays.contrast import contrast, halo_color, luminance
 from dlrender.overlays.labels import score_at
-from dlrender.overlays.text_artist import Label, box_height, coverage
+from dlrender.overlays.text_artist import MARGIN, Label, box_height, coverage
 from dlrender.overlays.world import AGENT, AGENT_EDGE, BLOCK, BLOCK_EDGE, GOAL, WALL, filled, things_of, walls
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
@@ -65,7 +65,7 @@ def test_every_overlay_draws_explains_itself_and_leaves_the_axes_clean(tmp_path,
         handles = style.overlay[name].legend(episode, "likelihood")
         assert all(handle.get_label() for handle in handles)
         assert bool(handles) == (
-            name not in ("world", "landscape", "scale", "counter", "drift", "inside")
+            name not in ("world", "landscape", "inset", "scale", "counter", "drift", "inside")
         )  # these explain themselves
 
 
@@ -467,6 +467,19 @@ def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
         np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
 
 
+@pytest.mark.parametrize(("corner", "where"), [("lower left", (0, 1)), ("upper right", (1, 0))])
+def test_an_inset_is_the_world_in_a_corner(drawn_episode, corner, where):
+    with PLAIN.active():
+        panel = make_panel(drawn_episode)
+        left, bottom, width, height = panel.axes.bbox.bounds
+        to_canvas = OVERLAYS["inset"](corner=corner, share=0.25).to_axes(panel.axes)
+    margin, step = MARGIN * panel.axes.figure.dpi / 72, 0.75 * width
+    near = [left + margin + where[0] * (step - 2 * margin), bottom + margin + (1 - where[1]) * (step - 2 * margin)]
+    assert height == pytest.approx(width)
+    np.testing.assert_allclose(to_canvas.transform((0, 512)), near)  # y goes down
+    np.testing.assert_allclose(to_canvas.transform((512, 0)), np.add(near, 0.25 * width))
+
+
 @pytest.mark.parametrize("height", [120, 480, 1080])
 def test_a_scale_is_as_long_as_it_says_and_above_its_label(drawn_episode, height):
     panel = make_panel(drawn_episode, style=Style(window="100,200,160"), height=height)
@@ -475,7 +488,7 @@ def test_a_scale_is_as_long_as_it_says_and_above_its_label(drawn_episode, height
     (left, y), (right, _) = bar.paths[0].vertices
     assert f"{right - left:g} px" == label.text
     room = (360 - y) / 160 * panel.axes.bbox.height * 72 / panel.figure.dpi  # points below the bar
-    assert room > 5 + box_height(label.font.get_size_in_points()) + Scale().linewidth
+    assert room > 5 + box_height(label.fontsize) + Scale().linewidth
 
 
 def test_a_label_that_is_wider_than_its_axes_has_a_line_for_each_part():
