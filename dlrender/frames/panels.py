@@ -196,7 +196,7 @@ class HeatmapPanel:
 
 def freeze(axes: Axes) -> None:
     """Fix the coordinates of axes as they are, which each artist would else compute anew."""
-    axes.transData = axes.transData.frozen()
+    axes.transData = axes.transData.frozen()  # type: ignore[assignment]
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:

@@ -144,16 +144,10 @@ def _generator(raster: Raster) -> Any:
     # The generator behind Axes.contour, without its colour mapping and artists, and without a search for what is masked.
     height, width = raster.values.shape
     x, y = (raster.start[k] + raster.pixel * np.arange(n) for k, n in ((0, width), (1, height)))
-    return SerialContourGenerator(
-        *np.meshgrid(x, y),
-        raster.values,
-        None,
-        line_type=LineType.ChunkCombinedCode,
-        fill_type=FillType.ChunkCombinedCode,
-        corner_mask=False,
-        quad_as_tri=False,
-        z_interp=ZInterp.Linear,
-    )
+    looks = {"line_type": LineType.ChunkCombinedCode, "fill_type": FillType.ChunkCombinedCode, "corner_mask": False,
+             "quad_as_tri": False, "z_interp": ZInterp.Linear}  # fmt: skip
+    kind: Any = SerialContourGenerator  # whose types are told wrong
+    return kind(*np.meshgrid(x, y), raster.values, None, **looks)
 
 
 def _paths(points: Sequence[Array | None], codes: Sequence[Array | None], box: Bbox | None) -> Iterator[Path]:
