@@ -44,10 +44,7 @@ def training_film(
         axes[name].set_title(f"{number:,} steps")
     figure.colorbar(images[0], ax=[axes[name] for name in names], pad=0.01, aspect=20, extend="both",
                     label="density [1/px²]")  # fmt: skip
-    below = axes["surprise"]
-    _draw_surprise(below, episodes, data.steps)
-    cursor = below.axvline(0, color=matplotlib.rcParams["text.color"], linewidth=1)
-    text = below.set_title(f"episode {key[1]}, step 0000")
+    cursor, text = _course(axes["surprise"], data.steps, episodes)
 
     def show(k: int) -> None:
         for image, mark, steps in zip(images, marks, episodes, strict=True):
@@ -60,11 +57,13 @@ def training_film(
     return Film(figure, len(episodes[0]), show, pick_fps(episodes[0][0].episode.cache, None))
 
 
-def _draw_surprise(axes: Axes, episodes: Sequence[Sequence[Step]], checkpoints: Sequence[int]) -> None:
-    for k, (steps, checkpoint) in enumerate(zip(episodes, checkpoints, strict=True)):
+def _course(ax: Axes, numbers: Sequence[int], episodes: Sequence[Sequence[Step]]) -> tuple[Any, Any]:
+    # The surprise of each checkpoint over the episode; the line that moves, and the text.
+    for k, steps in enumerate(episodes):
         surprise = np.array([-each.log_density for each in steps])
         surprise[~can_be_taken(surprise)] = np.nan
         tint = shades()(0.35 + 0.65 * k / max(1, len(episodes) - 1))
-        axes.plot([each.number for each in steps], surprise, color=tint, label=f"{checkpoint:,} steps")
-    axes.set(xlabel="step", ylabel="surprise [nats]")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+        ax.plot([each.number for each in steps], surprise, color=tint, label=f"{numbers[k]:,} steps")
+    ax.set(xlabel="step", ylabel="surprise [nats]")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    return ax.axvline(0, color=matplotlib.rcParams["text.color"], linewidth=1), ax.set_title("episode 000, step 0000")
