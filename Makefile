@@ -190,9 +190,11 @@ demo: ## the whole workflow on the embedded policy and episodes: a video, and a 
 	@$(MAKE) --no-print-directory render EPISODE=0 METHOD=likelihood
 	@$(MAKE) --no-print-directory page EPISODE=0 METHOD=likelihood
 
-picture: demo  ## the README's picture, from the demo's cache
+picture: demo  ## the README's pictures and its page, from the demo's cache (needs a browser)
 	$(BIN)/dlrender sheet $(CACHE)/episode_000.h5 --steps 0,20,42,60 --style paper --heat off --overlay regions \
 	    --no-overlay contours --overlay inset --no-environment --width 9in --dpi 170 -o data/demo/picture.png
+	$(BIN)/dlrender page $(CACHE)/episode_000.h5 -o data/examples/demo.html
+	$(BIN)/python tests/bench/page.py data/examples/demo.html --size 1280x1030 --picture data/examples/page.png
 
 gallery: | $(READY)  ## the pictures of data/examples, from the demo's first episode under three methods (5 minutes)
 	@$(MAKE) --no-print-directory cache EPISODE=0 METHOD='likelihood distance noise_pred' CACHE=data/cache
@@ -268,12 +270,18 @@ bench-damage: $(READY)  ## 2,000 damaged caches against dlscore verify, dlscore 
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/damage.py --json $(OUTPUTS)/damage.json
 
-bench-answers: $(READY)  ## whether statistics, intervals and p are right on known densities (10 minutes)
+bench-answers: $(READY)  ## whether statistics, intervals and p are right on known densities (15 minutes)
 	$(BIN)/python tests/bench/answers.py $(if $(wildcard $(CACHE)/episode_000.h5),--cache $(CACHE)/episode_000.h5)
+	$(BIN)/python tests/bench/certified.py --quality draft
+	$(BIN)/python tests/bench/certified.py --quality standard
+	$(BIN)/python tests/bench/certified.py --quality standard --density executed
 
 bench-resolved: $(READY)  ## whether log densities are right where pictures have whole colours, on known densities (5 minutes)
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/resolved.py --json $(OUTPUTS)/resolved.json
+
+bench-page: $(OUTPUTS)/episode_0.html  ## a page in the browser: until ready, steps a second, time of a picture (1 minute)
+	$(BIN)/python tests/bench/page.py $<
 
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)
 	$(BIN)/python tests/bench/alternatives.py
@@ -304,5 +312,5 @@ clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
 .PHONY: help setup cache render page browser status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
-    bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-resolved bench-alternatives \
+    bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-resolved bench-page bench-alternatives \
     lock demo-policy demo-data clean FORCE

@@ -63,6 +63,9 @@ def sheet_figure(
 ) -> Figure:
     """Rows of steps: the environment above the heatmaps of the methods, whose views `steps` holds for each step."""
     columns, parts = min(columns, len(steps)), len(norms) + environment
+    looks: dict[str, Any] = dict(style.overlay)
+    looks["counter"] = replace(looks["counter"], step=False)  # titles name the steps
+    style = replace(style, overlay=looks)
     panels = []
     for n, views in enumerate(steps):
         row, column = n // columns * parts, n % columns

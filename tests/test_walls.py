@@ -27,7 +27,8 @@ ROOMS = {
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
-                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers", "page", "cli")  # fmt: skip
+                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers",
+                "rerun_export", "page", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")
 TYPER = (

@@ -30,11 +30,15 @@ BINS = 10  # of the histogram
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks of actions among highest-density regions, an array for each episode, under a label; own: the policy's own draws."""
+    """Ranks of actions among highest-density regions, an array for each episode, under a label; own: the policy's own draws.
+
+    weights: the steps of the episode that each rank stands for; one a rank without.
+    """
 
     label: str
     episodes: Sequence[Array]
     own: bool
+    weights: Sequence[Array] = ()
 
     @property
     def steps(self) -> int:
@@ -55,13 +59,18 @@ class Ranks:
 
     def mean(self) -> Interval:
         """The mean rank: ½ if calibrated."""
-        totals = np.array([[each.sum(), len(each)] for each in self.episodes], dtype=float)
-        return bootstrap(totals, lambda sums: sums[..., 0] / sums[..., 1])
+        return self._mean(self.episodes)
 
     def inside(self, level: float) -> Interval:
         """The share inside the region of one level."""
-        totals = np.array([[(each <= level).sum(), len(each)] for each in self.episodes], dtype=float)
-        return bootstrap(totals, lambda sums: sums[..., 0] / sums[..., 1])
+        return self._mean([each <= level for each in self.episodes])
+
+    def frequencies(self, edges: Array) -> Array:
+        """(bins,) of the ranks between edges, relative to even ones: 1 everywhere if calibrated."""
+        weight = np.concatenate([weight for _, weight in self._weighted(self.episodes)])
+        counts = np.histogram(np.concatenate(self.episodes), edges, weights=weight)[0]
+        found: Array = counts / weight.sum() * (len(edges) - 1)
+        return found
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -71,8 +80,17 @@ class Ranks:
             "inside": {f"{level:g}": self.inside(level).as_dict() for level in LEVELS},
         }  # fmt: skip
 
+    def _mean(self, values: Sequence[Array]) -> Interval:
+        totals = np.array([[weight @ each, weight.sum()] for each, weight in self._weighted(values)])
+        return bootstrap(totals, lambda sums: sums[..., 0] / sums[..., 1])
+
     def _totals(self) -> Array:
-        return np.stack([np.append((each[:, None] <= ALPHAS).sum(axis=0), len(each)) for each in self.episodes])
+        weighted = self._weighted([each[:, None] <= ALPHAS for each in self.episodes])
+        return np.stack([np.append(weight @ each, weight.sum()) for each, weight in weighted])
+
+    def _weighted(self, values: Sequence[Array]) -> list[tuple[Array, Array]]:
+        weights = self.weights or [np.ones(len(each)) for each in values]
+        return list(zip(values, weights, strict=True))
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ def read_calibration(files: Sequence[Path], by: str = "policy", method: str | No
     """Ranks of the recorded actions, grouped by policy or dataset; RenderError for caches without ranks of own draws."""
     check_choice("--by", by, GROUPS, RenderError)
     check_distinct(files)
-    groups: dict[str, dict[Key, list[tuple[Array, Array]]]] = {}
+    groups: dict[str, dict[Key, list[tuple[tuple[Array, Array], int]]]] = {}
     for file in files:
         with open_cache(file) as cache:
             drawn_ranks = Episode(cache, density_of(cache, method)).own_ranks
@@ -98,13 +116,17 @@ def read_calibration(files: Sequence[Path], by: str = "policy", method: str | No
                 raise RenderError(f"{file} has no ranks of the policy's own draws; compute it again")
             group = groups.setdefault(str(cache.attrs.get(by, "unknown")), {})
             recorded_ranks = step_table(cache, method=method, columns=["rank"])["rank"]
-            group.setdefault(key_of(cache), []).append((recorded_ranks, drawn_ranks[cache.done].ravel()))
+            ranked = recorded_ranks, drawn_ranks[cache.done].ravel()
+            group.setdefault(key_of(cache), []).append((ranked, cache.every))
     names, rows = short_names(list(groups)), []
     for name, group in zip(names, groups.values(), strict=True):
         # An episode that several policies scored is one draw of the bootstrap.
-        recorded = [np.concatenate([ranks for ranks, _ in parts]) for parts in group.values()]
-        drawn = [np.concatenate([ranks for _, ranks in parts]) for parts in group.values()]
-        rows += [Ranks(name, recorded, own=False), Ranks(f"{name}: own draws", drawn, own=True)]
+        for k, label in enumerate((name, f"{name}: own draws")):
+            ranks, weights = [], []
+            for parts in group.values():
+                ranks.append(np.concatenate([ranked[k] for ranked, _ in parts]))
+                weights.append(np.concatenate([np.full(len(ranked[k]), every) for ranked, every in parts]))
+            rows.append(Ranks(label, ranks, own=k == 1, weights=weights))
     return Calibration(rows)
 
 
@@ -141,8 +163,7 @@ def draw_ranks(ax: Axes, data: Calibration) -> None:
     """Histograms of the ranks, as densities: 1 everywhere if calibrated."""
     edges = np.linspace(0, 1, BINS + 1)
     for k, row in enumerate(data.rows):
-        counts = np.histogram(np.concatenate(row.episodes), edges)[0]
-        ax.stairs(counts / row.steps * BINS, edges, color=_color(k), linestyle="--" if row.own else "-", linewidth=1.3)
+        ax.stairs(row.frequencies(edges), edges, color=_color(k), linestyle="--" if row.own else "-", linewidth=1.3)
     ax.axhline(1, color=muted(), linewidth=0.8)
     ax.set(xlabel="rank", ylabel="relative frequency", title="Ranks", ylim=(0, None))
 

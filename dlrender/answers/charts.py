@@ -144,6 +144,16 @@ def legend_above(ax: Axes, columns: int = 1) -> None:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names of policies or data sets for labels: the last part of each path, where that tells them apart."""
-    last = [name.rstrip("/").rpartition("/")[2] for name in names]
-    return last if len(set(last)) == len(set(names)) else list(names)
+    """Names of policies or data sets for labels: the last part of each path, or else the parts that tell them apart.
+
+    `runs/a/checkpoints/100/pretrained_model` and `…/200/pretrained_model` are 100 and 200.
+    """
+    parts = [name.rstrip("/").split("/") for name in names]
+    last = [each[-1] for each in parts]
+    if len(set(last)) == len(set(names)):
+        return last
+    least = min(map(len, parts))
+    first = next((k for k in range(least) if len({each[k] for each in parts}) > 1), 0)
+    end = next((k for k in range(least) if len({each[-1 - k] for each in parts}) > 1), 0)
+    found = ["/".join(each[first : len(each) - end]) for each in parts]
+    return found if all(found) else list(names)

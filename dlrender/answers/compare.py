@@ -16,7 +16,7 @@ import numpy as np
 
 from dlrender.answers.distinct import Key, check_distinct, key_of, policy_of
 from dlrender.answers.intervals import Interval, bootstrap
-from dlrender.answers.points import weighted_points, window_around
+from dlrender.answers.points import can_be_taken, weighted_points, window_around
 from dlrender.answers.samples import distances
 from dlrender.answers.steps import Episode, Step
 from dlrender.answers.table import Table, density_of
@@ -50,12 +50,17 @@ class Pairs:
 
     def nll_difference(self) -> Interval:
         """Mean surprise under B less that under A [nats a step]: above 0 where the record favours A."""
-        return bootstrap(self._totals(self.difference), lambda sums: sums[..., 0] / sums[..., 1])
+        known = np.isfinite(self.difference)
+        values = np.where(known, self.difference, 0)
+        totals = np.array([[values[rows].sum(), known[rows].sum()] for rows in self.rows_of().values()])
+        with np.errstate(invalid="ignore"):
+            return bootstrap(totals, lambda sums: sums[..., 0] / sums[..., 1])
 
     @property
     def difference(self) -> Array:
-        """(rows,) surprise under B less that under A."""
-        return self.columns["surprise_b"] - self.columns["surprise_a"]
+        """(rows,) surprise under B less that under A; nan where the box of one of them does not have the recorded action."""
+        a, b = self.columns["surprise_a"], self.columns["surprise_b"]
+        return np.where(can_be_taken(a) & can_be_taken(b), b - a, np.nan)
 
     def within_error(self) -> float:
         """The share of the steps whose total variation is within the estimates' own error."""

@@ -26,10 +26,13 @@ from dlrender.answers.charts import (
 from dlrender.answers.compare import Comparison, read_comparison
 from dlrender.answers.distinct import Key
 from dlrender.answers.films import DENSITIES
-from dlrender.answers.intervals import Interval
+from dlrender.answers.intervals import Interval, mean_known
+from dlrender.answers.points import can_be_taken
+from dlrender.answers.timeline import UNIFORM
 from dlrender.style.style import Style
 from dlscore.common.arrays import Array
 
+TICKS = 6  # episodes that are named below their steps
 REACH = 6.0  # in powers of 2, of the ratio of two densities
 
 
@@ -101,7 +104,8 @@ def draw_steps(ax: Axes, data: Comparison) -> None:
                     label=None if start else "null")  # fmt: skip
         ticks[start + len(rows) / 2] = names[key]
         start += len(rows) + max(2, len(data.pairs.columns["tv"]) // 60)
-    ax.set_xticks(list(ticks), list(ticks.values()))
+    some = list(ticks)[:: -(-len(ticks) // TICKS)]  # more would overlap
+    ax.set_xticks(some, [ticks[place] for place in some])
     ax.set(ylim=(0, 1), ylabel="total variation", xlabel="episode", title="How far apart")
     ax.legend(loc="upper right", ncols=1, borderaxespad=0, labelspacing=0.2)
 
@@ -113,7 +117,12 @@ def draw_surprise(ax: Axes, data: Comparison) -> None:
         ax.plot(
             columns["surprise_a"][rows], columns["surprise_b"][rows], ".", color=color_of(k), alpha=0.6, markersize=3
         )
-    low, high = (f(np.concatenate([columns["surprise_a"], columns["surprise_b"]])) for f in (np.min, np.max))
+    both = np.stack([columns["surprise_a"], columns["surprise_b"]])
+    taken = can_be_taken(both).all(axis=0)
+    low, high = (float(f(both[:, taken], initial=UNIFORM)) for f in (np.min, np.max))
+    if beyond := int((~taken).sum()):
+        ax.text(0.03, 0.98, f"{beyond} beyond a policy's box", transform=ax.transAxes, color=muted(), va="top",
+                fontsize="small")  # fmt: skip
     ax.axline((low, low), slope=1, color=muted(), linewidth=0.8)
     ax.set(xlim=(low - 0.5, high + 0.5), ylim=(low - 0.5, high + 0.5), aspect="equal", xlabel="under A [nats]",
            ylabel="under B [nats]", title="Surprise")  # fmt: skip
@@ -124,7 +133,7 @@ def draw_paired(ax: Axes, data: Comparison) -> None:
     labels: list[str] = []
     names = list(_episodes(data).values())
     for k, rows in enumerate(data.pairs.rows_of().values()):
-        ax.plot(float(data.pairs.difference[rows].mean()), len(labels), "o", color=color_of(k), markersize=3)
+        ax.plot(mean_known(data.pairs.difference[rows]), len(labels), "o", color=color_of(k), markersize=3)
         labels.append(names[k])
     _interval(ax, data.pairs.nll_difference(), len(labels), ax.xaxis.label.get_color())
     labels.append("all")

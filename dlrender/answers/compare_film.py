@@ -67,6 +67,6 @@ def _course(ax: Axes, data: Comparison, key: Key) -> tuple[Any, Any]:
     ax.plot(columns["step"], columns["tv"], color=colors()["blue"], label="A, B")
     cursor = ax.axvline(columns["step"][0], color=ax.xaxis.label.get_color(), linewidth=1)
     ax.set(ylim=(0, 1), xlabel="step", ylabel="total variation")
-    ax.legend(loc="upper right", ncols=2)
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     text = ax.set_title("episode 000, step 0000", loc="left")
     return cursor, text

@@ -72,17 +72,22 @@ def read_coverage(files: Sequence[Path], frame: str = "world", method: str | Non
     """Coverage of the recorded actions of some caches in the frame of the world or of the block."""
     check_choice("--frame", frame, FRAMES, RenderError)
     check_distinct(files, "coverage")
-    points, weights, actions, episodes = [], [], [], 0
+    points, weights, actions, strides = [], [], [], []
     for file in files:
         with open_cache(file) as cache:
-            episodes += 1
+            strides.append(cache.every)
+            if cache.every != strides[0]:
+                raise RenderError(
+                    f"{files[0]} has 1 in {strides[0]} steps and {file} 1 in {cache.every}; coverage counts steps: name "
+                    "caches of one stride"
+                )
             for step in Episode(cache, density_of(cache, method)).steps():
                 found = step.points
                 pose = cache.state[step.row, 2:5] if frame == "block" else None
                 points.append(_seen(found.point, pose))
                 weights.append(found.weight)
                 actions.append(_seen(step.episode.actions[step.row][None], pose)[0])
-    return find_coverage(points, weights, np.array(actions), frame, episodes)
+    return find_coverage(points, weights, np.array(actions), frame, len(strides))
 
 
 def find_coverage(

@@ -69,7 +69,7 @@ def draw_null(ax: Axes, data: Coverage) -> None:
     """Total variation between the record and what the policy expects, beside that of records drawn from the policy."""
     ax.hist(data.null, bins=30, color=muted(), alpha=0.5)
     ax.axvline(data.tv, color=colors()["red"])
-    ax.set(xlabel="total variation\n(red: the record; gray: drawn\nfrom the policy)", ylabel="data sets",
+    ax.set(xlabel="total variation\n(red: the record,\ngray: drawn from p)", ylabel="data sets",
            title=f"Chance: p = {data.p_value:.3f}")  # fmt: skip
 
 

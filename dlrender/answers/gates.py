@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dlrender.answers.intervals import Interval
-from dlrender.answers.summary import BY_NAME
+from dlrender.answers.summary import BY_NAME, RATES
 from dlrender.errors import RenderError
 from dlscore.common.choices import check_known
 
 SIGNS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
-NAMES = (*BY_NAME, "success")
+NAMES = (*BY_NAME, *RATES)
 
 
 class GateError(RenderError):

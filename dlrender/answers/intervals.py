@@ -19,7 +19,7 @@ Z = NORMAL_95  # normal quantile of LEVEL
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and its 95 % interval; `low` and `high` are None where fewer than FEWEST episodes refuse one."""
+    """A value and its 95 % interval; `low` and `high` are None for fewer than FEWEST episodes, and where there is none."""
 
     value: float
     low: float | None
@@ -55,8 +55,9 @@ def bootstrap(
     value = float(statistic(totals.sum(axis=0)))
     if episodes < FEWEST:
         return Interval(value, None, None, episodes)
-    low, high = percentiles(totals, statistic, seed, resamples)
-    return Interval(value, float(low), float(high), episodes)
+    low, high = (float(end) for end in percentiles(totals, statistic, seed, resamples))
+    known = math.isfinite(low) and math.isfinite(high)
+    return Interval(value, low if known else None, high if known else None, episodes)
 
 
 def percentiles(

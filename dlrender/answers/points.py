@@ -14,7 +14,7 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
-from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, blocks, moved
+from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, ZERO, blocks, moved
 from dlscore.density.mixture import Mixture
 
 MARGIN = 20.0  # px around what a window shows
@@ -61,6 +61,12 @@ class WeightedPoints:
         """(K, 2) px: the points in that region."""
         found: Array = self.point[self.log_density >= self.threshold(level)]
         return found
+
+
+def can_be_taken(surprise: Array) -> Array:
+    """Whether an action is in the policy's box, by its surprise: outside, the density is 0, and `ZERO` stands for its log."""
+    found: Array = surprise < -0.5 * ZERO
+    return found
 
 
 def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POINTS) -> WeightedPoints:

@@ -13,7 +13,7 @@ from dlrender.answers.calibration import calibration_figure
 from dlrender.answers.gates import Gate
 from dlrender.answers.intervals import Interval
 from dlrender.answers.report import Moment, Report
-from dlrender.answers.summary import QUANTITIES
+from dlrender.answers.summary import QUANTITIES, RATES
 from dlrender.api import plot_step
 from dlrender.errors import RenderError
 from dlrender.style.style import Style
@@ -120,14 +120,14 @@ def _title(report: Report) -> str:
 def _rows(report: Report) -> list[tuple[str, str, str]]:
     about = {each.name: each for each in QUANTITIES}
     found = []
-    for name in sorted(report.summary, key=lambda name: name != "success"):
-        units, meaning = ("1", "share of episodes") if name == "success" else (about[name].units, about[name].meaning)
+    for name in sorted(report.summary, key=lambda name: name not in RATES):
+        units, meaning = ("1", RATES[name][0]) if name in RATES else (about[name].units, about[name].meaning)
         found.append((name, f"{report.summary[name]} {'' if units == '1' else units}".strip(), meaning))
     return found
 
 
 def _note(report: Report) -> str:
-    some: list[Interval] = [each for name, each in report.summary.items() if name != "success"]
+    some: list[Interval] = [each for name, each in report.summary.items() if name not in RATES]
     if all(each.low is None for each in some):
         return "No intervals: they need 5 episodes or more."
     return "In brackets: 95 % intervals, by a bootstrap over episodes (success: Wilson's)."

@@ -10,6 +10,7 @@ import numpy as np
 
 from dlrender.answers.columns import LEVELS
 from dlrender.answers.intervals import Interval, bootstrap, wilson
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.table import Table
 from dlscore.common.arrays import Array
 
@@ -31,6 +32,16 @@ class Quantity:
 def mean_of(column: str) -> Callable[[Table], Array]:
     """A column as it is."""
     return lambda table: table[column][:, None]
+
+
+def taken(column: str) -> Callable[[Table], Array]:
+    """A column where the policy's box has the recorded action; nan where not: there the surprise is infinite."""
+    return lambda table: np.where(can_be_taken(table["surprise"]), table[column], np.nan)[:, None]
+
+
+def beyond_box(table: Table) -> Array:
+    """1 where the policy's box does not have the recorded action."""
+    return 1.0 - can_be_taken(table["surprise"])[:, None]
 
 
 def within(level: float) -> Callable[[Table], Array]:
@@ -60,6 +71,11 @@ def own_reward(table: Table) -> Array:
     return np.where(acts_itself(table), table["episode_reward"], np.nan)[:, None]
 
 
+def recorded_reward(table: Table) -> Array:
+    """The best reward of episodes in which another acted: an expert, or a policy that lerobot-eval recorded without its name."""
+    return np.where(acts_itself(table), np.nan, table["episode_reward"])[:, None]
+
+
 def acts_itself(table: Table) -> Array:
     """(rows,) bool: the scored policy acted, and neither an expert nor another policy."""
     itself: Array = (table["executed_by"] == table["policy"]) & (table["executed_by"] != "")
@@ -72,10 +88,13 @@ def _where(known: Array, value: Array) -> Array:
 
 
 QUANTITIES = (
-    Quantity("nll", "nats", "mean surprise of the recorded actions", mean_of("surprise")),
+    Quantity("nll", "nats", "mean surprise of the recorded actions", taken("surprise")),
     Quantity("nll_untimed", "nats", "the same, up to three steps early or late", mean_of("surprise_untimed")),
     Quantity("entropy", "nats", "mean entropy", mean_of("entropy")),
-    Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", mean_of("excess")),
+    Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", taken("excess")),
+    Quantity(
+        "beyond_box", "1", "share of recorded actions that the policy never takes, not in nll and excess", beyond_box
+    ),
     Quantity("energy_score", "px", "mean energy score", mean_of("energy_score")),
     Quantity("mean_rank", "1", "0.5 if calibrated; below: too wide, above: too narrow", mean_of("rank")),
     *(
@@ -89,15 +108,23 @@ QUANTITIES = (
     Quantity("chunk_distance", "px", "between successive plans", mean_of("chunk_distance")),
     Quantity("error", "1", "mean estimated error of the density", mean_of("error")),
     Quantity("reward", "1", "mean best reward of the episodes in which the policy acted", own_reward, by_episode=True),
+    Quantity(
+        "recorded_reward", "1", "the same of the episodes in which another acted", recorded_reward, by_episode=True
+    ),
 )
+# Shares of episodes, with Wilson's interval, and whether the scored policy itself acted in these.
+RATES = {
+    "success": ("share of the episodes in which the policy acted", True),
+    "recorded_success": ("the same of the episodes in which another acted", False),
+}
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
 
 def summarize(table: Table, seed: int = 0) -> dict[str, Interval]:
-    """Each quantity that the table of one policy has, and `success`, with its 95 % interval over episodes."""
+    """Each of QUANTITIES and RATES that the table of one policy has, with its 95 % interval over episodes."""
     found = {each.name: estimate(each, table, seed) for each in QUANTITIES}
-    known = {name: interval for name, interval in found.items() if interval is not None}
-    return known if (success := success_rate(table)) is None else {**known, "success": success}
+    found |= {name: success_rate(table, itself) for name, (_, itself) in RATES.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def summaries(table: Table, seed: int = 0) -> dict[str, dict[str, Interval]]:
@@ -131,10 +158,10 @@ def estimate(quantity: Quantity, table: Table, seed: int = 0) -> Interval | None
         return bootstrap(totals, lambda all_: quantity.statistic(all_[..., :-1] / all_[..., -1:]), seed)
 
 
-def success_rate(table: Table) -> Interval | None:
-    """The share of its own episodes in which the policy succeeds, with Wilson's interval; None where the table has none."""
-    own = np.where(acts_itself(table), table["episode_success"], np.nan)
-    outcomes = [own[rows[0]] for rows in episodes_of(table)]
+def success_rate(table: Table, itself: bool = True) -> Interval | None:
+    """The share of successes among the episodes in which the policy itself acted, or another; None where there are none."""
+    of_these = np.where(acts_itself(table) == itself, table["episode_success"], np.nan)
+    outcomes = [of_these[rows[0]] for rows in episodes_of(table)]
     known = [bool(each) for each in outcomes if np.isfinite(each)]
     return wilson(sum(known), len(known)) if known else None
 
@@ -167,13 +194,12 @@ def format_summaries(found: Mapping[str, dict[str, Interval]], table: Table) -> 
 def format_summary(summary: dict[str, Interval], table: Table, names: Sequence[str] = ()) -> str:
     """A line for each quantity: name, value, interval, meaning; the last line says what the intervals are."""
     episodes = len(episodes_of(table))
-    about = {each.name: (each.units, each.meaning) for each in QUANTITIES} | {
-        "success": ("1", "share of the episodes in which the policy acted")
-    }
+    about = {each.name: (each.units, each.meaning) for each in QUANTITIES}
+    about |= {name: ("1", meaning) for name, (meaning, _) in RATES.items()}
     lines = [f"{len(table['step'])} steps of {episodes} episode{'s' * (episodes > 1)}"]
     for name, interval in summary.items():
         units = "" if about[name][0] == "1" else about[name][0]
         lines.append(f"  {name:18s} {f'{interval} {units}'.strip():32s} {about[name][1]}")
-    some = any(each.low is not None for name, each in summary.items() if name != "success")
+    some = any(each.low is not None for name, each in summary.items() if name not in RATES)
     note = "95 % intervals: bootstrap over episodes" if some else "no intervals: they need 5 episodes or more"
-    return "\n".join([*lines, f"  ({note}{'; success: Wilson' if 'success' in summary else ''})"])
+    return "\n".join([*lines, f"  ({note}{'; success: Wilson' if RATES.keys() & summary.keys() else ''})"])

@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import Chart, chart_figure, chart_style, colors, legend_above, muted, plot_panel, shades
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import Table, density_of, plain_rows, step_table
 from dlrender.style.style import Style
@@ -86,16 +87,23 @@ def timeline_figure(data: Timeline, style: Style, width: float | None = None) ->
             axes.sharex(figure.axes[len(TIMELINE.panels) - 1])
             axes.tick_params(labelbottom=False)
             axes.set_xlabel("")
+        figure.axes[0].set_xlim(*_edges(data)[[0, -1]])
         return figure
+
+
+def _edges(data: Timeline) -> Array:
+    # (T + 1,) s: each step is shown about its time.
+    time = data.table["time"]
+    step = float(np.median(np.diff(time))) if len(time) > 1 else 0.1
+    edges: Array = np.concatenate([time - step / 2, [time[-1] + step / 2]])
+    return edges
 
 
 def _place(axis: int) -> Any:
     def draw(ax: Axes, data: Timeline) -> None:
         time, name = data.table["time"], "xy"[axis]
-        step = float(np.median(np.diff(time))) if len(time) > 1 else 0.1
-        edges = np.concatenate([time - step / 2, [time[-1] + step / 2]])
         values = np.maximum(data.marginals[:, axis].T, DENSITIES[0])
-        mesh = ax.pcolormesh(edges, np.linspace(0, WORLD_SIZE, BINS + 1), values, cmap=shades(), norm=LogNorm(*DENSITIES),
+        mesh = ax.pcolormesh(_edges(data), np.linspace(0, WORLD_SIZE, BINS + 1), values, cmap=shades(), norm=LogNorm(*DENSITIES),
                              rasterized=True)  # fmt: skip
         dots = np.repeat(time, data.draws.shape[1]), data.draws[:, :, axis].ravel()
         ax.plot(*dots, ".", color=colors()["orange"], markersize=1.6, label="own draws")
@@ -126,9 +134,10 @@ def draw_area(ax: Axes, data: Timeline) -> None:
 def draw_surprise(ax: Axes, data: Timeline) -> None:
     """Surprise with its estimated error, beside the entropy."""
     table, red = data.table, colors()["red"]
-    low, high = (table["surprise"] + sign * np.nan_to_num(table["surprise_error"]) for sign in (-1, 1))
+    surprise = np.where(can_be_taken(table["surprise"]), table["surprise"], np.nan)
+    low, high = (surprise + sign * np.nan_to_num(table["surprise_error"]) for sign in (-1, 1))
     ax.fill_between(table["time"], low, high, color=red, alpha=0.2, linewidth=0)
-    ax.plot(table["time"], table["surprise"], color=red, label="recorded ± error")
+    ax.plot(table["time"], surprise, color=red, label="recorded ± error")
     ax.plot(table["time"], table["entropy"], color=colors()["blue"], label="entropy")
     ax.axhline(UNIFORM, color=muted(), linestyle="--", linewidth=0.8)
     ax.annotate("uniform", (0, UNIFORM), (3, -2), ("axes fraction", "data"), "offset points", color=muted(), va="top",
@@ -159,6 +168,9 @@ def draw_plans(ax: Axes, data: Timeline) -> None:
     ax.axhline(0, color=muted(), linewidth=0.8)
     ax.plot(data.table["time"], data.table["chunk_distance"], color=colors()["purple"])
     ax.set(ylabel="distance [px]", title="How far it changes its plan", xlabel="time [s]")
+    if np.isnan(data.table["chunk_distance"]).all():
+        ax.set_yticks([])
+        ax.text(0.5, 0.6, "known where successive steps are scored", transform=ax.transAxes, color=muted(), ha="center")
 
 
 TIMELINE = Chart(

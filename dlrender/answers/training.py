@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.distinct import Key, key_of
-from dlrender.answers.intervals import FEWEST, RESAMPLES, Interval, wilson
+from dlrender.answers.intervals import RESAMPLES, Interval, bootstrap, wilson
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.roc import midranks
 from dlrender.answers.steps import Episode, Step
 from dlrender.answers.summary import BY_NAME, episodes_of, estimate
@@ -130,39 +131,36 @@ def spearman(x: Array, y: Array) -> float:
 
 def _correlations(tables: Mapping[int, Table], success: Sequence[Interval] | None) -> dict[str, Interval]:
     # Of the NLL: episodes are drawn anew, the same for all checkpoints; of the success: binomial draws.
+    totals = np.concatenate([_totals(table) for table in tables.values()], axis=1)
     steps = np.array(list(tables), dtype=float)
-    totals = np.stack([_totals(table) for table in tables.values()])
-    rng, episodes = np.random.default_rng(0), totals.shape[1]
-    counts = rng.multinomial(episodes, np.full(episodes, 1 / episodes), RESAMPLES)
-    drawn = np.einsum("re,ked->rkd", counts, totals)
-    nll, now = drawn[..., 0] / drawn[..., 1], totals.sum(axis=1)[:, 0] / totals.sum(axis=1)[:, 1]
-    found = {"steps, nll": _interval(lambda y: spearman(steps, y), now, nll, episodes)}
+
+    def correlate(sums: Array, others: Array) -> Array:
+        nll = sums[..., ::2] / sums[..., 1::2]
+        return np.apply_along_axis(
+            lambda both: spearman(*np.split(both, 2)),
+            -1,
+            np.concatenate([nll, np.broadcast_to(others, nll.shape)], axis=-1),
+        )
+
+    found = {"steps, nll": bootstrap(totals, lambda sums: correlate(sums, steps))}
     if success is not None:
-        rate = np.array([each.value for each in success])
-        trials = np.array([each.episodes for each in success])
-        rates = rng.binomial(trials, rate, (RESAMPLES, len(rate))) / trials
-        pairs, value = np.concatenate([nll, rates], axis=1), np.concatenate([now, rate])
-        found["nll, success"] = _interval(lambda y: spearman(*np.split(y, 2)), value, pairs, episodes)
+        rate, trials = (np.array([getattr(each, name) for each in success]) for name in ("value", "episodes"))
+        rates = np.random.default_rng(0).binomial(trials, rate, (RESAMPLES, len(rate))) / trials
+        found["nll, success"] = bootstrap(totals, lambda sums: correlate(sums, rates if sums.ndim > 1 else rate))
     return found
 
 
 def _totals(table: Table) -> Array:
     # (E, 2) surprise and steps of each episode, in the order of their keys: files may be in another for each checkpoint.
     rows = {_key(table, each[0]): each for each in episodes_of(table)}
-    return np.array([[table["surprise"][rows[key]].sum(), len(rows[key])] for key in sorted(rows)])
+    known = can_be_taken(table["surprise"])
+    return np.array(
+        [[table["surprise"][rows[key]][known[rows[key]]].sum(), known[rows[key]].sum()] for key in sorted(rows)]
+    )
 
 
 def _key(table: Table, row: int) -> Key:
     return str(table["dataset"][row]), int(table["episode"][row])
-
-
-def _interval(statistic: Callable[[Array], float], value: Array, drawn: Array, episodes: int) -> Interval:
-    found = np.array([statistic(each) for each in drawn])
-    found = found[np.isfinite(found)]
-    if episodes < FEWEST or not len(found):
-        return Interval(statistic(value), None, None, episodes)
-    low, high = np.quantile(found, [0.025, 0.975])
-    return Interval(statistic(value), float(low), float(high), episodes)
 
 
 def _check_same(tables: Mapping[int, Table]) -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import colors, shades
 from dlrender.answers.films import DENSITIES, SHARP, Film, density_image
+from dlrender.answers.points import can_be_taken
+from dlrender.answers.steps import Step
 from dlrender.answers.table import caches_in
 from dlrender.answers.training import Training, find_episode
 from dlrender.output import pick_fps
@@ -41,15 +44,7 @@ def training_film(
         axes[name].set_title(f"{number:,} steps")
     figure.colorbar(images[0], ax=[axes[name] for name in names], pad=0.01, aspect=20, extend="both",
                     label="density [1/px²]")  # fmt: skip
-    below = axes["surprise"]
-    for k, steps in enumerate(episodes):
-        tint = shades()(0.35 + 0.65 * k / max(1, count - 1))
-        below.plot([each.number for each in steps], [-each.log_density for each in steps], color=tint,
-                   label=f"{data.steps[k]:,} steps")  # fmt: skip
-    below.set(xlabel="step", ylabel="surprise [nats]")
-    below.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
-    cursor = below.axvline(0, color=matplotlib.rcParams["text.color"], linewidth=1)
-    text = below.set_title(f"episode {key[1]}, step 0000")
+    cursor, text = _course(axes["surprise"], data.steps, episodes)
 
     def show(k: int) -> None:
         for image, mark, steps in zip(images, marks, episodes, strict=True):
@@ -60,3 +55,15 @@ def training_film(
         text.set_text(f"episode {key[1]}, step {steps[k].number}")
 
     return Film(figure, len(episodes[0]), show, pick_fps(episodes[0][0].episode.cache, None))
+
+
+def _course(ax: Axes, numbers: Sequence[int], episodes: Sequence[Sequence[Step]]) -> tuple[Any, Any]:
+    # The surprise of each checkpoint over the episode; the line that moves, and the text.
+    for k, steps in enumerate(episodes):
+        surprise = np.array([-each.log_density for each in steps])
+        surprise[~can_be_taken(surprise)] = np.nan
+        tint = shades()(0.35 + 0.65 * k / max(1, len(episodes) - 1))
+        ax.plot([each.number for each in steps], surprise, color=tint, label=f"{numbers[k]:,} steps")
+    ax.set(xlabel="step", ylabel="surprise [nats]")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+    return ax.axvline(0, color=matplotlib.rcParams["text.color"], linewidth=1), ax.set_title("episode 000, step 0000")

@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from dlrender.overlays.base import Overlay, StepView
-from dlrender.overlays.text_artist import CORNERS, Label
+from dlrender.overlays.text_artist import BETWEEN, CORNERS, Label
 from dlscore.cache import drift_label
 from dlscore.common.arrays import Array
 from dlscore.density.regions import mass_inside
@@ -42,18 +42,20 @@ class TextOverlay(Overlay):
 
 @dataclass(frozen=True, kw_only=True)
 class Counter(TextOverlay):
-    """The step; with `score`, also the score of the cell that contains the expert's action, or the executed one."""
+    """With `step` the step; with `score` the score of the cell that contains the expert's action, or the executed one."""
 
+    step: bool = True
     score: bool = True
 
     def text(self, view: StepView) -> str:
-        spanned = view.cache.steps * view.cache.every
-        shown = f"step {view.number} of {min(spanned, view.cache.attrs.get('episode_length', spanned))}"
+        spanned, parts = view.cache.steps * view.cache.every, []
+        if self.step:
+            parts.append(f"step {view.number} of {min(spanned, view.cache.attrs.get('episode_length', spanned))}")
         if self.score:
             value = score_at(view.cache.grid, view.scores, view.cache.expert_action[view.step])
             units = str(view.cache.score_attrs(view.method)["units"]).partition(" / ")[0]  # of a logarithm: nats
-            shown += f" · {view.cache.action_label}: {value:.1f} {units}".replace("-", "−")
-        return shown
+            parts.append(f"{view.cache.action_label}: {value:.1f} {units}".replace("-", "−"))
+        return BETWEEN.join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)

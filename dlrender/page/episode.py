@@ -50,11 +50,13 @@ def _check_same_steps(one: EpisodeCache, other: EpisodeCache) -> None:
 def read_episode(files: Sequence[Path], provenance: bool = True) -> dict[str, Any]:
     """The caches of one episode as the page takes them; CacheError for what cannot be read."""
     found: dict[str, Any] = {"files": [], "sources": []}
+    runs: list[tuple[str, int]] = []
     for number, file in enumerate(files):
         with open_cache(file) as cache:
             if not number:
                 found |= _shared(cache, provenance)
             found["files"].append(_of_file(cache, provenance))
+            runs.append((relative(policy_of(cache)), int(cache.attrs.get("seed", 0))))
             for method in sorted(cache.methods, key=lambda name: (not cache.is_density(name), name)):
                 source: dict[str, Any] = {
                     "file": number,
@@ -65,20 +67,16 @@ def read_episode(files: Sequence[Path], provenance: bool = True) -> dict[str, An
                 if not provenance:
                     source["table"]["texts"] = {}
                 found["sources"].append(source)
-    names = file_names(files) if provenance else [chr(ord("A") + k % 26) for k in range(len(files))]
-    for file_entry, name in zip(found["files"], names, strict=True):
-        file_entry["name"] = name
+    names = file_names(runs, files) if provenance else [chr(ord("A") + k % 26) for k in range(len(files))]
+    for entry, name in zip(found["files"], names, strict=True):
+        entry["name"] = name
     return found
 
 
-def file_names(files: Sequence[Path]) -> list[str]:
-    """What tells the caches of a page apart: the policy, with the seed where that is needed, or the path."""
-    policies, seeds = [], []
-    for file in files:
-        with open_cache(file) as cache:
-            policies.append(relative(policy_of(cache)))
-            seeds.append(f"{policies[-1]}, seed {cache.attrs.get('seed', 0)}")
-    for names in (policies, seeds):
+def file_names(runs: Sequence[tuple[str, int]], files: Sequence[Path]) -> list[str]:
+    """What tells the caches of a page apart: the policy of each run, with the seed where that is needed, or the path."""
+    policies = [policy for policy, _ in runs]
+    for names in (policies, [f"{policy}, seed {seed}" for policy, seed in runs]):
         if max(Counter(names).values()) == 1:
             return names
     return [relative(str(file)) for file in files]

@@ -51,7 +51,8 @@ def facts_of_method(cache: EpisodeCache, method: str) -> Facts:
             ["error bar", f"total variation from the truth: median {np.median(error):.3f}, largest {error.max():.3f}"]
         )
     if cache.is_density(method):
-        found.append(["inside the grid", f"{cache.inside(method).min():.1%} of the probability or more"])
+        least = np.floor(1000 * float(cache.inside(method).min())) / 10  # never rounded up
+        found.append(["inside the grid", f"{least:.1f} % of the probability or more"])
     ranks = cache.own_ranks(method)
     if ranks is not None:
         found.append(

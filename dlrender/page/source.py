@@ -15,7 +15,7 @@ from dlrender.colors import make_norm, resolved_nats
 from dlrender.page.pack import pack, quantum_of
 from dlscore.cache import EpisodeCache, density_name
 from dlscore.common.arrays import Array
-from dlscore.density.level_sets import grid_level_sets
+from dlscore.density.level_sets import grid_thresholds
 
 BLOCK = 64  # steps that are read at a time
 LEVELS = (0.5, 0.8, 0.95)
@@ -81,7 +81,7 @@ def thresholds(cache: EpisodeCache, method: str, step: int) -> Array:
     """(L,) the scores from which a cell is in a region: of a density's grid, what holds LEVELS of the whole mass."""
     scores = cache.score(method, step)
     if cache.is_density(method):
-        return grid_level_sets(scores, LEVELS).thresholds
+        return grid_thresholds(scores, LEVELS)
     return np.quantile(scores, [1 - TOP])
 
 

@@ -18,6 +18,7 @@ from dlscore.density.raster import Raster, rasterise
 REACH = 4.5  # deviations from every Gaussian's mean to the edge of its support: 4e-5 of its mass is beyond
 MISSED = 0.001  # so much of the mass a raster may miss
 SPACING = 0.9  # of the smallest deviation: cells over which log p is nearly a parabola
+FINE = 0.45  # of the smallest deviation: pixels so small that none with mass is beside one that a raster of 8 nats leaves out
 CELLS = (64, 512)  # a side of the support's lattice
 HEAVY = 2e-4  # of the mass: cells that hold more are divided, into about SAMPLES parts in all
 SAMPLES = 8_000
@@ -45,11 +46,11 @@ def level_sets(mixture: Mixture, levels: Sequence[float], raster: Raster | None 
 
     levels: each above 0 and below 1. raster: one that is there already; it serves if it holds the mass and is fine enough.
     """
-    fine_enough = raster is not None and raster.pixel <= SPACING * _narrowest(mixture)
+    fine_enough = raster is not None and raster.pixel <= FINE * _narrowest(mixture)
     if raster is None or not fine_enough or _mass_beyond(mixture, raster) > MISSED:
         corner, side, cells = support(mixture)
         raster = rasterise(mixture, corner, side, cells)
-    raster = _thinned(raster, int(SPACING * _narrowest(mixture) / raster.pixel))
+    raster = _thinned(raster, int(FINE * _narrowest(mixture) / raster.pixel))
     raster = _around(raster, raster.values >= raster.values.max() - np.float32(CLIFF))
     thresholds = _thresholds(raster, levels)
     return LevelSets(tuple(levels), thresholds, _for_outlines(raster, thresholds))
@@ -60,10 +61,19 @@ def grid_level_sets(log_density: Array, levels: Sequence[float]) -> LevelSets:
 
     Levels are of the whole mass: a region that the grid cannot hold has the threshold -inf.
     """
-    # Where a density is 0 its logarithm is no cliff for the parabola.
-    raised = np.maximum(log_density, log_density.max() - CLIFF)
-    thresholds = _thresholds(_of_cells(raised), levels, whole=1.0)
+    raised, thresholds = _raised(log_density), grid_thresholds(log_density, levels)
     return LevelSets(tuple(levels), thresholds, outlines_of_cells(raised, thresholds))
+
+
+def grid_thresholds(log_density: Array, levels: Sequence[float]) -> Array:
+    """(L,) the thresholds of these sets alone, for who draws outlines elsewhere."""
+    return _thresholds(_of_cells(_raised(log_density)), levels, whole=1.0)
+
+
+def _raised(log_density: Array) -> Array:
+    # Where a density is 0 its logarithm is no cliff for the parabola.
+    raised: Array = np.maximum(log_density, log_density.max() - CLIFF)
+    return raised
 
 
 def outlines_of_cells(values: Array, thresholds: Array) -> Raster:

@@ -46,7 +46,7 @@ def main() -> None:
     rows, mixtures = [], choose_mixtures(options.policies)
     with steps("measure", "policies") as report:
         for number, mixture in enumerate(mixtures):
-            rows += measure(mixture, options.quality, options.density, options.draws, range(options.seeds))
+            rows += measure(mixture, number, options.quality, options.density, options.draws, range(options.seeds))
             report(number + 1, len(mixtures))
     for what, value, asked in summarize(rows, options.quality):
         print(f"{what:58s} {value:>9.4f}   {asked}", flush=True)
@@ -57,9 +57,9 @@ def main() -> None:
         options.json.write_text(json.dumps(rows) + "\n")
 
 
-def measure(mixture, quality: str, density: str, draws: int, seeds: Sequence[int]) -> list[dict]:
-    """A row for each seed of one policy."""
-    grid, rng = Grid(50), np.random.default_rng(0)
+def measure(mixture, number: int, quality: str, density: str, draws: int, seeds: Sequence[int]) -> list[dict]:
+    """A row for each seed of the policy `number`, whose random numbers are its own: errors of policies are independent."""
+    grid, rng = Grid(50), np.random.default_rng(number)
     case = make_case(mixture, grid, densities=())
     policy = case.policy
     truth = Mixture(policy.to_px(mixture.centres), mixture.covariances * np.outer(*[policy.px_per_unit] * 2), mixture.weights,
@@ -72,7 +72,11 @@ def measure(mixture, quality: str, density: str, draws: int, seeds: Sequence[int
     for seed in seeds:
         scores = scorer.score(policy, case.conditioning, case.chunks(seed), grid, seed)
         found, error = scores.mixtures[0], float(scores.checks["error"][0])
-        actions = truth.draw(draws, rng) if known else policy.to_px(draw_actions(mixture, sampler, draws, 1000 + seed))
+        actions = (
+            truth.draw(draws, rng)
+            if known
+            else policy.to_px(draw_actions(mixture, sampler, draws, 1000 * number + seed))
+        )
         told = error <= LARGEST_ERROR and mass_inside(scores.values[0], grid.cell_area) >= LEAST_INSIDE
         row = {"policy": mixture.name, "seed": seed, "error": error, "true_modes": true_modes,
                "modes": len(find_modes(scores.values[0], grid)) if told and known else None,

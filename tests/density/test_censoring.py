@@ -89,6 +89,16 @@ def test_mixtures_that_are_clipped_together_are_those_that_are_clipped_alone():
         np.testing.assert_allclose(one.log_density(points), other.log_density(points), atol=1e-5)
 
 
+def test_a_mixture_that_was_read_before_keeps_its_pieces():
+    covariance = np.array([[[400.0, 150], [150, 300]], [[900, -100], [-100, 900]]])
+    one, other = (Mixture([[14.0, 20.0], [15.0, 30.0]], covariance, [0.4, 0.6], [0.5, 0.5], WIDE) for _ in range(2))
+    before = one.log_density(np.array([[20.0, 30.0]]))
+    pieces = one.pieces
+    clip_together([one, other])
+    assert one.pieces is pieces
+    np.testing.assert_array_equal(one.log_density(np.array([[20.0, 30.0]])), before)
+
+
 def test_components_of_one_place_and_other_widths_stay_apart_on_an_edge():
     # Half of each is beyond the left edge; along it the two have deviations of 5 and 40 px.
     covariance = [np.diag([25.0, 25.0]), np.diag([1600.0, 1600.0])]

@@ -111,8 +111,11 @@ def test_regions_of_a_mixture_hold_their_share_of_its_draws(name, window):
     np.testing.assert_allclose(content, LEVELS, atol=0.005)  # of which 0.003 is chance
 
 
-def test_the_thresholds_of_a_gaussian_are_the_analytic_ones():
-    # In two dimensions the region of level α is where log p is within -log(1 - α) nats of the peak.
+@pytest.mark.parametrize("window", [None, ((176.0, 120.0), 160.0, 386), ((0.0, 0.0), 512.0, 386)])
+def test_the_thresholds_of_a_gaussian_are_the_analytic_ones(window):
+    # In two dimensions the region of level α is where log p is within -log(1 - α) nats of the peak. A raster that is no
+    # deeper than what is drawn serves as well.
     mixture = known()["gaussian"]
-    below = mixture.peak() - level_sets(mixture, LEVELS).thresholds
+    raster = None if window is None else rasterise(mixture, *window, depth=8.0)
+    below = mixture.peak() - level_sets(mixture, LEVELS, raster).thresholds
     np.testing.assert_allclose(below, -np.log1p(-np.array(LEVELS)), rtol=0.01)

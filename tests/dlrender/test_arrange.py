@@ -128,3 +128,11 @@ def test_a_figure_without_room_says_so(drawn_cache, overlays):
 def test_a_width_does_not_change_the_style_of_videos():
     assert Style().size is None
     assert load_style("paper").size is None
+
+
+@pytest.mark.parametrize("window", ["full", "180,200,160"])
+def test_axes_of_a_column_of_a_paper_have_three_numbers_or_more(drawn_cache, window):
+    axes = plot_step(drawn_cache, 2, style="paper", environment=True, width="3.5in", window=window)
+    bar = axes.figure.axes[-1]
+    for axis in (axes.xaxis, axes.yaxis, bar.yaxis):
+        assert len(axis._update_ticks()) >= 3  # those in view

@@ -11,11 +11,13 @@ from support.drawing import with_overlays
 from support.synthetic import rewrite
 
 from dlrender import figures as module
+from dlrender import plot_sheet
 from dlrender.errors import RenderError
 from dlrender.figures import parse_steps, save_sheet, save_still
 from dlrender.metadata import relative
 from dlrender.output import Output
 from dlrender.overlays import OVERLAYS
+from dlrender.overlays.text_artist import Label
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
 from dlrender.videos import render_episode
@@ -226,3 +228,9 @@ def test_the_bar_and_the_title_name_one_quantity(drawn_cache, tmp_path, figures)
     heat, bar, distances, other = figures[0].axes
     assert (heat.get_title(), bar.get_ylabel()) == ("log density, episode 0", "log density per px² [nats]")
     assert (distances.get_title(), other.get_ylabel()) == ("score distance, episode 0", "score [px]")
+
+
+def test_a_sheet_names_a_step_once(drawn_cache):
+    figure = plot_sheet(drawn_cache, [2, 3], methods=["likelihood"])
+    shown = [each.text for axes in figure.axes for each in axes.get_children() if isinstance(each, Label)]
+    assert [text.partition(":")[0] for text in shown if "nats" in text] == ["expert", "expert"]

@@ -20,9 +20,10 @@ FLOORS = (
     ("api",),
     ("complete", "options"),
     ("answers",),
+    ("page", "rerun_export"),
     ("cli",),
 )
-COMMANDS = ("dlrender.cli", "dlrender.answers.cli", "dlrender.answers.cli_charts")
+COMMANDS = ("dlrender.cli", "dlrender.answers.cli", "dlrender.answers.cli_charts", "dlrender.page.cli")
 FROM_DLSCORE = ("dlscore.cache", "dlscore.grid")  # and anything in dlscore.common
 
 

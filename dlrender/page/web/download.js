@@ -1,4 +1,5 @@
 // The view as a picture, and the step table as it is in `dlrender stats`.
+import { drawPanels } from "page/draw";
 import { load } from "page/episode";
 import { moment } from "page/readout";
 import { state } from "page/state";
@@ -39,8 +40,11 @@ export async function pictureOf() {
   const episode = await load(state.episode);
   const style = getComputedStyle(document.documentElement);
   const color = (name) => style.getPropertyValue(name).trim();
-  const panels = [...document.querySelectorAll(".panel")].filter((each) => !each.hidden).map((each) => ({ canvas: each.querySelector("canvas"), title: each.querySelector("select")?.selectedOptions[0].text ?? "environment" }));
+  const sources = [state.a, state.b].filter((each) => each !== null).map((each) => episode.sources[each]);
   const side = 420;
+  const titles = ["environment", ...["source-a", "source-b"].map((id) => document.getElementById(id).selectedOptions[0].text)];
+  const panels = titles.slice(0, sources.length + 1).map((title) => ({ title, canvas: Object.assign(document.createElement("canvas"), { side }) }));
+  drawPanels(episode, state.row, sources, panels.map(({ canvas }) => canvas));
   const curves = canvases();
   const width = panels.length * (side + GAP) + GAP;
   const chart = width - 2 * GAP;
@@ -64,9 +68,10 @@ export async function pictureOf() {
     context.strokeRect(x, top, side, side);
   });
   let y = top + side + GAP;
-  curves.forEach(({ canvas, label }, k) => {
+  curves.forEach(({ canvas, label, at }, k) => {
     context.fillText(label, GAP, y + 12);
     context.drawImage(canvas, GAP, y + 18, chart, heights[k]);
+    context.fillRect(GAP + (at(state.row) / canvas.width) * chart - 0.75, y + 18, 1.5, heights[k]);
     y += heights[k] + 18;
   });
   return picture;

@@ -35,16 +35,11 @@ async function draw() {
   wanted = false;
   const began = performance.now();
   const { row } = state;
-  const window = windowAt(episode, row);
-  drawEnvironment($("canvas-world"), episode, row, window);
-  note(log.environment, row);
   const [a, b] = sources;
-  const shared = b && !state.ratio && a.density && b.density ? [[b], [a]] : [[], []];
-  drawLandscape($("canvas-a"), episode, a, row, window, shared[0]);
+  const shared = drawPanels(episode, row, sources, ["canvas-world", "canvas-a", "canvas-b"].map($));
+  note(log.environment, row);
   note(log.landscape, row);
   showScale($("scale-a"), a, row, shared[0]);
-  if (b && state.ratio) drawRatio($("canvas-b"), episode, [a, b], row, window);
-  else if (b) drawLandscape($("canvas-b"), episode, b, row, window, shared[1]);
   if (b) showScale($("scale-b"), b, row, shared[1], state.ratio);
   point(row);
   showNumbers(episode, row, a, b);
@@ -54,16 +49,27 @@ async function draw() {
   later = setTimeout(tellAddress, QUIET);
 }
 
+// Draw a step on three canvases; for each landscape, with whom it shares its scale.
+export function drawPanels(episode, row, [a, b], [world, first, second]) {
+  const window = windowAt(episode, row);
+  const shared = b && !state.ratio && a.density && b.density ? [[b], [a]] : [[], []];
+  drawEnvironment(world, episode, row, window);
+  drawLandscape(first, episode, a, row, window, shared[0]);
+  if (b && state.ratio) drawRatio(second, episode, [a, b], row, window);
+  else if (b) drawLandscape(second, episode, b, row, window, shared[1]);
+  return shared;
+}
+
 function showNumbers(episode, row, a, b) {
   $("where").textContent = moment(episode, row);
   $("slider").value = String(row);
   $("slider").setAttribute("aria-valuetext", moment(episode, row));
   $("readout-a").textContent = sentence(a, row);
   if (b) $("readout-b").textContent = state.ratio ? ratioSentence([a, b], row) : sentence(b, row);
+  $("legend").textContent = `☆ the policy's prediction · ✕ ${episode.action === "executed" ? "executed" : "the expert's"} action, red line: the last 20 · outline: the landscape's window`;
   const drifted = a.file.drifts[row];
-  $("warnings").textContent = [...a.warnings, ...(b ? b.warnings : []), ...(drifted ? [`at this step ${drifted}`] : [])]
-    .filter((each, k, all) => all.indexOf(each) === k)
-    .join(" · ");
+  const told = [a, b].filter(Boolean).flatMap((each) => each.warnings.map((text) => (b ? `${each.name}: ${text}` : text)));
+  $("warnings").textContent = [...told, ...(drifted ? [`at this step ${drifted}`] : [])].join(" · ");
   if (state.cell?.spoken) $("spoken").textContent = sentence(a, row);
   $("canvas-a").setAttribute("aria-label", `${drawnOf(a)}, ${moment(episode, row)}`);
   if (b) $("canvas-b").setAttribute("aria-label", `${state.ratio ? "log ratio" : drawnOf(b)}, ${moment(episode, row)}`);

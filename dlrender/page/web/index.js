@@ -26,7 +26,7 @@ function spark(values, top) {
   const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
   const [width, height] = SPARK;
   const low = Math.min(...values);
-  const points = values.map((value, k) => [(k / Math.max(values.length - 1, 1)) * width, height - 2 - ((value - low) / Math.max(top - low, 1e-9)) * (height - 4)]);
+  const points = values.map((value, k) => [(k / Math.max(values.length - 1, 1)) * width, height - 2 - Math.min((value - low) / Math.max(top - low, 1e-9), 1) * (height - 4)]);
   line.setAttribute("points", points.map((each) => each.map((part) => part.toFixed(1)).join()).join(" "));
   for (const [name, value] of Object.entries({ viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": `surprise, ${minus(low.toFixed(1))} to ${minus(Math.max(...values).toFixed(1))} nats` })) svg.setAttribute(name, value);
   svg.append(line);
@@ -48,6 +48,12 @@ function cellOf(row, key, top) {
   return cell;
 }
 
+// One scale for all curves, to what nine in ten episodes reach, so that a single moment does not make the rest flat.
+function topOf(peaks) {
+  const ordered = peaks.toSorted((a, b) => a - b);
+  return ordered[Math.floor(0.9 * (ordered.length - 1))] ?? 1;
+}
+
 // Rows without a value come last, whichever the order.
 export function sorted(key, way) {
   const known = rows.filter((row) => row[key] !== null);
@@ -56,7 +62,7 @@ export function sorted(key, way) {
 }
 
 function show(key, way) {
-  const top = Math.max(...rows.flatMap((row) => row.curve ?? []));
+  const top = topOf(rows.flatMap((row) => (row.curve ? [Math.max(...row.curve)] : [])));
   const kept = Object.keys(COLUMNS).filter((each) => rows.some((row) => row[each] !== null && row[each] !== ""));
   document.getElementById("head").replaceChildren(
     ...kept.map((each) => {

@@ -18,10 +18,11 @@ export function ground() {
   return isDark() ? "#14171c" : "#ffffff";
 }
 
-// Make the canvas as sharp as the screen; { context, side, at, scale } in CSS px.
+// Make the canvas as sharp as the screen, or one that is on no screen as sharp as it gets; { context, side, at, scale } in
+// CSS px.
 function prepare(canvas, window) {
-  const side = Math.max(canvas.clientWidth, 40);
-  const sharp = Math.min(globalThis.devicePixelRatio || 1, SHARPEST);
+  const side = canvas.isConnected ? Math.max(canvas.clientWidth, 40) : canvas.side;
+  const sharp = canvas.isConnected ? Math.min(globalThis.devicePixelRatio || 1, SHARPEST) : SHARPEST;
   const pixels = Math.round(side * sharp);
   if (canvas.width !== pixels) [canvas.width, canvas.height] = [pixels, pixels];
   const context = canvas.getContext("2d");

@@ -6,7 +6,7 @@ import { number } from "page/readout";
 // name: [label, units, curves of the first landscape's table, on at the start, decimals]
 export const ROWS = {
   surprise: ["surprise, entropy", "nats", ["surprise", "entropy"], true, 2],
-  rank: ["HDR rank", "", ["rank"], true, 2],
+  rank: ["HDR rank", "", ["rank"], true, 3],
   modes: ["modes", "", ["modes"], true, 0],
   chunks: ["chunk consistency", "px", ["chunk_distance"], true, 1],
   prediction: ["prediction to action", "px", ["prediction_distance"], false, 1],
@@ -22,7 +22,7 @@ const DOTS = [2, 3];
 
 let plots = [];
 let steps = [];
-let left = 0; // px from the edge of the timeline to its first step, measured once, since asking lays out the page
+let left = null; // px from the edge of the timeline to its first step, measured once, since asking lays out the page
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const finite = (values) => values?.some(Number.isFinite) ?? false;
@@ -108,10 +108,10 @@ export function build(episode, sources) {
     box.append(row);
     const curves = curvesOf(name, sources);
     const plot = new globalThis.uPlot(options(name, curves, Math.max(chart.clientWidth, 120), k === shown.length - 1), dataOf(curves), chart);
-    return { plot, row, value, curves, digits: ROWS[name][4], name };
+    return { plot, row, value, curves, digits: ROWS[name][4] };
   });
   box.hidden = !plots.length;
-  if (plots.length) left = plots[0].plot.over.getBoundingClientRect().left - box.getBoundingClientRect().left;
+  left = null; // uPlot places its parts a moment later
 }
 
 // Move the line to a step, and say the values there.
@@ -119,6 +119,7 @@ export function point(row) {
   const now = document.getElementById("now");
   now.hidden = !plots.length;
   if (!plots.length) return;
+  left ??= plots[0].plot.over.getBoundingClientRect().left - now.parentElement.getBoundingClientRect().left;
   now.style.transform = `translateX(${left + plots[0].plot.valToPos(steps[row], "x")}px)`;
   for (const { value, curves, digits } of plots) {
     value.replaceChildren(
@@ -132,8 +133,13 @@ export function point(row) {
   }
 }
 
+// The drawn rows, and where in each a step is [device px].
 export function canvases() {
-  return plots.map(({ plot, row, name }) => ({ canvas: plot.ctx.canvas, label: row.querySelector(".name").textContent, name }));
+  return plots.map(({ plot, row }) => ({
+    canvas: plot.ctx.canvas,
+    label: row.querySelector(".name").textContent,
+    at: (k) => plot.valToPos(steps[k], "x", true),
+  }));
 }
 
 // A press or a drag over the curves goes to that step.

@@ -49,6 +49,19 @@ def test_the_band_is_refused_below_five_episodes():
     assert Ranks("few", ranks, False).error().low is None
 
 
+def test_a_rank_stands_for_the_steps_until_the_next(tmp_path):
+    # Of an episode each step, of another each fifth: 4 steps at the peak, rank 0, and 2 for 5 steps each far away, rank 1.
+    for episode, every, place in ((0, 1, 256.0), (1, 5, 500.0)):
+        write_known(tmp_path / f"{episode}.h5", [gaussian([256, 256])] * (4 if every == 1 else 2), episode=episode, every=every,
+                    actions=np.full((4 if every == 1 else 2, 2), place))  # fmt: skip
+    recorded, own = read_calibration(sorted(tmp_path.glob("*.h5"))).rows
+    assert (recorded.steps, own.steps) == (6, 24)
+    assert recorded.mean().value == pytest.approx(10 / 14, abs=0.01)
+    assert recorded.inside(0.5).value == pytest.approx(4 / 14)
+    np.testing.assert_allclose(recorded.frequencies(np.array([0, 0.5, 1])), [8 / 14, 20 / 14])
+    assert recorded.shares()[50] == pytest.approx(4 / 14)
+
+
 def test_the_command_gives_the_numbers(dlrender, policies):
     code, out, err = dlrender("calibration", policies["a"], "--json")
     assert code == 0, err

@@ -24,7 +24,9 @@ from dlrender.answers.timeline import TIMELINE, plot_timeline, read_timeline, ti
 
 def test_names_are_short_where_that_tells_them_apart():
     assert short_names(["runs/a", "runs/b/"]) == ["a", "b"]
-    assert short_names(["one/policy", "two/policy"]) == ["one/policy", "two/policy"]
+    assert short_names(["one/policy", "two/policy"]) == ["one", "two"]
+    assert short_names([f"a/run/{k}/pretrained_model" for k in (5, 10)]) == ["5", "10"]
+    assert short_names(["a/b/policy", "a/policy"]) == ["a/b/policy", "a/policy"]
 
 
 def test_colours_follow_the_background():

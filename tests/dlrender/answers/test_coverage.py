@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from support.known import gaussian, write_known
 
+from dlrender import RenderError
 from dlrender.answers.coverage import CELLS, benjamini_hochberg, find_coverage, read_coverage
 from dlrender.answers.coverage_chart import COVERAGE, plot_coverage
 
@@ -49,6 +50,14 @@ def test_benjamini_and_hochberg_tell_what_their_example_tells():
                   0.7590, 1.0])  # fmt: skip
     np.testing.assert_array_equal(np.flatnonzero(benjamini_hochberg(p[::-1], np.ones(15, bool))), [11, 12, 13, 14])
     assert not benjamini_hochberg(p, np.zeros(15, bool)).any()
+
+
+def test_several_strides_are_refused(tmp_path):
+    files = [write_known(tmp_path / f"{n}.h5", [gaussian([256, 256])] * 2, episode=n, every=n) for n in (1, 5)]
+    with pytest.raises(
+        RenderError, match=r"1 in 1 steps and .* 1 in 5; coverage counts steps: name caches of one stride"
+    ):
+        read_coverage(files)
 
 
 def test_mass_far_from_every_action_is_measured():

@@ -13,6 +13,7 @@ from support.synthetic import rewrite, write_cache
 
 from dlrender import RenderError
 from dlrender.answers.columns import COLUMNS, action_age
+from dlrender.answers.compare import read_comparison
 from dlrender.answers.steps import Episode
 from dlrender.answers.summary import QUANTITIES, calibration_error, estimate, step_weights, summarize
 from dlrender.answers.table import read_tables, step_table, write_table
@@ -153,7 +154,9 @@ def test_what_an_expert_or_another_policy_does_is_no_success_of_the_policy(tmp_p
         rewrite(path, lambda file, who=who: file.attrs.__setitem__("executed_by", who))
         table = step_table(path)
         assert table["episode_success"][0] == 1
-        assert not {"success", "reward"} & set(summarize(table))
+        found = summarize(table)
+        assert not {"success", "reward"} & set(found)
+        assert (found["recorded_success"].value, found["recorded_reward"].value) == (1, 1)
 
 
 def test_a_stride_keeps_the_steps_numbers_and_leaves_blank_what_needs_neighbours(tmp_path):
@@ -189,7 +192,7 @@ def test_the_summary_of_true_draws_is_calibrated(six_episodes):
     for name, truth in (("mean_rank", 0.5), ("excess", 0.0), ("inside_80", 0.8)):
         assert summary[name].low <= truth <= summary[name].high
     assert summary["calibration_error"].value < 0.1
-    assert {each.name for each in QUANTITIES} - {"reward"} == set(summary)
+    assert {each.name for each in QUANTITIES} - {"reward", "recorded_reward"} == set(summary)
 
 
 def test_the_calibration_error_of_a_known_distribution():
@@ -266,3 +269,18 @@ def test_every_column_and_quantity_is_documented():
     for name in (*(column.name for column in COLUMNS), *(each.name for each in QUANTITIES)):
         if not name.startswith(("mode_2", "mode_3")):
             assert f"`{name}`" in told, name
+
+
+def test_actions_beyond_the_box_are_counted_and_left_out_of_means(tmp_path):
+    box = np.array([[0.0, 0.0], [300.0, 512.0]])
+    files = [
+        write_known(tmp_path / f"{x}.h5", [gaussian([x, 256], 25, box)] * 4, policy=f"{x}",
+                    actions=[[200, 256], [200, 256], [200, 256], [310, 256]]) for x in (200, 200.5)
+    ]  # fmt: skip
+    found = summarize(read_tables(files[:1]))
+    assert found["beyond_box"].value == 0.25
+    assert found["nll"].value == pytest.approx(np.log(2 * np.pi * 25**2), abs=0.01)
+    # Both policies exclude the last action; of the three others, A's peak is half a px from B's.
+    pairs = read_comparison(files[:1], files[1:]).pairs
+    assert np.isnan(pairs.difference).tolist() == [False, False, False, True]
+    assert abs(pairs.nll_difference().value) < 0.01

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import ROOT
 from support.known import gaussian, mixture_of, write_known
 from support.synthetic import write_cache
 
@@ -16,6 +17,7 @@ from dlrender.page.write import write_page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 EVIL = "</script><img onerror=alert(1) src=x>"
 STEPS = 24
+AXE = ROOT / "tests" / "support" / "vendor" / "axe.min.js"
 
 
 def missing(reason: str) -> None:
@@ -56,13 +58,14 @@ class Shown:
             self.tab.add_init_script(script)
         self.tab.goto(f"{path.as_uri()}{hash}")
         self.tab.wait_for_selector("body[data-ready]")
-        self.first = self.state
+        self.first = None if path.name == "index.html" else self.state
 
     def go(self, hash: str = "") -> "Shown":
         """As when the page was opened, at what a hash asks for."""
-        code = (
-            "async ([first, hash]) => { const s = await import('page/state'); s.set({...first, ...s.fromHash(hash)}); }"
-        )
+        code = """async ([first, hash]) => {
+          const { fromHash, set } = await import("page/state");
+          set({ ...first, ...fromHash(hash) });
+          document.activeElement.blur(); }"""
         self(code, [self.first, hash])
         self.settle()
         return self
@@ -89,11 +92,21 @@ class Shown:
         """What an element says."""
         return self.tab.text_content(selector)
 
+    def problems(self) -> list[tuple[str, list[str]]]:
+        """What axe finds serious. The policy of a page forbids another script, so axe is evaluated."""
+        self(f"() => {{ {AXE.read_text()}\n }}")
+        found = self(
+            "async () => (await axe.run()).violations.filter((v) => ['serious', 'critical'].includes(v.impact))"
+        )
+        return [(each["id"], [node["html"][:90] for node in each["nodes"]][:3]) for each in found]
+
     def pixels(self, canvas: str) -> np.ndarray:
         """(H, W, 4) uint8 of a canvas."""
         code = """id => {
           const c = document.getElementById(id);
-          const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+          const own = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true });
+          own.drawImage(c, 0, 0);
+          const { data } = own.getImageData(0, 0, c.width, c.height);
           let s = "";
           for (let k = 0; k < data.length; k += 8192) s += String.fromCharCode(...data.subarray(k, k + 8192));
           return [c.height, c.width, btoa(s)]; }"""

@@ -96,3 +96,10 @@ def test_every_class_and_colour_of_the_style_sheet_is_used():
         assert re.search(rf"\b{name}\b", sources), name
     for name in set(re.findall(r"(--[\w-]+):", CSS)):
         assert f"var({name})" in CSS or f'"{name}"' in sources, name
+
+
+def test_the_example_is_small_and_names_no_place_of_its_makers():
+    example = ROOT / "data" / "examples" / "demo.html"
+    assert is_ours(example)
+    assert example.stat().st_size <= 800_000
+    assert not re.search(r"/(?:home|root|tmp|work)/", example.read_text())  # none of base64 here

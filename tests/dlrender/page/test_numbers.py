@@ -75,16 +75,16 @@ def test_what_is_under_the_pointer_is_told(one_cache, one):
 @pytest.mark.parametrize("norm", NORMS)
 def test_colours_are_those_of_dlrender(one_cache, one, norm, method):
     page = one.go("#t=9")
-    window, pixels = Window(130.0, 150.0, 200.0), 150
+    window, pixels = Window(130.0, 150.0, 200.0), 60
     code = (
         OPEN
         + """const { set } = await import("page/state"); const panel = await import("page/panel");
         const { shades, paint } = await import("page/colours");
         set({ norm: "NORM", colormap: "magma" });
         const ends = panel.endsOf(source, 9);
-        const values = panel.valuesOf(source, 9, { left: 130, top: 150, side: 200 }, 150, ends);
+        const values = panel.valuesOf(source, 9, { left: 130, top: 150, side: 200 }, 60, ends);
         return [true, false].map((over) => {
-          const words = new Uint32Array(150 * 150);
+          const words = new Uint32Array(60 * 60);
           paint(values, shades(ends, "magma", panel.shownOf(source, 9), over), words);
           return Array.from(new Uint8Array(words.buffer)); }); }"""
     )

@@ -1,0 +1,71 @@
+"""The recording: entities and rows as documented, whole for Rerun's own check, and refused in one line."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+from support.known import gaussian, write_known
+
+from dlrender.errors import RenderError
+from dlrender.rerun_export import write_rerun
+
+STEPS = 7
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rerun")
+    actions = np.linspace([100, 200], [160, 260], STEPS)
+    return [
+        write_known(
+            folder / f"{name}.h5", [gaussian(action) for action in actions], actions=actions, policy=name, success=True
+        )
+        for name in ("one", "two")
+    ]
+
+
+def rows_of(path) -> Counter:
+    """The rows of each entity; the reader moved from version to version."""
+    try:
+        from rerun.chunk import RrdReader
+    except ImportError:
+        from rerun.experimental import RrdReader
+    found = Counter()
+    for chunk in RrdReader(str(path)).stream():
+        found[chunk.entity_path] += chunk.num_rows
+    return found
+
+
+def test_a_recording_has_what_is_documented(caches, tmp_path, dlrender):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed; it is in the extra rerun")
+    code, out, err = dlrender("rerun", *caches, "-o", tmp_path / "e.rrd")
+    assert (code, out) == (0, f"{tmp_path / 'e.rrd'}\n"), err
+    found = rows_of(tmp_path / "e.rrd")
+    for entity in ("action", "state", "next.reward", "next.success", "dlscore/environment"):
+        assert found[f"/{entity}"] == STEPS
+    for name in ("a", "b"):
+        for entity in ("surprise/surprise", "surprise/entropy", "rank/rank", "modes/modes", "chunks/chunk_distance"):
+            assert found[f"/dlscore/{name}/likelihood/{entity}"] == STEPS
+        # With a row that holds at all times: how it looks.
+        assert found[f"/dlscore/{name}/likelihood/scores"] == found[f"/dlscore/environment/{name}/plans"] == STEPS + 1
+    verified = subprocess.run([sys.executable, "-m", "rerun_cli", "rrd", "verify", str(tmp_path / "e.rrd")],
+                              capture_output=True, text=True, check=False)  # fmt: skip
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_what_makes_no_recording_is_told_in_one_line(caches, tmp_path, monkeypatch):
+    pytest.importorskip("rerun", reason="rerun-sdk is not installed; it is in the extra rerun")
+    other = write_known(tmp_path / "other.h5", [gaussian([256, 256])] * 3, episode=5)
+    for files, out, told in (
+        (caches, "e.mp4", "end its name in .rrd"),
+        ([caches[0], other], "e.rrd", "other episodes or steps"),
+        ([], "e.rrd", "no caches were given"),
+    ):
+        with pytest.raises(RenderError, match=told):
+            write_rerun(files, tmp_path / out)
+    monkeypatch.setitem(sys.modules, "rerun", None)
+    with pytest.raises(RenderError, match=r"needs rerun-sdk.*pip install '\.\[rerun\]'"):
+        write_rerun(caches, tmp_path / "e.rrd")
+    assert not list(tmp_path.glob("*.rrd"))
