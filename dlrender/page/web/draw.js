@@ -20,6 +20,7 @@ let later = 0;
 export function request() {
   if (wanted) return;
   wanted = true;
+  document.body.dataset.busy = "";
   requestAnimationFrame(draw);
 }
 
@@ -28,10 +29,19 @@ function note(list, value) {
   if (list.length > KEPT) list.shift();
 }
 
+// What is chosen of episodes and landscapes, loaded. Meanwhile another may be chosen: then that one.
+async function chosen() {
+  for (;;) {
+    const { episode: number, a, b } = state;
+    const episode = await load(number);
+    const sources = [a, b].filter((each) => each !== null).map((each) => episode.sources[each]);
+    await Promise.all(sources.map((source) => source.ready()));
+    if (state.episode === number && state.a === a && state.b === b) return [episode, sources];
+  }
+}
+
 async function draw() {
-  const episode = await load(state.episode);
-  const sources = [state.a, state.b].filter((each) => each !== null).map((each) => episode.sources[each]);
-  await Promise.all(sources.map((source) => source.ready()));
+  const [episode, sources] = await chosen();
   wanted = false;
   const began = performance.now();
   const { row } = state;
@@ -45,6 +55,7 @@ async function draw() {
   showNumbers(episode, row, a, b);
   note(log.milliseconds, performance.now() - began);
   document.body.dataset.ready = String(row);
+  delete document.body.dataset.busy;
   clearTimeout(later);
   later = setTimeout(tellAddress, QUIET);
 }

@@ -76,7 +76,9 @@ class Shown:
 
     def settle(self) -> None:
         """Wait until the newest wish is drawn."""
-        self("async () => { for (let k = 0; k < 3; k++) await new Promise(requestAnimationFrame); }")
+        self("""async () => {
+          do for (let k = 0; k < 3; k++) await new Promise(requestAnimationFrame);
+          while ("busy" in document.body.dataset); }""")
 
     def set(self, **changes: object) -> None:
         """Change the state as controls do."""
