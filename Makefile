@@ -71,7 +71,7 @@ cache_of = $(CACHE)/episode_$(shell printf '%03d' $(1)).h5
 # What needs the data set (how many episodes there are) is asked of dlscore; so is a digest of the files that decide an
 # episode's numbers, by path, size and time, which changes when one of them does, or when a training run moves on.
 goals := $(or $(MAKECMDGOALS),help)
-scoring := $(filter cache render page $(CACHE)/% $(OUTPUTS)/%,$(goals))
+scoring := $(filter cache render page bench-page $(CACHE)/% $(OUTPUTS)/%,$(goals))
 wanted := $(subst $(space),$(comma),$(strip $(subst $(comma),$(space),$(EPISODE))))
 ask = $(BIN)/dlscore inputs --policy-path $(POLICY) --dataset-root $(DATASET) --episodes
 ifneq ($(and $(scoring),$(filter 1,$(words $(POLICY))),$(wildcard $(READY))),)
@@ -280,7 +280,7 @@ bench-resolved: $(READY)  ## whether log densities are right where pictures have
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/resolved.py --json $(OUTPUTS)/resolved.json
 
-bench-page: $(OUTPUTS)/episode_0.html  ## a page in the browser: until ready, steps a second, time of a picture (1 minute)
+bench-page: $(firstword $(pages))  ## a page in the browser: until ready, steps a second, time of a picture (1 minute)
 	$(BIN)/python tests/bench/page.py $<
 
 bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 minutes; needs a C++ compiler)

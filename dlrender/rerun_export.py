@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dlrender.answers.distinct import key_of
+from dlrender.answers.distinct import key_of, letter
 from dlrender.answers.table import step_table
 from dlrender.colors import make_norm
 from dlrender.errors import RenderError
@@ -87,7 +87,7 @@ def _check_same(caches: Sequence[EpisodeCache]) -> None:
 
 def _names(caches: Sequence[EpisodeCache]) -> list[tuple[str, EpisodeCache]]:
     # What comes before a method: nothing for one cache, else a letter for each.
-    letters = [f"{chr(ord('a') + k)}/" for k in range(len(caches))] if len(caches) > 1 else [""]
+    letters = [f"{letter(k)}/" for k in range(len(caches))] if len(caches) > 1 else [""]
     return list(zip(letters, caches, strict=True))
 
 

@@ -81,7 +81,11 @@ def main() -> None:
     parser.add_argument("--prediction-type", choices=("epsilon", "sample"), default="epsilon")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--checkpoints", type=int, nargs="*", default=[], help="steps after which to save the average too"
+        "--checkpoints",
+        type=int,
+        nargs="*",
+        default=[],
+        help="save the average after these steps, and no policy at the end",
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def comparison_film(
         cursor.set_xdata([p.number, p.number])
         text.set_text(f"episode {key[1]}, step {p.number}")
 
-    return Film(figure, len(pairs), show, pick_fps(pairs[0][0].episode.cache, None))
+    caches = [each.episode.cache for each in pairs[0]]
+    shared = math.lcm(*(cache.every for cache in caches))  # steps from one pair to the next
+    return Film(figure, len(pairs), show, pick_fps(caches[0], None) * caches[0].every / shared)
 
 
 def _course(ax: Axes, data: Comparison, key: Key) -> tuple[Any, Any]:

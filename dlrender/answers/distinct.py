@@ -21,6 +21,11 @@ def policy_of(cache: EpisodeCache) -> str:
     return str(cache.attrs.get("policy", "unknown"))
 
 
+def letter(k: int) -> str:
+    """A name for the k-th of several that have none to be told: a to z, then a2 to z2."""
+    return f"{chr(ord('a') + k % 26)}{k // 26 + 1 if k >= 26 else ''}"
+
+
 def check_distinct(files: Sequence[Path], one: str = "") -> None:
     """RenderError for no caches and for an episode that is there twice under a policy, with whatever seeds.
 

@@ -34,9 +34,9 @@ def mean_of(column: str) -> Callable[[Table], Array]:
     return lambda table: table[column][:, None]
 
 
-def taken(column: str) -> Callable[[Table], Array]:
-    """A column where the policy's box has the recorded action; nan where not: there the surprise is infinite."""
-    return lambda table: np.where(can_be_taken(table["surprise"]), table[column], np.nan)[:, None]
+def taken(column: str, by: str = "surprise") -> Callable[[Table], Array]:
+    """A column where the policy's box has the recorded action; nan where not: there the surprise `by` is infinite."""
+    return lambda table: np.where(can_be_taken(table[by]), table[column], np.nan)[:, None]
 
 
 def beyond_box(table: Table) -> Array:
@@ -89,7 +89,12 @@ def _where(known: Array, value: Array) -> Array:
 
 QUANTITIES = (
     Quantity("nll", "nats", "mean surprise of the recorded actions", taken("surprise")),
-    Quantity("nll_untimed", "nats", "the same, up to three steps early or late", mean_of("surprise_untimed")),
+    Quantity(
+        "nll_untimed",
+        "nats",
+        "the same, up to three steps early or late",
+        taken("surprise_untimed", "surprise_untimed"),
+    ),
     Quantity("entropy", "nats", "mean entropy", mean_of("entropy")),
     Quantity("excess", "nats", "surprise less entropy, 0 if calibrated", taken("excess")),
     Quantity(

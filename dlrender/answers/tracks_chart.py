@@ -48,7 +48,8 @@ def draw_mass(ax: Axes, data: Tracks) -> None:
         ax.axvline(data.time[step], color=muted(), linewidth=0.8, linestyle="--")
     _shade(ax, data)
     count = len(data.switches)
-    ax.set(ylim=(0, 1.05), ylabel="mass", xlabel="time [s]", title=f"Main mode: {count} switch{'es' * (count != 1)}")
+    told = f"Main mode: {count} switch{'es' * (count != 1)}" if data.tracks else "Modes cannot be told"
+    ax.set(ylim=(0, 1.05), ylabel="mass", xlabel="time [s]", title=told)
 
 
 def draw_lasting(ax: Axes, data: Tracks) -> None:
@@ -59,18 +60,18 @@ def draw_lasting(ax: Axes, data: Tracks) -> None:
         ax.plot([first, last], [place, place], color=color_of(k), linewidth=3, solid_capstyle="round")
     _shade(ax, data)
     more = len(data.tracks) - len(longest)
-    ax.set(yticks=[], ylim=(len(longest) - 0.5, -0.5), xlabel="time [s]", title="How long each lasts",
+    ax.set(yticks=[], ylim=(max(len(longest), 1) - 0.5, -0.5), xlabel="time [s]", title="How long each lasts",
            ylabel=f"modes{f' (and {more} shorter)' if more else ''}")  # fmt: skip
 
 
 def _shade(ax: Axes, data: Tracks) -> None:
     blank = np.array([names is None for names in data.names])
     step = float(np.median(np.diff(data.time))) if len(data.time) > 1 else 0.1
-    ends = float(data.time[0]) - step / 2, float(data.time[-1]) + step / 2
+    edges = np.append(data.time - step / 2, data.time[-1] + step / 2)
     if blank.any():
-        ax.fill_between(data.time, 0, 1, where=blank, step="mid", color=muted(), alpha=0.25, linewidth=0,
+        ax.fill_between(np.repeat(edges, 2)[1:-1], 0, 1, where=np.repeat(blank, 2), color=muted(), alpha=0.25, linewidth=0,
                         transform=ax.get_xaxis_transform())  # fmt: skip
-    ax.set_xlim(*ends)
+    ax.set_xlim(edges[0], edges[-1])
 
 
 TRACKS = Chart(

@@ -62,7 +62,7 @@ class Label(Artist):
             return
         axes, pixels, size = self.axes, renderer.points_to_pixels(1.0), self.fontsize
         assert axes is not None
-        file = _font_file(*(tuple(rcParams[name]) for name in FONTS))
+        file = _font_file(*(str(rcParams[name]) for name in FONTS))
         lines = [self._measure(self.text, file, renderer)]
         if lines[0].width > axes.bbox.width - 2 * MARGIN * pixels:  # a line for each part, in narrow axes
             lines = [self._measure(part, file, renderer) for part in self.text.split(BETWEEN)]
@@ -107,7 +107,7 @@ class Label(Artist):
 
 
 @lru_cache(maxsize=8)
-def _font_file(*names: tuple[str, ...]) -> str:
+def _font_file(*names: str) -> str:
     # Of what rcParams say, which are the names: asking matplotlib takes a tenth of the time of a label.
     return str(findfont(FontProperties()))
 

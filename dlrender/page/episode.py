@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dlrender.answers.distinct import Key, key_of, policy_of
+from dlrender.answers.distinct import Key, key_of, letter, policy_of
 from dlrender.errors import RenderError
 from dlrender.metadata import relative
 from dlrender.page.facts import facts_of, facts_of_method, warnings_of
@@ -67,7 +67,7 @@ def read_episode(files: Sequence[Path], provenance: bool = True) -> dict[str, An
                 if not provenance:
                     source["table"]["texts"] = {}
                 found["sources"].append(source)
-    names = file_names(runs, files) if provenance else [chr(ord("A") + k % 26) for k in range(len(files))]
+    names = file_names(runs, files) if provenance else [letter(k).upper() for k in range(len(files))]
     for entry, name in zip(found["files"], names, strict=True):
         entry["name"] = name
     return found

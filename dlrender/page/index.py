@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.distinct import Key
+from dlrender.answers.points import can_be_taken
 from dlrender.answers.table import workers
 from dlrender.errors import RenderError
 from dlrender.page.document import is_ours, write_index_document
@@ -78,6 +79,9 @@ def summary_of(episode: Mapping[str, Any]) -> dict[str, Any]:
     table = episode["sources"][0]["table"]
     columns = dict(zip(table["names"], unpack(table["values"]), strict=True))
     surprise = columns.get("surprise")
+    if surprise is not None:
+        surprise = np.where(can_be_taken(surprise), surprise, np.nan)
+        surprise = None if np.isnan(surprise).all() else surprise
     worst = None if surprise is None else int(np.nanargmax(surprise))
     success = columns.get("episode_success", columns.get("success"))
     return {
@@ -91,14 +95,14 @@ def summary_of(episode: Mapping[str, Any]) -> dict[str, Any]:
         "entropy": _mean(columns.get("entropy")),
         "success": None if success is None or np.isnan(success).all() else int(np.nanmax(success)),
         "drift": _largest(columns.get("drift_agent"), columns.get("drift_block")),
-        "curve": None if surprise is None else [round(float(each), 2) for each in thinned(surprise)],
+        "curve": None if surprise is None else thinned(surprise),
     }
 
 
-def thinned(values: Array) -> Array:
-    """At most POINTS of a curve, the largest of each part, so that no peak is lost."""
+def thinned(values: Array) -> list[float]:
+    """At most POINTS of a curve, the largest of each part, so that no peak is lost; parts without a value are left out."""
     parts = np.array_split(values, min(POINTS, len(values)))
-    return np.array([each.max() for each in parts])
+    return [round(float(np.nanmax(each)), 2) for each in parts if not np.isnan(each).all()]
 
 
 def _write_one(job: tuple[Path, list[Path]], ends: Ends, provenance: bool) -> dict[str, Any]:

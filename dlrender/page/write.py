@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrender.errors import RenderError
-from dlrender.page.document import write_document
+from dlrender.page.document import is_ours, write_document
 from dlrender.page.episode import group_files, read_episode
 from dlrender.page.source import column_notes
 from dlscore.common.progress import Report, no_report
@@ -26,6 +26,8 @@ def write_page(
     """
     path = Path(out)
     check_page_name(path)
+    if path.exists() and not is_ours(path):
+        raise RenderError(f"{path} exists and was not made by dlrender page; move it, or choose another --output")
     groups = group_files([Path(file) for file in files])
     if not groups:
         raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")
@@ -62,7 +64,8 @@ def title_of(episodes: Sequence[Mapping[str, Any]]) -> str:
     """Of the window: which episodes, and of what."""
     first = episodes[0]
     which = f"episode {first['episode']}" if len(episodes) == 1 else f"{len(episodes)} episodes"
-    return f"{which}{' of ' if first['dataset'] else ''}{first['dataset']} · dlscore"
+    datasets = {each["dataset"] for each in episodes} - {""}
+    return f"{which}{f' of {datasets.pop()}' if len(datasets) == 1 else ''} · dlscore"
 
 
 def check_page_name(path: Path) -> None:

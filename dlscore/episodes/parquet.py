@@ -19,6 +19,7 @@ from dlscore.episodes.episode import DatasetError
 
 __all__ = ["EpisodeRow", "read_columns", "read_episodes"]
 
+UNNAMED = "__index_level_0__"  # how pandas writes an index without a name
 NEEDED = ("episode_index", "length", "data/chunk_index", "data/file_index")
 
 
@@ -91,8 +92,11 @@ def read_tasks(root: Path) -> tuple[str, ...]:
     """The texts in meta/tasks.parquet, by their index. Raises DatasetError where it cannot be read."""
     file = root / "meta" / "tasks.parquet"
     with _opened(file) as parquet:
-        table = _read(parquet, file, ["task_index", "task"]).to_pylist()
-    return tuple(str(row["task"]) for row in sorted(table, key=lambda row: int(row["task_index"])))
+        names = parquet.schema_arrow.names
+        # Data sets that LeRobot 0.4 converted have the texts as a pandas index without a name.
+        text = UNNAMED if UNNAMED in names and "task" not in names else "task"
+        table = _read(parquet, file, ["task_index", text]).to_pylist()
+    return tuple(str(row[text]) for row in sorted(table, key=lambda row: int(row["task_index"])))
 
 
 def to_array(column: Any, shape: Sequence[int], name: str) -> Array:

@@ -127,7 +127,8 @@ class VQBeT(AtomsPolicy):
 
         codes, steps = int(self.config.vqvae_n_embed), len(conditioning)
         temperature = float(self.config.bet_softmax_temperature) if density == "executed" else 1.0
-        first, second = (logits.double() / temperature for logits in self._logits(conditioning))
+        # On the CPU, since not every device has float64.
+        first, second = (logits.cpu().double() / temperature for logits in self._logits(conditioning))
         weights = torch.softmax(first, dim=-1)[:, :, None] * torch.softmax(second, dim=-1)
         offsets = self.head.map_to_cbet_preds_offset(conditioning).view(steps, 2, codes, self.horizon, 2)
         pairs = torch.cartesian_prod(*[torch.arange(codes, device=conditioning.device)] * 2)

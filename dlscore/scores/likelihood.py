@@ -78,7 +78,7 @@ class Likelihood:
 
     def evaluations(self, policy: Policy, grid: Grid) -> int:
         if self.sampler == "policy":
-            return policy.chunk_evaluations(self.samples)
+            return self._denoiser(policy).chunk_evaluations(self.samples)
         if policy.kind == "atoms":
             return 1
         from dlscore.scores.solve import find_plan
@@ -129,6 +129,8 @@ class Likelihood:
     def _denoiser(self, policy: Policy) -> DenoiserPolicy:
         if policy.kind == "denoiser":
             return cast("DenoiserPolicy", policy)
+        if policy.kind == "atoms":
+            raise ScorerError(f"the density of policy {policy.name} is exact without --sampler policy; leave it out")
         raise ScorerError(
             f"method likelihood needs a density of the action; policy {policy.name}: {policy.without_density}"
         )

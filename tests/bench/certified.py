@@ -1,4 +1,4 @@
-"""Whether the statistics of answers are right on the certification's policies, scored as any (make bench-answers-certified).
+"""Whether the statistics of answers are right on the certification's policies, scored as any (make bench-answers).
 
 Each policy's density is known. It is scored by `likelihood`, and asked by dlrender's statistics: ranks of true draws, entropy,
 NLL and number of modes. For the executed density the draws are those of the policy's own sampler, whose entropy and modes are

@@ -4,11 +4,13 @@ import importlib.util
 import json
 import shutil
 
+import pandas as pd
 import pytest
 
 from dlscore.common.errors import UserError
 from dlscore.episodes.dataset import open_dataset
 from dlscore.episodes.episode import DatasetError
+from dlscore.episodes.parquet import read_tasks
 
 
 def test_a_dataset_without_actions_is_refused(dataset_folder, tmp_path):
@@ -51,6 +53,14 @@ def test_a_hub_id_without_network_is_an_error(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match="nobody/nothing"):
         open_dataset("nobody/nothing")
+
+
+@pytest.mark.parametrize("index", ["task", None])
+def test_tasks_are_read_as_lerobot_writes_them_or_its_converter_did(tmp_path, index):
+    (tmp_path / "meta").mkdir()
+    texts = pd.Index(["push", "pull"], name=index)
+    pd.DataFrame({"task_index": [1, 0]}, index=texts).to_parquet(tmp_path / "meta" / "tasks.parquet")
+    assert read_tasks(tmp_path) == ("pull", "push")
 
 
 @pytest.mark.parametrize("gone", ["meta/tasks.parquet", "data", "data/chunk-000/file-000.parquet"])

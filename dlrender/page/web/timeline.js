@@ -74,8 +74,10 @@ function options(name, curves, width, last) {
   };
 }
 
+const NEVER = 1e5; // the table has 1e6 nats where the policy never takes the recorded action: no point of a curve
+
 function dataOf(curves) {
-  const clean = (values) => Array.from(values, (each) => (Number.isFinite(each) ? each : null));
+  const clean = (values) => Array.from(values, (each) => (Number.isFinite(each) && each < NEVER ? each : null));
   const data = [steps];
   for (const { values, error } of curves) {
     data.push(clean(values));

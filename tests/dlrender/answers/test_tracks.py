@@ -10,7 +10,7 @@ from support.known import gaussian, write_known
 from dlrender import RenderError
 from dlrender.answers.modes import Mode
 from dlrender.answers.tracks import LOST, link, read_tracks
-from dlrender.answers.tracks_chart import TRACKS, plot_tracks
+from dlrender.answers.tracks_chart import TRACKS, draw_mass, plot_tracks
 
 
 def at(*places, mass=0.5):
@@ -29,6 +29,16 @@ def at(*places, mass=0.5):
 ])  # fmt: skip
 def test_a_mode_is_the_nearest_of_the_steps_before(modes, names):
     assert link(modes, 0, np.arange(len(modes)) / 10).names == names
+
+
+def test_a_single_step_that_cannot_be_told_is_gray():
+    found = link([at(0), None, at(0), at(0)], 0, np.arange(4) / 10)
+    axes = Figure().subplots()
+    draw_mass(axes, found)
+    shaded = axes.collections[0].get_datalim(axes.transData)
+    np.testing.assert_allclose([shaded.x0, shaded.x1], [0.05, 0.15], atol=1e-9)
+    draw_mass(axes, link([None, None], 0, np.arange(2) / 10))
+    assert axes.get_title() == "Modes cannot be told"
 
 
 def test_switches_and_choices():

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from support import ROOT
 
+from dlrender.errors import RenderError
 from dlrender.page.document import MODULES, WEB, is_ours
+from dlrender.page.write import title_of, write_page
 
 CSS = (ROOT / "dlrender" / "page" / "web" / "page.css").read_text()
 
@@ -66,6 +68,14 @@ def test_pages_are_told_from_other_files(pages, tmp_path):
     assert is_ours(pages)
     assert not is_ours(other)
     assert not is_ours(tmp_path / "none.html")
+    with pytest.raises(RenderError, match=r"other\.html exists and was not made by dlrender page"):
+        write_page([], other)
+
+
+def test_a_title_names_the_data_set_of_all():
+    one, other = ({"episode": 3, "dataset": name} for name in ("a", "b"))
+    assert [title_of(each) for each in ([one], [one, one], [one, other])] == [
+        "episode 3 of a · dlscore", "2 episodes of a · dlscore", "2 episodes · dlscore"]  # fmt: skip
 
 
 def test_javascript_is_clean():

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from support.known import gaussian, write_known
 
-from dlrender.page.index import write_index
+from dlrender.page.index import summary_of, write_index
+from dlrender.page.pack import pack
 from dlrender.page.write import write_page
 
 # Key: what it changes, from and to.
@@ -237,6 +238,14 @@ def test_a_cache_without_a_density_has_a_page(one):
     assert page.text("#scale-a").endswith("px")
     assert page.tab.locator('#rows [data-name="prediction"]').count() == 1
     assert page.tab.locator('#rows [data-name="surprise"]').count() == 0
+
+
+def test_an_action_that_the_policy_never_takes_is_no_value_of_an_index():
+    surprise = np.array([5.0, 1e6, 7.0, np.nan])
+    table = {"names": ["step", "surprise"], "values": pack(np.stack([np.arange(4.0), surprise]), None)}
+    episode = {"episode": 0, "dataset": "", "steps": 4, "files": [{"name": "a"}], "sources": [{"table": table}]}
+    found = summary_of(episode)
+    assert (found["worst"], found["at"], found["surprise"], found["curve"]) == (7.0, 2, 6.0, [5.0, 7.0])
 
 
 def test_an_index_leads_to_the_worst_moment(tmp_path, show):
