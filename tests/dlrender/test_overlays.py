@@ -467,6 +467,14 @@ def test_a_label_does_not_depend_on_what_was_drawn_before_with_other_settings():
         np.testing.assert_array_equal(_drawn(Label(text, "upper left", 9.0, "white", 1.0)), fresh)
 
 
+def test_a_weight_may_be_a_number():
+    drawn = []
+    for weight in (400, 700):
+        with matplotlib.rc_context({"font.weight": weight}):
+            drawn.append(_drawn(Label("step 34", "upper left", 9.0, "white", 1.0)))
+    assert (drawn[0] != drawn[1]).any()
+
+
 @pytest.mark.parametrize(("corner", "where"), [("lower left", (0, 1)), ("upper right", (1, 0))])
 def test_an_inset_is_the_world_in_a_corner(drawn_episode, corner, where):
     with PLAIN.active():
