@@ -75,10 +75,10 @@ class Shown:
         return self.tab.evaluate(code, argument)
 
     def settle(self) -> None:
-        """Wait until the newest wish is drawn."""
+        """Wait until the newest wish is drawn; while a page plays there is always a newer one, so not for ever."""
         self("""async () => {
-          do for (let k = 0; k < 3; k++) await new Promise(requestAnimationFrame);
-          while ("busy" in document.body.dataset); }""")
+          for (let k = 0; k < 3 || (k < 300 && "busy" in document.body.dataset); k++)
+            await new Promise(requestAnimationFrame); }""")
 
     def set(self, **changes: object) -> None:
         """Change the state as controls do."""
