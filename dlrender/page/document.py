@@ -80,6 +80,12 @@ def is_ours(path: Path) -> bool:
         return False
 
 
+def check_free(path: Path, option: str) -> None:
+    """Raise RenderError where a file is there that is no page of dlrender's. option: which names it."""
+    if path.exists() and not is_ours(path):
+        raise RenderError(f"{path} exists and was not made by dlrender page; move it, or choose another {option}")
+
+
 def to_json(value: object) -> str:
     """JSON that stands in a script element: no `<`, so neither `</script>` nor `<!--`."""
     try:

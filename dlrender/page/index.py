@@ -13,7 +13,7 @@ from dlrender.answers.distinct import Key
 from dlrender.answers.points import can_be_taken
 from dlrender.answers.table import workers
 from dlrender.errors import RenderError
-from dlrender.page.document import is_ours, write_index_document
+from dlrender.page.document import check_free, write_index_document
 from dlrender.page.episode import group_files, read_episode
 from dlrender.page.pack import unpack
 from dlrender.page.source import read_scale
@@ -125,5 +125,4 @@ def _check_free(folder: Path, paths: Sequence[Path]) -> None:
     if folder.exists() and not folder.is_dir():
         raise RenderError(f"--index {folder} is a file; name a folder")
     for path in paths:
-        if path.exists() and not is_ours(path):
-            raise RenderError(f"{path} exists and was not made by dlrender page; move it, or choose another --index")
+        check_free(path, "--index")

@@ -15,10 +15,10 @@ from dlrender.colors import make_norm, resolved_nats
 from dlrender.page.pack import pack, quantum_of
 from dlscore.cache import EpisodeCache, density_name
 from dlscore.common.arrays import Array
+from dlscore.density.calibration import LEVELS
 from dlscore.density.level_sets import grid_thresholds
 
 BLOCK = 64  # steps that are read at a time
-LEVELS = (0.5, 0.8, 0.95)
 TOP = 0.1  # of the cells: the region of a score that is no density
 # Columns that ask no density, for methods and caches without one.
 PLAIN = ("step", "time", "x", "y", "reward", "success", "action_age", "prediction_distance", "drift_agent", "drift_block",

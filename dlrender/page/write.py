@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlrender.errors import RenderError
-from dlrender.page.document import is_ours, write_document
+from dlrender.page.document import check_free, write_document
 from dlrender.page.episode import group_files, read_episode
 from dlrender.page.source import column_notes
 from dlscore.common.progress import Report, no_report
@@ -26,8 +26,7 @@ def write_page(
     """
     path = Path(out)
     check_page_name(path)
-    if path.exists() and not is_ours(path):
-        raise RenderError(f"{path} exists and was not made by dlrender page; move it, or choose another --output")
+    check_free(path, "--output")
     groups = group_files([Path(file) for file in files])
     if not groups:
         raise RenderError("no caches were given; name one or more, such as data/cache/episode_000.h5")

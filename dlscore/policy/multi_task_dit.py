@@ -13,7 +13,7 @@ from dlscore.policy.clip import built_from_config, find_tokenizer
 from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.policy.errors import PolicyError
 from dlscore.policy.paths import DiffusionPath, FlowPath
-from dlscore.policy.schedule_fields import check_counts, check_schedule
+from dlscore.policy.schedule_fields import as_number, check_counts, check_schedule
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ class MultiTaskDiT(DenoiserPolicy):
         if (method := written["integration_method"]) not in METHODS:
             raise PolicyError(f"{where} has integration_method {method!r}; {suggest(str(method), METHODS)}")
         least = written["sigma_min"]
-        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least < 1:
+        if not 0 <= as_number(least) < 1:
             raise PolicyError(f"{where} has sigma_min {least!r}; it is a number from 0 to below 1")
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 from dlscore.common.choices import suggest
 from dlscore.policy.errors import PolicyError
 
-__all__ = ["check_counts", "check_schedule"]
+__all__ = ["as_number", "check_counts", "check_schedule"]
 
 KINDS = {"prediction_type": ("epsilon", "sample"), "noise_scheduler_type": ("DDPM", "DDIM")}
 
@@ -23,11 +23,11 @@ def check_schedule(written: Mapping[str, Any], name: str) -> None:
         raise PolicyError(f"{where} has clip_sample {written['clip_sample']!r}; it is true or false")
     _check_needed(written, where)
     reach = written.get("clip_sample_range")
-    if written["clip_sample"] and not 0 < _number(reach) < float("inf"):
+    if written["clip_sample"] and not 0 < as_number(reach) < float("inf"):
         raise PolicyError(f"{where} has clip_sample_range {reach!r}; it is a number above 0")
     if written["beta_schedule"] != "squaredcos_cap_v2":
         start, end = written["beta_start"], written["beta_end"]
-        if not 0 < _number(start) <= _number(end) < 1:
+        if not 0 < as_number(start) <= as_number(end) < 1:
             raise PolicyError(
                 f"{where} has beta_start {start!r} and beta_end {end!r}; they are numbers that ascend between 0 and 1"
             )
@@ -63,6 +63,6 @@ def lacking(where: str, fields: list[str]) -> str:
     )
 
 
-def _number(value: Any) -> float:
-    # nan, for which every comparison fails, if it is not a number.
+def as_number(value: Any) -> float:
+    """The value, or nan, for which every comparison fails, if it is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")

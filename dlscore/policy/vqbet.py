@@ -20,7 +20,7 @@ from dlscore.common.arrays import Array
 from dlscore.policy.atoms import AtomsPolicy
 from dlscore.policy.base import inference
 from dlscore.policy.errors import PolicyError
-from dlscore.policy.schedule_fields import check_counts
+from dlscore.policy.schedule_fields import as_number, check_counts
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,11 +66,7 @@ class VQBeT(AtomsPolicy):
         counts = ("n_obs_steps", "n_action_pred_token", "action_chunk_size", "vqvae_n_embed")
         check_counts(written, name, dict.fromkeys(counts, 10_000))
         temperature = written["bet_softmax_temperature"]
-        if (
-            isinstance(temperature, bool)
-            or not isinstance(temperature, int | float)
-            or not 0 < temperature < float("inf")
-        ):
+        if not 0 < as_number(temperature) < float("inf"):
             raise PolicyError(
                 f"config.json of policy {name} has bet_softmax_temperature {temperature!r}; it is a number above 0"
             )

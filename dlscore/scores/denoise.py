@@ -18,7 +18,6 @@ from torch import Tensor
 from dlscore.common.arrays import Array
 from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.base import ScorerError
-from dlscore.scores.levels import noise_levels
 
 DIFFERENCE = 0.1  # step of the finite difference, in units of v
 
@@ -38,7 +37,7 @@ class Posterior:
 
 def predict_data(policy: DenoiserPolicy, conditioning: Tensor, y: Tensor, t: int) -> Tensor:
     """D(y) (S, M, H, 2) of chunks y (S, M, H, 2) at timestep t. Raises ScorerError if it is not finite."""
-    alpha, v = policy.noise_level(t)[0], float(noise_levels(policy)[t])
+    alpha, v = policy.noise_level(t)[0], float(policy.levels[t])
     found = y - v * policy.epsilon(alpha * y, t, conditioning)
     if not bool(torch.isfinite(found).all()):
         raise ScorerError(
@@ -50,7 +49,7 @@ def predict_data(policy: DenoiserPolicy, conditioning: Tensor, y: Tensor, t: int
 @torch.inference_mode()
 def find_posterior(policy: DenoiserPolicy, conditioning: Tensor, y: Tensor, t: int) -> Posterior:
     """The posterior of chunks y (S, M, H, 2) at timestep t: three evaluations each, the Jacobian by forward differences."""
-    now, v = policy.current, float(noise_levels(policy)[t])
+    now, v = policy.current, float(policy.levels[t])
     mean = predict_data(policy, conditioning, y, t)
     columns = []
     for axis in range(2):

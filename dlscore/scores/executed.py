@@ -28,7 +28,6 @@ from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.policy.sampler_steps import SamplerSteps, gaussian_path
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior, symmetric
-from dlscore.scores.levels import noise_levels
 from dlscore.scores.solver import data_gain, data_variances
 
 NARROWEST = 0.004  # smallest standard deviation of a component in normalised units, about 1 px
@@ -58,7 +57,7 @@ def own_sampler(policy: DenoiserPolicy) -> SamplerSteps:
 
 def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...]) -> Execution:
     """Of a density, executed or model, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
-    variances, noise = data_variances(), noise_levels(policy)[list(nodes), None]
+    variances, noise = data_variances(), policy.levels[list(nodes), None]
     deviations = np.sqrt(variances + noise**2)
     if density == "model":
         return Execution(deviations, np.ones_like(deviations), np.zeros_like(deviations))

@@ -45,7 +45,7 @@ def find_levels(
     preferred: timesteps that are taken where one is near enough. Raises ScorerError where the schedule ends too early, or is
     too coarse for the levels.
     """
-    noise = noise_levels(policy)
+    noise = policy.levels
     if noise[-1] < LOUDEST:
         raise ScorerError(
             f"the policy's noise schedule ends at σ/α = {noise[-1]:.2f}, where the data still show through the "
@@ -76,8 +76,3 @@ def _nearest(noise: Array, preferred: tuple[int, ...], wanted: Sequence[float]) 
             t = int(np.argmin(np.abs(np.log(noise / level))))
         nodes.append(t if not nodes else min(t, nodes[-1] - 1))  # rounded timesteps may coincide
     return tuple(nodes)
-
-
-def noise_levels(policy: DenoiserPolicy) -> Array:
-    """(levels,) v = σ_t / α_t, rising with t."""
-    return policy.levels

@@ -15,7 +15,7 @@ from dlscore.scores import start
 from dlscore.scores.denoise import Posterior, find_posterior, predict_data
 from dlscore.scores.error import ErrorEstimate, estimate_error
 from dlscore.scores.executed import NARROWEST, Execution, execute, find_clip, find_execution, visited_timesteps
-from dlscore.scores.levels import find_levels, noise_levels
+from dlscore.scores.levels import find_levels
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
 
@@ -82,7 +82,7 @@ def _find_path(
     policy: DenoiserPolicy, recipe: Recipe, nodes: tuple[int, ...], densities: int, known: Array, last: int
 ) -> Path:
     # known (W,): the part of the data's variance that the start has.
-    noise = noise_levels(policy)[list(nodes)]
+    noise = policy.levels[list(nodes)]
     execution = find_execution(policy, recipe.density, nodes)
     aims = [np.sqrt(known + noise[0] ** 2), *execution.deviations[1:]]
     weights = fit_solver(tuple(noise), tuple(map(tuple, aims)), densities)

@@ -26,7 +26,6 @@ from torch import Tensor
 from dlscore.common.arrays import Array
 from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores.denoise import predict_data
-from dlscore.scores.levels import noise_levels
 
 POINTS = 8  # chunks whose data predictions give the mean; antithetic, so that it is exact for Gaussian data
 SPAN = 0.3  # step of the pilot's finite differences, in units of v
@@ -60,7 +59,7 @@ def pilot_evaluations(policy: DenoiserPolicy) -> int:
 @torch.inference_mode()
 def run_pilot(policy: DenoiserPolicy, conditioning: Tensor, t: int, clip: float | None, seed: int) -> Pilot:
     """The pilot of S steps at timestep t, under `conditioning` (S, D)."""
-    count, size, v = len(conditioning), 2 * policy.horizon, float(noise_levels(policy)[t])
+    count, size, v = len(conditioning), 2 * policy.horizon, float(policy.levels[t])
     half = normal_points(POINTS // 2, size, seed)
     around = v * np.concatenate([half, -half])
     mean = _predict(policy, conditioning, np.broadcast_to(around, (count, POINTS, size)), t).mean(axis=1)

@@ -7,7 +7,6 @@ import torch
 from dlscore.certify import analytic_policy, mixtures
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import find_posterior, predict_data
-from dlscore.scores.levels import noise_levels
 
 T = 20  # of 100 cosine timesteps: σ/α = 0.35
 
@@ -16,7 +15,7 @@ T = 20  # of 100 cosine timesteps: σ/α = 0.35
 def test_posterior_of_one_gaussian_is_the_closed_form(length):
     one = mixtures.gaussians("", [[0.2, -0.3]], 0.1, stretch=0.4, turn=[30], length=length)
     policy = analytic_policy.make_policy(one)
-    v, conditioning = noise_levels(policy)[T], analytic_policy.encode_observation(policy)
+    v, conditioning = policy.levels[T], analytic_policy.encode_observation(policy)
     y = torch.randn(1, 5, 16, 2, generator=torch.Generator().manual_seed(0))
     found = find_posterior(policy, conditioning, y, T)
     assert policy.evaluations == 15

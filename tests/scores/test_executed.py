@@ -9,7 +9,6 @@ from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior
 from dlscore.scores.executed import NARROWEST, execute, find_clip, find_execution, visited_timesteps
-from dlscore.scores.levels import noise_levels
 from dlscore.scores.solver import data_gain, data_variances
 
 ONE = mixtures.gaussians("", [[0.2, -0.3]], 0.1)
@@ -36,7 +35,7 @@ def make_posterior(covariance, mean, residual):
 @pytest.mark.parametrize("schedule", ["cosine", "cosine-fixed_large", "cosine-sample"])
 def test_the_kernel_and_the_spread_of_means_add_up_to_what_is_executed(schedule):
     policy = make_policy(schedule)
-    found, noise = find_execution(policy, "executed", NODES), noise_levels(policy)
+    found, noise = find_execution(policy, "executed", NODES), policy.levels
     for k, t in enumerate(NODES):
         gain = data_gain(VARIANCES, noise[t])
         kernel = found.ratios[k] * gain * noise[t] ** 2
@@ -48,7 +47,7 @@ def test_the_kernel_and_the_spread_of_means_add_up_to_what_is_executed(schedule)
 
 def test_of_the_model_nothing_is_changed():
     policy = make_policy()
-    found, noise = find_execution(policy, "model", NODES), noise_levels(policy)[list(NODES), None]
+    found, noise = find_execution(policy, "model", NODES), policy.levels[list(NODES), None]
     np.testing.assert_array_equal(found.ratios, 1)
     np.testing.assert_array_equal(found.shrinkage, 0)
     np.testing.assert_allclose(found.deviations**2, VARIANCES + noise**2)
@@ -61,7 +60,7 @@ def test_of_the_model_nothing_is_changed():
 @pytest.mark.parametrize("schedule", ["ddim", "cosine-25-steps"])
 def test_where_a_sampler_does_not_come_or_adds_no_noise_both_parts_shrink(schedule):
     policy = make_policy(schedule)
-    found, noise = find_execution(policy, "executed", NODES), noise_levels(policy)
+    found, noise = find_execution(policy, "executed", NODES), policy.levels
     ratio = executed_variances(policy) / VARIANCES
     visited = set(visited_timesteps(policy, "executed")) if schedule != "ddim" else set()
     shrunk = [k for k, t in enumerate(NODES) if t not in visited]
@@ -77,7 +76,7 @@ def test_where_a_sampler_does_not_come_or_adds_no_noise_both_parts_shrink(schedu
 def test_white_noise_is_executed_exactly(schedule, index):
     policy = make_policy(schedule)
     node, variance = 3, VARIANCES[index]
-    found, v = find_execution(policy, "executed", NODES), noise_levels(policy)[NODES[node]]
+    found, v = find_execution(policy, "executed", NODES), policy.levels[NODES[node]]
     gain, mean, y = data_gain(variance, v), np.array([0.2, -0.3]), np.array([0.45, 0.1])
     denoised, c = mean + gain * (y - mean), gain * v**2
     moves, kernel = execute(make_posterior(c * np.eye(2), denoised, c * (y - denoised)), found, node, v)
@@ -93,7 +92,7 @@ def test_white_noise_is_executed_exactly(schedule, index):
 
 def test_kernels_turn_with_the_posterior():
     policy = make_policy()
-    found, v = find_execution(policy, "executed", NODES), noise_levels(policy)[20]
+    found, v = find_execution(policy, "executed", NODES), policy.levels[20]
     turn = np.array([[0.6, -0.8], [0.8, 0.6]])
     plain = np.diag([0.004, 0.001])
     _, one = execute(make_posterior(plain, [0, 0], [0, 0]), found, 3, v)

@@ -5,7 +5,7 @@ import pytest
 
 from dlscore.certify import analytic_policy, mixtures
 from dlscore.scores.base import ScorerError
-from dlscore.scores.levels import NEAR, find_levels, noise_levels
+from dlscore.scores.levels import NEAR, find_levels
 
 ONE = mixtures.gaussians("", [[0.0, 0.0]], 0.1)
 WANTED = [2.8, 1.4, 0.7, 0.35, 0.168, 0.0875]  # 3 steps to 0.35, then 0.48 and 0.25 of it
@@ -19,7 +19,7 @@ def everything(policy):
                                                 ("sigmoid-1000", 0.03), ("linear-1000", 0.05)])  # fmt: skip
 def test_nodes_fall_and_are_near_the_wanted_levels(schedule, near):
     policy = analytic_policy.make_policy(ONE, schedule)
-    noise = noise_levels(policy)
+    noise = policy.levels
     levels = find_levels(policy, everything(policy), 3, 0.35, 3)
     assert levels.densities == 3
     assert (np.diff(levels.nodes) < 0).all()
@@ -33,7 +33,7 @@ def test_nodes_fall_and_are_near_the_wanted_levels(schedule, near):
 
 def test_preferred_timesteps_are_taken_where_they_are_near():
     policy = analytic_policy.make_policy(ONE)
-    noise, every_fourth = noise_levels(policy), tuple(range(0, 100, 4))
+    noise, every_fourth = policy.levels, tuple(range(0, 100, 4))
     nodes = find_levels(policy, every_fourth, 3, 0.35, 3).nodes
     for t, wanted in zip(nodes, WANTED, strict=True):
         nearest = np.abs(np.log(noise[list(every_fourth)] / wanted)).min()
@@ -47,7 +47,7 @@ def test_preferred_timesteps_are_taken_where_they_are_near():
 ])  # fmt: skip
 def test_distrusted_slopes_are_used_at_the_finest_level_after_which_noise_is_added(schedule, steps, level, last):
     policy = analytic_policy.make_policy(ONE, schedule)
-    noise = noise_levels(policy)
+    noise = policy.levels
     levels = find_levels(policy, everything(policy), steps, level, 2)
     assert (np.diff(levels.distrusted) < 0).all()
     assert levels.distrusted[: steps + 1] == levels.nodes[: steps + 1]
@@ -56,7 +56,7 @@ def test_distrusted_slopes_are_used_at_the_finest_level_after_which_noise_is_add
 
 def test_two_densities_need_one_finer_level_and_a_lower_one_more_steps():
     policy = analytic_policy.make_policy(ONE, "cosine-1000")
-    noise = noise_levels(policy)
+    noise = policy.levels
     assert len(find_levels(policy, everything(policy), 3, 0.35, 2).nodes) == 5
     nodes = find_levels(policy, everything(policy), 5, 0.25, 3).nodes
     assert len(nodes) == 8
