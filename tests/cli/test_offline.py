@@ -42,26 +42,44 @@ import contextlib, io, json
 answers = []
 for argv in json.loads(sys.argv[1]):
     sys.argv = ["dlscore", *argv]
-    with contextlib.redirect_stderr(io.StringIO()) as told:
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as told:
         try:
             main()
+            code = 0
         except SystemExit as stop:
-            answers.append((stop.code, told.getvalue()))
+            code = stop.code or 0
+    answers.append((code, out.getvalue(), told.getvalue()))
 print(json.dumps(answers))
 """
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """HF_HOME with lerobot/diffusion_pusht (legacy, pictures) and lerobot/pusht (v3.0, video, no block pose)."""
+    """HF_HOME with lerobot/diffusion_pusht (legacy, pictures) and lerobot/pusht (v3.0, video, no block pose).
+
+    Also as LeRobot's loader caches them: lerobot/tagged, whole, and lerobot/bare, only its metadata, which are fetched first.
+    Of someone/tdmpc the config alone is there.
+    """
     home = tmp_path_factory.mktemp("hf")
-    cached = home / "hub" / "models--lerobot--diffusion_pusht"
-    stub.save_legacy_policy(cached / "snapshots" / "84a7c23", **stub.image_config())
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text("84a7c23")
+    stub.save_legacy_policy(snapshot(home / "hub" / "models--lerobot--diffusion_pusht", "main"), **stub.image_config())
     folder = home / "lerobot" / "lerobot" / "pusht"
     stub.save_dataset(folder, episodes=2, steps=12, cameras=(IMAGE,), without=("full_state", ENVIRONMENT))
+    for name in ("tagged", "bare"):
+        copy = snapshot(home / "lerobot" / "hub" / f"datasets--lerobot--{name}", "v3.0")
+        shutil.copytree(folder, copy)
+    shutil.rmtree(copy / "data")
+    other = snapshot(home / "hub" / "models--someone--tdmpc", "main")
+    other.mkdir()
+    (other / "config.json").write_text('{"type": "tdmpc"}')
     return home
+
+
+def snapshot(cached: Path, reference: str) -> Path:
+    """Where the hub's cache has the files of a repository at a branch or tag; it is not made."""
+    (cached / "snapshots").mkdir(parents=True)
+    (cached / "refs").mkdir()
+    (cached / "refs" / reference).write_text("84a7c23")
+    return cached / "snapshots" / "84a7c23"
 
 
 def run(home: Path, *argv: object, offline: bool = True) -> subprocess.CompletedProcess:
@@ -98,53 +116,41 @@ def test_the_first_command_that_anyone_types_runs(home, tmp_path, offline):
         assert "ASKED" not in done.stderr
 
 
-def test_a_cached_snapshot_of_a_data_set_is_found_under_lerobots_tag(home, tmp_path):
-    other = tmp_path / "hf"
-    shutil.copytree(home / "hub", other / "hub")
-    cached = other / "lerobot" / "hub" / "datasets--lerobot--pusht"
-    shutil.copytree(home / "lerobot" / "lerobot" / "pusht", cached / "snapshots" / "5f1c0de")
-    (cached / "refs").mkdir()
-    (cached / "refs" / "v3.0").write_text("5f1c0de")
-    done = run(other, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "missing, 3 steps" in done.stdout
-    # Its metadata alone, which LeRobot fetches first, are no data set.
-    shutil.rmtree(cached / "snapshots" / "5f1c0de" / "data")
-    done = run(other, *HEADLINE, *SMALL, "--output-dir", tmp_path / "out", "--dry-run")
-    assert done.returncode == 1
-    assert "dataset lerobot/pusht is not a folder here, not cached" in done.stderr
-
-
+# Where an answer is, and what is in it.
 ABSENT = {
     ("--policy-path", "nobody/nothing"): "model nobody/nothing is not a folder here, not cached, and the hub cannot be",
     ("--dataset-repo-id", "nobody/nothing"): "dataset nobody/nothing is not a folder here, not cached, and the hub",
     ("--policy-revision", "v9"): "model lerobot/diffusion_pusht is not a folder here, not cached",
     ("--dataset-revision", "v9"): "dataset lerobot/pusht is not a folder here, not cached",
     ("--dataset-root", "nowhere"): "--dataset-root nowhere does not exist",
+    ("--dataset-repo-id", "lerobot/bare"): "dataset lerobot/bare is not a folder here, not cached, and the hub",
     ("--episodes", "7"): "episode 7 is not in lerobot/pusht; it has episodes 0 to 1",
 }
+THERE = ("--dataset-repo-id", "lerobot/tagged", "--dry-run")
+OTHER_TYPE = ("--policy-path", "someone/tdmpc")
 
 
 @pytest.fixture(scope="module")
 def answers(home, tmp_path_factory):
-    """Exit code and stderr for each thing that is not there; nothing is left in the cache or in the output's folder."""
+    """Exit code, stdout and stderr of each change to the first command; nothing is left in the cache, or where output goes."""
 
     def tree(folder):
         return sorted(str(path) for path in folder.rglob("*") if "datasets/" not in str(path))
 
     before, out = tree(home), tmp_path_factory.mktemp("answers") / "out"
-    commands = [["compute", *map(str, (*HEADLINE, *SMALL, "--output-dir", out)), *change] for change in ABSENT]
+    changes = [*ABSENT, THERE, OTHER_TYPE]
+    commands = [["compute", *map(str, (*HEADLINE, *SMALL, "--output-dir", out)), *change] for change in changes]
     done = process(home, NO_NETWORK + EACH, json.dumps(commands), offline=False)
     assert done.returncode == 0, done.stderr
     assert tree(home) == before
     assert not out.exists()
     assert not Path("nowhere").exists()
-    return dict(zip(ABSENT, json.loads(done.stdout), strict=True))
+    return dict(zip(changes, json.loads(done.stdout), strict=True))
 
 
 @pytest.mark.parametrize("change", ABSENT)
 def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(answers, change):
-    code, err = answers[change]
+    code, _, err = answers[change]
     assert "SLEPT" not in err  # it asks once, and does not wait to ask again
     assert code == 1
     message = [line for line in err.splitlines() if not line.startswith("ASKED")]
@@ -152,14 +158,14 @@ def test_what_is_not_there_is_answered_at_once_and_leaves_nothing(answers, chang
     assert ABSENT[change] in message[0]
 
 
-def test_another_type_of_policy_is_refused_before_its_weights_are_fetched(home, tmp_path):
-    other = tmp_path / "hf"
-    cached = other / "hub" / "models--someone--tdmpc"
-    (cached / "snapshots" / "1").mkdir(parents=True)
-    (cached / "snapshots" / "1" / "config.json").write_text('{"type": "tdmpc"}')
-    (cached / "refs").mkdir()
-    (cached / "refs" / "main").write_text("1")
-    done = run(other, "--policy-path", "someone/tdmpc", "--dataset-root", tmp_path, "--output-dir", tmp_path / "out")
-    assert done.returncode == 1
-    assert "policy someone/tdmpc is of type 'tdmpc', which dlscore cannot score: it plans" in done.stderr
-    assert "ASKED" not in done.stderr
+def test_a_cached_snapshot_of_a_data_set_is_found_under_lerobots_tag(answers):
+    code, out, err = answers[THERE]
+    assert code == 0, err
+    assert "missing, 3 steps" in out
+
+
+def test_another_type_of_policy_is_refused_before_its_weights_are_fetched(answers):
+    code, _, err = answers[OTHER_TYPE]
+    assert code == 1
+    assert "policy someone/tdmpc is of type 'tdmpc', which dlscore cannot score: it plans" in err
+    assert "ASKED" not in err
