@@ -17,6 +17,8 @@ from dlrender.page.write import write_page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 EVIL = "</script><img onerror=alert(1) src=x>"
 STEPS = 24
+PATIENCE = 60  # s that a page may take for what a test asks, on a busy machine; more is a hang, and an error
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")  # containers' small /dev/shm lets tabs die
 AXE = ROOT / "tests" / "support" / "vendor" / "axe.min.js"
 
 
@@ -27,9 +29,12 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Headless Chromium of the system, or the one that CHROMIUM names, driven by playwright."""
+    """Headless Chromium of the system, or the one that CHROMIUM names, driven by playwright.
+
+    One a module: playwright runs an event loop in this thread, in which the tests of other rooms should not run.
+    """
     program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if program is None:
         missing("no Chromium on PATH (apt-get install chromium, or CHROMIUM=/path/to/it)")
@@ -38,7 +43,7 @@ def browser():
     except ImportError:
         missing("playwright is not installed; it is in the extra dev")
     with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        found = driver.chromium.launch(executable_path=program, args=FLAGS)
         yield found
         found.close()
 
@@ -48,6 +53,7 @@ class Shown:
 
     def __init__(self, context, path: Path, hash: str = "", script: str = "") -> None:
         self.requests, self.errors = [], []
+        context.set_default_timeout(1000 * PATIENCE)
         self.tab = context.new_page()
         self.tab.on("request", lambda request: self.requests.append(request.url))
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -71,14 +77,23 @@ class Shown:
         return self
 
     def __call__(self, code: str, argument: object = None):
-        """What a function of the page's own modules returns: `import` finds them by their names."""
-        return self.tab.evaluate(code, argument)
+        """What a function of the page's own modules returns: `import` finds them by their names.
+
+        playwright waits for ever for a promise that nobody keeps, so it races a clock.
+        """
+        bounded = f"""async (argument) => {{
+          let clock;
+          const late = new Promise((_, fail) => {{
+            clock = setTimeout(() => fail(new Error("no answer after {PATIENCE} s")), {1000 * PATIENCE}); }});
+          try {{ return await Promise.race([({code})(argument), late]); }} finally {{ clearTimeout(clock); }} }}"""
+        return self.tab.evaluate(bounded, argument)
 
     def settle(self) -> None:
         """Wait until the newest wish is drawn; while a page plays there is always a newer one, so not for ever."""
         self("""async () => {
-          for (let k = 0; k < 3 || (k < 300 && "busy" in document.body.dataset); k++)
-            await new Promise(requestAnimationFrame); }""")
+          const end = performance.now() + 30_000;
+          for (let k = 0; k < 3 || ("busy" in document.body.dataset && performance.now() < end); k++)
+            await new Promise((next) => { requestAnimationFrame(next); setTimeout(next, 1000); }); }""")
 
     def set(self, **changes: object) -> None:
         """Change the state as controls do."""
@@ -116,7 +131,7 @@ class Shown:
         return np.frombuffer(base64.b64decode(data), dtype=np.uint8).reshape(height, width, 4)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opener(browser):
     """opener(path, hash="", script="", **options of the browser's context) -> Shown."""
 
@@ -124,7 +139,6 @@ def opener(browser):
         context = browser.new_context(
             **{"viewport": {"width": 1000, "height": 700}, "accept_downloads": True, **options}
         )
-        context.set_default_timeout(60_000)
         return Shown(context, path, hash, script)
 
     return call

@@ -84,7 +84,7 @@ def test_javascript_is_clean():
         pytest.skip("oxlint is not installed; it is in the extra dev")
     web = ROOT / "dlrender" / "page" / "web"
     argv = [program, "--deny-warnings", "--ignore-pattern", "vendor", web]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout
 
 
