@@ -17,7 +17,7 @@ import numpy as np
 from dlrender.answers.card import dataset_card
 from dlrender.answers.columns import COLUMNS
 from dlrender.answers.intervals import mean_known
-from dlrender.answers.points import can_be_taken
+from dlrender.answers.points import NATS, only_taken
 from dlrender.answers.summary import episodes_of, summaries
 from dlrender.answers.table import Table, caches_in, check_table_name, read_tables, write_table
 from dlrender.errors import RenderError
@@ -32,7 +32,6 @@ TABLES = {"steps": STEPS, "episodes": EPISODES}
 CARD = "README.md"
 PLACE = "path/to/export"
 NOTE = "dlscore.json"  # how the tables were made; a folder without it is not replaced
-NATS = ("surprise", "excess")  # infinite where the policy never takes the recorded action, and left out of means
 SHARED = ("policy", "dataset", "executed_by", "method", "density", "seed", "episode")
 MADE = ("policy", "policy_revision", "dataset", "dataset_revision", "executed_by", "every", "episode_length",
         "episode_success", "episode_best_reward", "schema_version", "key", "versions",
@@ -94,7 +93,7 @@ def episode_table(steps: Table) -> Table:
     found = {name: np.array([steps[name][each[0]] for each in rows]) for name in SHARED}
     found["steps"] = np.array([len(each) for each in rows])
     for name in ("surprise", "entropy", "excess", "rank", "error"):
-        values = np.where(can_be_taken(steps["surprise"]), steps[name], np.nan) if name in NATS else steps[name]
+        values = only_taken(steps[name], steps["surprise"]) if name in NATS else steps[name]
         found[f"mean_{name}"] = np.array([mean_known(values[each]) for each in rows])
     return found | {
         name: np.array([steps[f"episode_{name}"][each[0]] for each in rows]) for name in ("reward", "success")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.intervals import mean_known
+from dlrender.answers.points import NATS, only_taken
 from dlrender.answers.roc import Auroc, aurocs
 from dlrender.answers.summary import episodes_of
 from dlrender.answers.table import Table, read_tables
@@ -94,7 +95,11 @@ def read_failures(
 
 
 def find_failures(table: Table, feature: str = "entropy", seconds: float | None = None) -> Failures:
-    """The same from a table of steps. seconds: of each episode that are compared, by default those of the shortest."""
+    """The same from a table of steps. seconds: of each episode that are compared, by default those of the shortest.
+
+    Actions that the policy never takes, whose surprise is infinite, are left out of its means.
+    """
+    table = table | {name: only_taken(table[name], table["surprise"]) for name in NATS}
     episodes = episodes_of(table)
     ends = np.array([table["episode_success"][rows[0]] for rows in episodes])
     if np.isnan(ends).any():

@@ -18,6 +18,7 @@ from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, ZERO, blocks,
 from dlscore.density.mixture import Mixture
 
 MARGIN = 20.0  # px around what a window shows
+NATS = ("surprise", "excess")  # columns of a step table that are infinite where an action cannot be taken
 POINTS = 256  # error of one step's entropy: 0.045 nats, independent from step to step
 STEPS = 1.32471795724474602596 ** -np.arange(1.0, 3.0)  # of the recurrence: powers of the root of x³ = x + 1
 
@@ -66,6 +67,12 @@ class WeightedPoints:
 def can_be_taken(surprise: Array) -> Array:
     """Whether an action is in the policy's box, by its surprise: outside, the density is 0, and `ZERO` stands for its log."""
     found: Array = surprise < -0.5 * ZERO
+    return found
+
+
+def only_taken(values: Array, surprise: Array) -> Array:
+    """Values (N,) where the actions of these surprises (N,) can be taken; nan elsewhere, where a surprise is infinite."""
+    found: Array = np.where(can_be_taken(surprise), values, np.nan)
     return found
 
 

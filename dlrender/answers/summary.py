@@ -10,7 +10,7 @@ import numpy as np
 
 from dlrender.answers.columns import LEVELS
 from dlrender.answers.intervals import Interval, bootstrap, wilson
-from dlrender.answers.points import can_be_taken
+from dlrender.answers.points import can_be_taken, only_taken
 from dlrender.answers.table import Table
 from dlscore.common.arrays import Array
 
@@ -36,7 +36,7 @@ def mean_of(column: str) -> Callable[[Table], Array]:
 
 def taken(column: str, by: str = "surprise") -> Callable[[Table], Array]:
     """A column where the policy's box has the recorded action; nan where not: there the surprise `by` is infinite."""
-    return lambda table: np.where(can_be_taken(table[by]), table[column], np.nan)[:, None]
+    return lambda table: only_taken(table[column], table[by])[:, None]
 
 
 def beyond_box(table: Table) -> Array:

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from dlrender.answers.charts import Chart, chart_figure, chart_style, colors, legend_above, muted, plot_panel, shades
-from dlrender.answers.points import can_be_taken
+from dlrender.answers.points import only_taken
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import Table, density_of, plain_rows, step_table
 from dlrender.style.style import Style
@@ -134,7 +134,7 @@ def draw_area(ax: Axes, data: Timeline) -> None:
 def draw_surprise(ax: Axes, data: Timeline) -> None:
     """Surprise with its estimated error, beside the entropy."""
     table, red = data.table, colors()["red"]
-    surprise = np.where(can_be_taken(table["surprise"]), table["surprise"], np.nan)
+    surprise = only_taken(table["surprise"], table["surprise"])
     low, high = (surprise + sign * np.nan_to_num(table["surprise_error"]) for sign in (-1, 1))
     ax.fill_between(table["time"], low, high, color=red, alpha=0.2, linewidth=0)
     ax.plot(table["time"], surprise, color=red, label="recorded ± error")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from dlrender.answers.charts import colors, shades
 from dlrender.answers.films import DENSITIES, SHARP, Film, density_image
-from dlrender.answers.points import can_be_taken
+from dlrender.answers.points import only_taken
 from dlrender.answers.steps import Step
 from dlrender.answers.table import caches_in
 from dlrender.answers.training import Training, find_episode
@@ -61,7 +61,7 @@ def _course(ax: Axes, numbers: Sequence[int], episodes: Sequence[Sequence[Step]]
     # The surprise of each checkpoint over the episode; the line that moves, and the text.
     for k, steps in enumerate(episodes):
         surprise = np.array([-each.log_density for each in steps])
-        surprise[~can_be_taken(surprise)] = np.nan
+        surprise = only_taken(surprise, surprise)
         tint = shades()(0.35 + 0.65 * k / max(1, len(episodes) - 1))
         ax.plot([each.number for each in steps], surprise, color=tint, label=f"{numbers[k]:,} steps")
     ax.set(xlabel="step", ylabel="surprise [nats]")

@@ -134,6 +134,19 @@ def test_episodes_are_compared_over_the_time_that_all_have(axes):
     assert isinstance(plot_failures(found), Figure)
 
 
+def test_an_action_that_the_policy_never_takes_is_left_out_of_the_means():
+    table = table_of([1, 0, 1, 0, 1])
+    known = find_failures(table)
+    row = int(np.flatnonzero(table["episode"] == 1)[3])
+    rest = np.delete(table["surprise"][table["episode"] == 1][:20], 3).mean()
+    for name, infinite in (("surprise", 1e6), ("excess", 1e6 - 7)):
+        table[name][row] = infinite
+    found = find_failures(table)
+    assert found.values[found.names.index("surprise")][1] == pytest.approx(rest)
+    others = [k for k, name in enumerate(found.names) if name not in ("surprise", "excess")]
+    np.testing.assert_array_equal(found.values[others], known.values[others])
+
+
 def test_what_cannot_be_compared_is_refused(dlrender, policies, tmp_path, monkeypatch):
     code, _, err = dlrender("failures", policies["a"], "-o", tmp_path / "f.png")
     assert (code, "do not say whether their episodes succeed" in err) == (1, True)
