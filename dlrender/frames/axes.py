@@ -142,12 +142,14 @@ def set_ticks(axes: Axes, style: Style, window: Window | None) -> None:
 
 
 def tick_positions(style: Style, window: Window = WHOLE) -> tuple[list[float], list[float]]:
-    """The ticks of both axes of a heatmap [px]; in a window at round numbers, about as many as in the whole world."""
+    """The ticks of both axes of a heatmap [px]; in a window at round numbers, about as many as in the world, but two or more."""
     distance = style.layout.ticks
     if not distance:
         return [], []
     if not window.is_whole:
         distance = nice(distance * window.side / WORLD_SIZE)
+        while distance > window.side / 2:  # one number alone says nothing of the scale
+            distance = nice(distance / 2.2)
     return _multiples(distance, window.left, window.side), _multiples(distance, window.top, window.side)
 
 

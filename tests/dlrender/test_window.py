@@ -10,8 +10,10 @@ from support.drawing import PLAIN, at, heatmap, make_panel, with_overlays
 from support.synthetic import write_cache
 
 from dlrender.errors import RenderError
+from dlrender.frames.axes import tick_positions
 from dlrender.overlays import Contours, Regions
 from dlrender.style.style import Style
+from dlrender.style.toml import load_style
 from dlrender.window import KINDS, WHOLE, Window, make_windows, nice, parse_window
 from dlscore.cache import open_cache
 from dlscore.density.mixture import Mixture
@@ -177,3 +179,11 @@ def test_a_video_shows_no_cells_whatever_the_grid(tmp_path):
             style = replace(Style(overlays=()), window="120,220,160")
             pictures.append(heatmap(episode, 0, style=style).astype(int))
     np.testing.assert_array_equal(*pictures)
+
+
+@given(left=some.floats(-20, 500), side=some.floats(20, 511), name=some.sampled_from(["default", "talk", "paper"]))
+def test_a_window_has_two_ticks_or_more_on_round_numbers_within_it(left, side, name):
+    found, _ = tick_positions(load_style(name), Window(left, 0.0, side))
+    assert len(found) >= 2
+    assert left <= found[0] < found[-1] <= left + side
+    assert nice(found[1] - found[0]) == pytest.approx(found[1] - found[0])
