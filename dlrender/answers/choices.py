@@ -102,18 +102,23 @@ def choices_figure(data: Choices, style: Style, width: float | None = None) -> F
 
 
 def draw_map(ax: Axes, data: Choices) -> None:
-    """The world, the regions, the plans in the colour of the mode at which they start, and each mode's mass and prominence."""
+    """The world, the regions, the plans in the colour of the mode at which they start, and each mode's mass and prominence.
+
+    Regions lie over block and agent, and their outlines over the plans too, so that nothing hides where they end.
+    """
     left, top, side = data.window
     goal = np.concatenate([np.zeros(2), GOAL_POSE])
     ax.add_patch(Polygon(Block().corners(data.state), facecolor=muted(), alpha=0.35, linewidth=0))
     ax.add_patch(Polygon(Block().corners(goal), fill=False, edgecolor=colors()["green"], linewidth=0.9))
+    ax.add_patch(Polygon(Agent().corners(data.state), facecolor=AGENT, edgecolor="black", linewidth=0.6, alpha=0.6))
     centres = (np.arange(SHARP) + 0.5) * side / SHARP
     levels = np.append(data.thresholds[::-1], max(data.log_density.max(), data.thresholds[0]) + 1)
     tints = [shades()(share) for share in (0.15, 0.3, 0.48)]
     ax.contourf(left + centres, top + centres, data.log_density, levels, colors=tints, alpha=0.75)
     for plan, start in zip(data.plans, data.starts, strict=True):
-        ax.plot(*plan.T, color=muted() if start < 0 else data.color_of(start), linewidth=0.5, alpha=0.6)
-    ax.add_patch(Polygon(Agent().corners(data.state), facecolor=AGENT, edgecolor="black", linewidth=0.6, alpha=0.85))
+        ax.plot(*plan.T, color=muted() if start < 0 else data.color_of(start), linewidth=0.5, alpha=0.45)
+    edges = [shades()(share) for share in (0.5, 0.7, 0.9)]
+    ax.contour(left + centres, top + centres, data.log_density, levels[:-1], colors=edges, linewidths=0.9, zorder=3)
     ax.plot(
         *data.recorded, "X", color=colors()["red"], markeredgecolor="white", markersize=7, markeredgewidth=0.8, zorder=4
     )
