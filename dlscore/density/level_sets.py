@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -26,6 +26,7 @@ OUTLINE = 400  # pixels in the smallest region, from which straight pieces betwe
 DOUBLINGS = 5
 EDGE = 3  # cells beyond the world
 CLIFF = 16.0  # nats below the largest value, where what is left does not show
+MOAT = 4.0  # nats below the lowest outline, where what is there does not bend it
 BINS = 4096  # of log p, in which mass is summed: 0.004 nats each
 
 
@@ -187,7 +188,10 @@ def _parabolas(fine: int) -> tuple[Array, Array]:
 
 
 def _for_outlines(raster: Raster, thresholds: Array) -> Raster:
-    found = _around(raster, raster.values >= min(thresholds.min(), raster.values.max()))
+    lowest = min(thresholds.min(), raster.values.max())
+    found = _around(raster, raster.values >= lowest)
+    # Where a raster has nothing, the cubic would swing back above the threshold.
+    found = replace(found, values=np.maximum(found.values, np.float32(lowest - MOAT)))
     for _ in range(DOUBLINGS):
         if (found.values >= thresholds.max()).sum() >= OUTLINE or min(found.values.shape) < 5:
             break

@@ -119,3 +119,15 @@ def test_the_thresholds_of_a_gaussian_are_the_analytic_ones(window):
     raster = None if window is None else rasterise(mixture, *window, depth=8.0)
     below = mixture.peak() - level_sets(mixture, LEVELS, raster).thresholds
     np.testing.assert_allclose(below, -np.log1p(-np.array(LEVELS)), rtol=0.01)
+
+
+@pytest.mark.parametrize("pixels", [60, 120, 400])
+def test_outlines_are_closed_around_what_they_hold_and_nothing_else(pixels):
+    # Beyond its depth a raster has nothing, and interpolation there must not rise to a threshold again.
+    gaussian = Mixture([[256.0, 256.0]], [np.diag([64.0, 64.0])], [1.0], [1.0])
+    sets = level_sets(gaussian, (0.5, 0.995), rasterise(gaussian, (200.0, 200.0), 112.0, pixels, 8.0))
+    away = np.linalg.norm(centres(sets.raster) - 256.0, axis=-1)
+    for level, threshold in zip(sets.levels, sets.thresholds, strict=True):
+        radius = 8.0 * np.sqrt(-2 * np.log1p(-level))
+        assert away[sets.raster.values >= threshold].max() < 1.1 * radius
+        assert away[sets.raster.values < threshold].min() > 0.9 * radius
