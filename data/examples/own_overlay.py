@@ -25,7 +25,7 @@ class Spread(dlrender.Overlay):
 
 style = dlrender.load_style("dark").with_overlay("spread", Spread(color="cyan"))
 with dlscore.open_cache("data/cache/episode_000.h5") as cache:
-    axes = dlrender.plot_step(cache, 3, style=style, overlays=("contours", "cloud", "expert", "spread"))
+    axes = dlrender.plot_step(cache, 3, style=style, overlays=("world", "contours", "cloud", "expert", "spread"))
     x, y = cache.predicted_action[3]
     axes.set(xlim=(x - 80, x + 80), ylim=(y + 80, y - 80))
     axes.figure.savefig("data/examples/gallery/own_overlay.png", dpi=100)

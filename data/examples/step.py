@@ -10,7 +10,7 @@ with dlscore.open_cache("data/cache/episode_000.h5") as cache:
         environment=True,
         colormap="inferno",
         norm="frame",
-        overlays=("contours", "arrow", "prediction", "expert"),
+        overlays=("world", "contours", "arrow", "prediction", "expert"),
         overlay={"contours": {"panel": "both"}},
     )
     axes.figure.savefig("data/examples/gallery/step.png", dpi=100)
