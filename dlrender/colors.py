@@ -130,14 +130,22 @@ def make_norm(
         depth = (range_nats or resolved_nats(cache, method)) if nats else np.inf
         deepest = max(deepest, depth)
         for k in map(int, np.flatnonzero(cache.done)) if step is None else (step,):
-            scores = cache.score(method, k)
-            peak, least = peak_of(cache, method, k, scores), float(scores.min())
-            lowest, floor, high = min(lowest, least), min(floor, max(least, peak - depth)), max(high, peak)
+            least, low, peak = step_ends(cache, method, k, depth)
+            lowest, floor, high = min(lowest, least), min(floor, low), max(high, peak)
     if not np.isfinite([floor, high]).all():  # no cache was passed
         return Norm(0.0, 1.0, gamma=limits.gamma)
     ends = limits.apply(floor, high)
     return Norm(*ends, cut=bool(lowest < ends[0]), cut_above=bool(high > ends[1]), gamma=limits.gamma,
                 chosen=limits.vmin is not None or limits.center is not None, depth=deepest)  # fmt: skip
+
+
+def step_ends(
+    cache: EpisodeCache, method: str, step: int, depth: float, scores: Array | None = None
+) -> tuple[float, float, float]:
+    """The least score of a step, and the ends of its colours: from `depth` below its peak, or from the least, to its peak."""
+    scores = cache.score(method, step) if scores is None else scores
+    least, peak = float(scores.min()), peak_of(cache, method, step, scores)
+    return least, max(least, peak - depth), peak
 
 
 def peak_of(cache: EpisodeCache, method: str, step: int, scores: Array | None = None) -> float:

@@ -8,6 +8,7 @@ Each array goes as one column, which is smaller and faster than a message a step
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -160,12 +161,12 @@ def _send_points(
 
 
 def _png(cache: EpisodeCache, step: int) -> bytes:
-    # Few colours make a picture of 4 bits a pixel, a third of the bytes and of the time of RGB.
+    # Few colours make a picture of 4 bits a pixel, a third of the bytes and of the time of RGB; most are runs of one.
     index, palette = cache.frame_index(step), cache.palette
     image = Image.fromarray(index)
     image.putpalette(palette.tobytes())
     buffer = io.BytesIO()
-    image.save(buffer, "png", bits=4 if index.max() < 16 else 8, compress_level=3)
+    image.save(buffer, "png", bits=4 if index.max() < 16 else 8, compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 

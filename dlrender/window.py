@@ -26,6 +26,8 @@ SAMPLED = 64  # steps from which the size of a window is chosen
 NICE = (1.0, 2.0, 5.0, 10.0)
 NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 
+Boxes = dict[int, Array]  # by step of one cache: what its window shows
+
 
 @dataclass(frozen=True)
 class Window:
@@ -81,13 +83,19 @@ def nice(distance: float) -> float:
 
 
 def make_windows(
-    cache: EpisodeCache, methods: Sequence[str], window: str, size: float, steps: Sequence[int]
+    cache: EpisodeCache,
+    methods: Sequence[str],
+    window: str,
+    size: float,
+    steps: Sequence[int],
+    boxes: Boxes | None = None,
 ) -> list[Window]:
     """The window of each of `steps`, the same for all methods: around the first density among them, else around the
     actions that the policy drew.
 
     window: as for `parse_window`. size: of a window that follows, and the least of one that fits [px]; both are larger
-    where the density is. A step's window does not depend on which others are asked for.
+    where the density is. A step's window does not depend on which others are asked for. boxes: empty at first, for who asks
+    for several windows of one cache and methods, since what they have in common is found once.
     """
     chosen = parse_window(window)
     if isinstance(chosen, Window):
@@ -95,25 +103,24 @@ def make_windows(
     if chosen == "full":
         return [WHOLE] * len(steps)
     method = next((each for each in methods if cache.is_density(each)), methods[0])
+    boxes = {} if boxes is None else boxes
     if chosen == "fit":
-        boxes = np.stack([_box(cache, method, step) for step in range(cache.steps)])
-        low, high = boxes[:, 0].min(axis=0) - ROOM, boxes[:, 1].max(axis=0) + ROOM
+        corners = np.stack([_box(cache, method, step, boxes) for step in range(cache.steps)])
+        low, high = corners[:, 0].min(axis=0) - ROOM, corners[:, 1].max(axis=0) + ROOM
         side = min(max(size, float((high - low).max())), float(WORLD_SIZE))
         return [_placed((low + high) / 2, side)] * len(steps)
-    side = _size(cache, method, size)
-    return _follow(cache, method, side, steps)
+    side = _size(cache, method, size, boxes)
+    return _follow(cache, method, side, steps, boxes)
 
 
-def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int]) -> list[Window]:
+def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int], boxes: Boxes) -> list[Window]:
     reach = REACH // cache.every  # rows: a window moves in the time of the episode, however many steps were scored
-    needed = sorted({k for step in steps for k in range(max(0, step - reach), min(cache.steps, step + reach + 1))})
-    boxes = {step: _box(cache, method, step) for step in needed}
     found = []
     for step in steps:
-        near = np.array([k for k in range(step - reach, step + reach + 1) if k in boxes])
+        near = np.arange(max(0, step - reach), min(cache.steps, step + reach + 1))
         # Forwards and backwards alike, so that the window is never behind.
         weight = np.exp(-0.5 * ((near - step) * cache.every / SMOOTH) ** 2)
-        centre = weight @ np.stack([boxes[k].mean(axis=0) for k in near]) / weight.sum()
+        centre = weight @ np.stack([_box(cache, method, int(k), boxes) for k in near]).mean(axis=1) / weight.sum()
         low, high = boxes[step]
         least, most = high + ROOM - side / 2, low - ROOM + side / 2  # between them, the box is in view
         fits = least <= most
@@ -121,10 +128,10 @@ def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int])
     return found
 
 
-def _size(cache: EpisodeCache, method: str, least: float) -> float:
+def _size(cache: EpisodeCache, method: str, least: float, boxes: Boxes) -> float:
     # One scale for the episode: what shows nine in ten of its steps.
     sampled = sorted({round(k) for k in np.linspace(0, cache.steps - 1, SAMPLED)})
-    sides = [float(np.ptp(_box(cache, method, step), axis=0).max()) for step in sampled]
+    sides = [float(np.ptp(_box(cache, method, step, boxes), axis=0).max()) for step in sampled]
     wanted = AROUND * float(np.quantile(sides, 0.9))
     return min(max(least, 16.0 * float(np.ceil(wanted / 16))), float(WORLD_SIZE))
 
@@ -136,7 +143,14 @@ def _placed(centre: Array, side: float) -> Window:
     return Window(float(left), float(top), side)
 
 
-def _box(cache: EpisodeCache, method: str, step: int) -> Array:
+def _box(cache: EpisodeCache, method: str, step: int, boxes: Boxes) -> Array:
+    # That of a step, found once.
+    if step not in boxes:
+        boxes[step] = _find_box(cache, method, step)
+    return boxes[step]
+
+
+def _find_box(cache: EpisodeCache, method: str, step: int) -> Array:
     """(2, 2) px: the corner of least and that of largest x and y of what a window shows at a step.
 
     For a density, the central 98 % of x and of y, so at least 96 % of the mass; else the actions that the policy drew.

@@ -16,7 +16,7 @@ from dlrender.page.facts import facts_of, facts_of_method, warnings_of
 from dlrender.page.pack import PX, RAD, pack
 from dlrender.page.source import read_source
 from dlrender.style.style import Style
-from dlrender.window import make_windows
+from dlrender.window import Boxes, make_windows
 from dlscore.cache import EpisodeCache, drift_label, open_cache
 
 PAIRED = 0.01  # px by which recorded actions may differ
@@ -100,9 +100,10 @@ def _shared(cache: EpisodeCache, provenance: bool) -> dict[str, Any]:
 
 def _of_file(cache: EpisodeCache, provenance: bool) -> dict[str, Any]:
     steps, methods = range(cache.steps), sorted(cache.methods, key=lambda name: not cache.is_density(name))
+    boxes: Boxes = {}
     follow, fit = (
-        make_windows(cache, methods, kind, Style.window_size, steps if kind == "follow" else [0])
-        for kind in ("follow", "fit")
+        make_windows(cache, methods, kind, Style.window_size, shown, boxes)
+        for kind, shown in (("follow", steps), ("fit", [0]))
     )
     labels = [drift_label(dict(zip(cache.drift_parts, map(float, row), strict=True))) for row in cache.drift]
     state = cache.state.copy()

@@ -11,8 +11,8 @@ import numpy as np
 from dlrender.answers.columns import BY_NAME, COLUMNS
 from dlrender.answers.steps import Episode
 from dlrender.answers.table import KINDS, step_table
-from dlrender.colors import make_norm, resolved_nats
-from dlrender.page.pack import pack, quantum_of
+from dlrender.colors import resolved_nats, step_ends
+from dlrender.page.pack import Packer, pack, quantum_of
 from dlscore.cache import EpisodeCache, density_name
 from dlscore.common.arrays import Array
 from dlscore.density.calibration import LEVELS
@@ -46,14 +46,14 @@ class Scale:
 
 def read_scale(cache: EpisodeCache, method: str) -> Scale:
     """The scale of a method's scores over a cache."""
-    depth = resolved_nats(cache, method) if cache.is_density(method) else None
-    norms, least, largest = [], np.inf, -np.inf
-    for step in range(cache.steps):
-        norms.append(make_norm("frame", [cache], method, depth, step))
-        scores = cache.score(method, step)
-        least, largest = min(least, float(scores.min())), max(largest, float(scores.max()))
-    low, high = (np.array([getattr(norm, end) for norm in norms]) for end in ("low", "high"))
-    return Scale(low, high, least, largest, depth)
+    nats = str(cache.score_attrs(method)["units"]).startswith("nats")
+    depth = resolved_nats(cache, method) if nats else np.inf
+    ends, largest = [], -np.inf
+    for first, block in _blocks(cache, method):
+        largest = max(largest, float(block.max()))
+        ends += [step_ends(cache, method, first + k, depth, scores) for k, scores in enumerate(block)]
+    least, low, high = np.array(ends).T
+    return Scale(low, high, float(least.min()), largest, depth if cache.is_density(method) else None)
 
 
 def read_source(cache: EpisodeCache, method: str) -> dict[str, Any]:
@@ -62,27 +62,31 @@ def read_source(cache: EpisodeCache, method: str) -> dict[str, Any]:
     scale, attrs = read_scale(cache, method), cache.score_attrs(method)
     density, units = cache.is_density(method), str(attrs["units"])
     ends = np.stack([scale.low, scale.high], axis=-1)
+    scores, found = Packer(quantum_of(units, scale.least, scale.largest), (-2, -1)), []
+    for _, block in _blocks(cache, method):
+        scores.add(block)
+        found.append(thresholds(block, density))
     return {
         "method": method,
         "quantity": f"log density of the {density_name(cache, method)}" if density else method.replace("_", " "),
         "units": units.replace("px^2", "px²"),
         "density": density,
         "cells": cache.grid.resolution,
-        "scores": pack(_blocks(cache, method), quantum_of(units, scale.least, scale.largest), (-2, -1)),
+        "scores": scores.finish(),
         "ends": {"frame": pack(ends, None), "episode": list(scale.ends)},
         "depth": scale.depth,
         "levels": [f"{100 * level:g} %" for level in LEVELS] if density else [f"best {100 * TOP:g} % of the cells"],
-        "thresholds": pack(np.stack([thresholds(cache, method, step) for step in range(cache.steps)]), None),
+        "thresholds": pack(np.concatenate(found), None),
         "table": table,
     }
 
 
-def thresholds(cache: EpisodeCache, method: str, step: int) -> Array:
-    """(L,) the scores from which a cell is in a region: of a density's grid, what holds LEVELS of the whole mass."""
-    scores = cache.score(method, step)
-    if cache.is_density(method):
-        return grid_thresholds(scores, LEVELS)
-    return np.quantile(scores, [1 - TOP])
+def thresholds(block: Array, density: bool) -> Array:
+    """(B, L) scores of steps (B, N, N) from which a cell is in a region: of a density, what holds LEVELS of the whole mass."""
+    if density:
+        return np.stack([grid_thresholds(scores, LEVELS) for scores in block])
+    found: Array = np.quantile(block.reshape(len(block), -1), 1 - TOP, axis=1)[:, None]
+    return found
 
 
 def read_table(cache: EpisodeCache, method: str) -> dict[str, Any]:
@@ -106,6 +110,7 @@ def column_notes() -> dict[str, list[str]]:
     return {column.name: [column.units, column.meaning] for column in COLUMNS}
 
 
-def _blocks(cache: EpisodeCache, method: str) -> Iterator[Array]:
+def _blocks(cache: EpisodeCache, method: str) -> Iterator[tuple[int, Array]]:
+    # First step and scores (B, N, N) of BLOCK steps at a time.
     for first in range(0, cache.steps, BLOCK):
-        yield np.stack([cache.score(method, step) for step in range(first, min(first + BLOCK, cache.steps))])
+        yield first, np.stack([cache.score(method, step) for step in range(first, min(first + BLOCK, cache.steps))])

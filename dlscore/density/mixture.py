@@ -112,7 +112,8 @@ class Mixture:
     def near_peak(self) -> float:
         """log p [nats / px²] at the best of the means of the TALLEST Gaussians: the peak, or a few hundredths less."""
         pieces = self.pieces
-        height = np.abs(pieces.weight).max(axis=1) / np.sqrt(np.linalg.det(pieces.covariance))
+        xx, xy, yy = pieces.covariance[:, 0, 0], pieces.covariance[:, 0, 1], pieces.covariance[:, 1, 1]
+        height = np.abs(pieces.weight).max(axis=1) / np.sqrt(xx * yy - xy**2)
         return float(self.log_density(pieces.mean[np.argsort(height)[-TALLEST:]]).max())
 
     def peak(self) -> float:
