@@ -23,7 +23,8 @@ ROOMS = {
     "certify": {"common", "grid", "density", "policy", "scores"},
     "rollout": {"common", "pusht", "policy", "cache", "episodes", "compute"},
     "compute": {"common", "grid", "density", "pusht", "policy", "cache", "episodes", "scores"},
-    "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute"},
+    "convert": {"common", "policy"},
+    "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute", "convert"},
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
