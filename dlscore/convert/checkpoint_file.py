@@ -76,6 +76,8 @@ def read_checkpoint_file(file: Path) -> CheckpointFile:
             f"{file} has no averaged weights (state_dicts {AVERAGED}), which the project evaluates; it has "
             f"{', '.join(map(str, payload['state_dicts'])) or 'none'}: train with training.use_ema"
         )
+    if not all(isinstance(name, str) and hasattr(each, "shape") for name, each in weights.items()):
+        raise ConvertError(f"{file} has averaged weights that are not tensors by name")
     return CheckpointFile(config, weights)
 
 

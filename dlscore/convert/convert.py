@@ -14,6 +14,7 @@ from dlscore.convert.normaliser import to_statistics
 from dlscore.convert.weights import check_same, to_lerobot_names
 from dlscore.convert.workspace import AGENT, KEYPOINTS, to_lerobot
 from dlscore.policy.diffusion_policy import DiffusionPolicyProject
+from dlscore.policy.errors import PolicyError
 from dlscore.policy.load import load_policy
 
 if TYPE_CHECKING:
@@ -37,23 +38,26 @@ def convert(file: Path, folder: Path) -> Converted:
     """
     if folder.exists():
         raise ConvertError(f"{folder} exists; choose another folder")
+    name = str(file)
     found = read_checkpoint_file(file)
-    fields = to_lerobot(found.config, str(file))
-    weights = to_lerobot_names(found.weights, fields["diffusion_step_embed_dim"], str(file))
-    statistics = to_statistics(found.weights, str(file))
+    fields = to_lerobot(found.config, name)
+    weights = to_lerobot_names(found.weights, fields["diffusion_step_embed_dim"], name)
+    policy, processors = _build(fields, to_statistics(found.weights, name), name)
+    check_same(weights, policy.diffusion.unet.state_dict(), name)
+    policy.diffusion.unet.load_state_dict(weights, strict=True)
     with atomic_path(folder, ConvertError) as part:
-        _save(fields, weights, statistics, part, str(file))
-        loaded = load_policy(str(part), device="cpu")  # whatever it would refuse is not written
-    return Converted(folder, sum(each.numel() for each in loaded.policy.parameters()))
+        for each in (policy, *processors):
+            each.save_pretrained(part)
+        _set_type(part / "config.json")
+        try:
+            load_policy(str(part), device="cpu")
+        except PolicyError as error:  # what it refuses is not written
+            raise ConvertError(str(error).replace(str(part), name)) from error
+    return Converted(folder, sum(each.numel() for each in policy.parameters()))
 
 
-def _save(
-    fields: dict[str, Any],
-    weights: dict[str, Tensor],
-    statistics: dict[str, dict[str, Tensor]],
-    folder: Path,
-    name: str,
-) -> None:
+def _build(fields: dict[str, Any], statistics: dict[str, dict[str, Tensor]], name: str) -> tuple[Any, tuple[Any, ...]]:
+    # (LeRobot's policy with fresh weights, its processors).
     from lerobot.configs.types import FeatureType, PolicyFeature
     from lerobot.policies.diffusion.configuration_diffusion import DiffusionConfig
     from lerobot.policies.diffusion.modeling_diffusion import DiffusionPolicy
@@ -70,17 +74,14 @@ def _save(
             normalization_mapping=dict.fromkeys(("STATE", "ENV", "ACTION"), "MIN_MAX"),
             pretrained_backbone_weights=None, device="cpu", push_to_hub=False,
         )  # fmt: skip
-        policy = DiffusionPolicy(config)
+        return DiffusionPolicy(config), make_pre_post_processors(config, dataset_stats=statistics)
     except Exception as error:  # LeRobot, diffusers and torch raise types of their own
         text = " ".join(str(error).split())
         raise ConvertError(
             f"LeRobot cannot build the policy of {name} ({type(error).__name__}: {text[:300]})"
         ) from error
-    check_same(weights, policy.diffusion.unet.state_dict(), name)
-    policy.diffusion.unet.load_state_dict(weights, strict=True)
-    policy.save_pretrained(folder)
-    for processor in make_pre_post_processors(config, dataset_stats=statistics):
-        processor.save_pretrained(folder)
-    file = folder / "config.json"
-    written = json.loads(file.read_text()) | {"type": DiffusionPolicyProject.family}
-    file.write_text(json.dumps(written, indent=4) + "\n")
+
+
+def _set_type(config: Path) -> None:
+    written = json.loads(config.read_text()) | {"type": DiffusionPolicyProject.family}
+    config.write_text(json.dumps(written, indent=4) + "\n")

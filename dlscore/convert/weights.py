@@ -18,7 +18,7 @@ from dlscore.convert.workspace import KEYPOINTS, OBSERVED
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["to_lerobot_names"]
+__all__ = ["NORMALISER", "check_same", "to_lerobot_names"]
 
 UNET, NORMALISER = "model.", "normalizer.params_dict."
 PLACEHOLDERS = ("_dummy_variable", "mask_generator._dummy_variable")  # empty parameters that tell the device
@@ -68,3 +68,5 @@ def check_same(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: 
             raise ConvertError(
                 f"{name} has {each} of shape {tuple(tensor.shape)}; the U-Net of its config has {tuple(wanted[each].shape)}"
             )
+        if tensor.dtype != wanted[each].dtype:
+            raise ConvertError(f"{name} has {each} in {tensor.dtype}; the project's weights are {wanted[each].dtype}")

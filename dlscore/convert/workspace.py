@@ -97,16 +97,16 @@ def _scheduler(config: Mapping[str, Any], name: str) -> dict[str, Any]:
             raise ConvertError(f"{name} has {place}.{option} {value!r}; LeRobot's is {wanted!r}")
     fields = {option: _at(config, f"{place}.{option}", name) for option in SCHEDULER}
     steps, trained = _at(config, "policy.num_inference_steps", name), fields["num_train_timesteps"]
-    if kind == "DDPMScheduler" and steps != trained:
+    if kind == "DDPMScheduler" and steps not in (None, trained):
         # The diffusers of the project's time steps from t to t - 1 whatever the number of steps.
         raise ConvertError(f"{name} samples in {steps!r} of {trained!r} DDPM steps, which LeRobot does otherwise")
     return fields | {"noise_scheduler_type": kind.removesuffix("Scheduler"), "clip_sample_range": 1.0}
 
 
 def _check_numbers(fields: Mapping[str, Any], name: str) -> None:
-    counts = ("horizon", "n_obs_steps", "n_action_steps", "diffusion_step_embed_dim", "kernel_size", "n_groups",
-              "num_train_timesteps", "num_inference_steps")  # fmt: skip
-    for field in counts:
+    counts = ["horizon", "n_obs_steps", "n_action_steps", "diffusion_step_embed_dim", "kernel_size", "n_groups",
+              "num_train_timesteps"]  # fmt: skip
+    for field in counts if fields["num_inference_steps"] is None else [*counts, "num_inference_steps"]:
         if type(fields[field]) is not int or fields[field] < 1:
             raise ConvertError(f"{name} has {field} {fields[field]!r}; it is a whole number from 1")
     widths = fields["down_dims"]

@@ -1,13 +1,17 @@
 """A converted checkpoint is the project's policy: its ε and its chunks equal those of a forward pass written from the papers."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.checkpoints import load
 from support.workspaces import Run, Touch, draw, is_live, make_config, make_weights, predict, write_checkpoint
 
+from dlscore.convert.checkpoint_file import read_checkpoint_file
 from dlscore.convert.convert import convert
 from dlscore.convert.errors import ConvertError
 from dlscore.episodes.episode import ENVIRONMENT, STATE
@@ -47,10 +51,10 @@ def observations(rng, weights) -> tuple[dict[str, np.ndarray], torch.Tensor]:
 def test_epsilon_is_the_projects(folder):
     policy, weights = load(folder), make_weights()
     windows, observed = observations(np.random.default_rng(0), weights)
-    given, x = policy.encode(windows), torch.randn(2, 3, 8, 2, generator=torch.Generator().manual_seed(0))
+    conditioning, x = policy.encode(windows), torch.randn(2, 3, 8, 2, generator=torch.Generator().manual_seed(0))
     for t in (0, 7, 19):
         wanted = [predict(weights, x[k], t, observed[k].expand(3, -1)) for k in range(2)]
-        torch.testing.assert_close(policy.epsilon(x, t, given), torch.stack(wanted), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(policy.epsilon(x, t, conditioning), torch.stack(wanted), atol=1e-5, rtol=1e-5)
 
 
 def test_a_bias_alone_is_a_bias_alone(tmp_path):
@@ -123,6 +127,9 @@ WEIGHTS = {
         "mid_modules.0.conv2.block.0.weight of shape",
     ),
     "model.mid_modules.0.cond_encoder.1.weight": (torch.zeros(64, 50), "34 values, which are no observations of 20"),
+    "model.final_conv.1.weight": (torch.full((2, 16, 1), torch.nan), r"a\.ckpt has non-finite weights"),
+    "model.diffusion_step_encoder.3.bias": (torch.zeros(16, dtype=torch.float64), "in torch.float64"),
+    "model.diffusion_step_encoder.1.bias": (1.0, "are not tensors by name"),
     "normalizer.params_dict.obs.scale": (torch.zeros(20), "by scales that are not above 0"),
     "normalizer.params_dict.obs.offset": (torch.full((20,), torch.nan), "offset that is not finite"),
     "normalizer.params_dict.action.scale": (None, "needs a normaliser"),
@@ -158,6 +165,22 @@ def test_what_is_no_checkpoint_is_refused(content, tmp_path):
         file.write_bytes(content)
     refused(file, "cannot be read as weights|has no cfg and state_dicts")
     refused(tmp_path / "none.ckpt", "is not a file")
+
+
+@settings(max_examples=40)
+@given(place=st.integers(0), byte=st.integers(0, 255))
+def test_a_damaged_file_is_read_or_refused_in_one_line(place, byte, folder):
+    whole, damaged = folder.with_name("latest.ckpt"), folder.with_name("damaged.ckpt")
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(damaged, "w") as copy:
+        for name in source.namelist():
+            content = bytearray(source.read(name))
+            if name.endswith("data.pkl"):
+                content[place % len(content)] = byte
+            copy.writestr(name, bytes(content))
+    try:
+        read_checkpoint_file(damaged)
+    except ConvertError as error:
+        assert "\n" not in str(error)
 
 
 def refused(file, words: str) -> None:
