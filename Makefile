@@ -48,7 +48,7 @@ $(READY): pyproject.toml $(LOCK)
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,ray,rerun,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,dit,zarr,colormaps,ray,rerun,dev]'
 	@touch $@
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
@@ -287,8 +287,8 @@ bench-alternatives: $(READY)  ## what was measured for speed and not taken (5 mi
 	$(BIN)/python tests/bench/alternatives.py
 
 lock:  ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra zarr --extra colormaps --extra ray --extra rerun --extra dev --no-header \
-	    --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.12 --extra score --extra dit --extra zarr --extra colormaps --extra ray --extra rerun \
+	    --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(LOCK) pyproject.toml
 
 # ---- the demo's own data (see data/README.md) ----------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ ROOMS = {
     "certify": {"common", "grid", "density", "policy", "scores"},
     "rollout": {"common", "pusht", "policy", "cache", "episodes", "compute"},
     "compute": {"common", "grid", "density", "pusht", "policy", "cache", "episodes", "scores"},
-    "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute"},
+    "convert": {"common", "policy"},
+    "cli": {"", "common", "density", "policy", "cache", "scores", "certify", "rollout", "compute", "convert"},
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
@@ -228,6 +229,17 @@ def test_the_cache_needs_numpy_and_h5py_only(tmp_path):
     done = run_without(code, "info", str(cache), forbid=(*HEAVY, "matplotlib", "PIL", "imageio"))
     assert done.returncode == 0, done.stderr
     assert "finished, 6/6 steps" in done.stdout
+
+
+def test_what_tests_would_skip_without_is_set_up():
+    # A test that is skipped where the tests of every change run is none.
+    extras = re.search(r"-e '\.\[([\w,]+)\]'", (ROOT / "Makefile").read_text()).group(1).split(",")
+    assert re.findall(r"--extra (\w+)", (ROOT / "Makefile").read_text()) == extras
+    locked = set(re.findall(r"(?m)^([\w-]+)==", (ROOT / "requirements.lock").read_text()))
+    distributions = {"codespell_lib": "codespell", "rerun": "rerun-sdk", "huggingface_hub": "huggingface-hub"}
+    for file in (ROOT / "tests").rglob("*.py"):
+        for module in re.findall(r'importorskip\("(\w+)', file.read_text()):
+            assert distributions.get(module, module) in locked, f"{file} skips without {module}"
 
 
 def test_nothing_in_the_repository_names_a_place_of_its_makers():

@@ -11,6 +11,7 @@ import typer
 from dlscore import __version__
 from dlscore.cli import options as o
 from dlscore.cli.computing import Way, choose_workers, run_compute
+from dlscore.cli.converting import convert
 from dlscore.common import console, progress
 
 app = console.make_app(
@@ -207,14 +208,13 @@ def export(
     as_json: o.Json = False,
 ) -> None:
     """Write the step table of caches as parquet with a dataset card, for datasets.load_dataset and the hub."""
-    from dlscore.cli import report
-    from dlscore.cli.exporting import export_as_asked
+    from dlscore.cli.exporting import export_as_asked, format_export
 
     found = export_as_asked(places, output, scoring_method, license, push_to_hub, private)
-    if license == "unknown":
-        report.note("the card says that the licence is unknown; name one with --license")
-    told = f"{found['folder']}: {found['steps']} steps of {found['episodes']} episodes"
-    typer.echo(json.dumps(found) if as_json else "\n".join([told, *([found["address"]] if "address" in found else [])]))
+    typer.echo(json.dumps(found) if as_json else format_export(found))
+
+
+app.command()(convert)
 
 
 @app.command()

@@ -108,6 +108,11 @@ RolloutWait = Annotated[
     float, _option("--wait", help="Seconds to wait for another run on the folder.", panel=RUN, min=0)
 ]
 
+# ---- convert ---------------------------------------------------------------------------------------------------------
+
+ConvertFile = Annotated[Path, typer.Argument(help="A .ckpt of the Diffusion Policy project.")]
+ConvertFolder = Annotated[Path, typer.Argument(help="Folder of the policy, which must not exist yet.")]
+
 # ---- export ----------------------------------------------------------------------------------------------------------
 
 Exported = Annotated[list[Path], typer.Argument(help="Caches, or folders of them, such as data/cache.")]

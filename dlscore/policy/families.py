@@ -12,6 +12,7 @@ from dlscore.common.plugins import add_plugins
 from dlscore.policy.act import ACT
 from dlscore.policy.base import KINDS, Policy
 from dlscore.policy.diffusion import Diffusion
+from dlscore.policy.diffusion_policy import DiffusionPolicyProject
 from dlscore.policy.errors import PolicyError
 from dlscore.policy.multi_task_dit import MultiTaskDiT
 from dlscore.policy.vqbet import VQBeT
@@ -19,7 +20,9 @@ from dlscore.policy.vqbet import VQBeT
 __all__ = ["FAMILIES", "GROUP", "choose_family", "known_families"]
 
 GROUP = "dlscore.families"
-FAMILIES: dict[str, type[Policy]] = {each.family: each for each in (Diffusion, VQBeT, ACT, MultiTaskDiT)}
+FAMILIES: dict[str, type[Policy]] = {
+    each.family: each for each in (Diffusion, VQBeT, ACT, MultiTaskDiT, DiffusionPolicyProject)
+}
 # Why others of LeRobot's types are not scored.
 REASONS = {
     "tdmpc": "it plans by sampling and has no density of the action",

@@ -73,7 +73,8 @@ def _of_file(file: Path) -> str:
     if file.suffix in (".ckpt", ".pt", ".pth", ".pkl", ".bin"):
         return (
             f"policy {file} is a pickle, as the Diffusion Policy project saves its checkpoints; a pickle can run any program, so "
-            "dlscore never opens one: give the folder of a LeRobot policy, or a hub id such as lerobot/diffusion_pusht"
+            "dlscore never opens one as a policy: dlscore convert makes a folder of the project's U-Net on keypoints, without "
+            "running anything; or give the folder of a LeRobot policy, or a hub id such as lerobot/diffusion_pusht"
         )
     return f"policy {file} is a file; give the folder that it is in"
 

@@ -36,5 +36,5 @@ def test_a_revision_of_a_folder_and_a_mistyped_path_are_refused(policy_folder):
 @pytest.mark.parametrize("name", ["latest.ckpt", "model.pth", "pytorch_model.bin"])
 def test_a_pickle_is_named_and_never_opened(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x80\x04cposix\nsystem\n.")
-    with pytest.raises(UserError, match=r"is a pickle, .* never opens one: give the folder of a LeRobot policy"):
+    with pytest.raises(UserError, match=r"is a pickle, .* never opens one as a policy: dlscore convert makes"):
         load_policy(str(tmp_path / name), device="cpu")
