@@ -48,7 +48,7 @@ $(READY): pyproject.toml $(LOCK)
 	        python=$$candidate; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'make: no Python 3.12 or 3.13 on PATH; install one (https://www.python.org)' >&2; exit 1; fi; \
 	$$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,dit,zarr,colormaps,ray,rerun,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[score,zarr,colormaps,ray,rerun,dev]'
 	@touch $@
 
 # ---- pipeline: episode -> cache -> video --------------------------------------------------------------------------
@@ -226,7 +226,12 @@ browser:  ## a browser for the tests of pages, if there is none: Debian's Chromi
 	    echo 'make: no Chromium on PATH, and no apt-get as root to install one; install it, or name it in CHROMIUM' >&2; exit 1; fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null
 
-test: $(READY) $(if $(filter true,$(CI)),$(if $(CHROMIUM),,browser))  ## run the linter, the type checker and the tests
+# The family multi_task_dit needs transformers, with which each start of LeRobot takes three seconds more.
+families: $(READY)  ## what the tests of multi_task_dit need, as under CI: transformers
+	@$(BIN)/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("transformers") is None)' || \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(LOCK) -e '.[dit]'
+
+test: $(READY) $(if $(filter true,$(CI)),families $(if $(CHROMIUM),,browser))  ## run the linter, the type checker and the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -311,6 +316,6 @@ $(WORK)/expert/evaluation.json: $(WORK)/human/meta/info.json
 clean:  ## remove the videos (the caches stay)
 	rm -rf $(OUTPUTS)
 
-.PHONY: help setup cache render page browser status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
+.PHONY: help setup cache render page browser families status clean-cache demo picture gallery examples quick high-quality research-grade test compat certify bench bench-accuracy \
     bench-budget bench-pose bench-render bench-batch bench-kills bench-damage bench-answers bench-resolved bench-page bench-alternatives \
     lock demo-policy demo-data clean FORCE
