@@ -20,6 +20,8 @@ from dlrender.answers.distinct import key_of, letter
 from dlrender.answers.table import step_table
 from dlrender.colors import make_norm
 from dlrender.errors import RenderError
+from dlrender.style.style import Style
+from dlrender.window import make_windows
 from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.arrays import Array
 from dlscore.common.files import atomic_path
@@ -30,7 +32,8 @@ SUFFIX = ".rrd"
 APPLICATION = "dlscore"  # without a slash, which some versions refuse
 CURVES = {"surprise": ("surprise", "entropy"), "rank": ("rank",), "modes": ("modes",), "chunks": ("chunk_distance",)}
 POLICY, RECORD, DRAWN = (255, 255, 255), (133, 0, 20), (125, 249, 255)  # as in dlrender's pictures
-RADIUS = 4.0  # px of a mark in the environment
+RIMS: dict[tuple[int, ...], tuple[int, ...]] = {POLICY: (0, 0, 0), RECORD: (255, 255, 255)}
+RADIUS = 3.0  # px of a mark in the environment
 
 
 def write_rerun(files: Sequence[Path | str], out: Path | str, *, report: Report = no_report) -> Path:
@@ -156,8 +159,11 @@ def _send_curves(rr: Any, stream: Any, entity: str, indexes: list[Any], cache: E
 def _send_points(
     rr: Any, stream: Any, entity: str, indexes: list[Any], points: Array, color: tuple[int, ...], scale: float = 1.0
 ) -> None:
-    stream.log(entity, rr.Points2D.from_fields(colors=[color], radii=[RADIUS * scale]), static=True)
-    stream.send_columns(entity, indexes=indexes, columns=rr.Points2D.columns(positions=points.astype(np.float32)))
+    # Each with a rim, so that it is seen on any ground.
+    look = rr.Points2D.from_fields(colors=[RIMS[color], color], radii=[1.4 * RADIUS * scale, RADIUS * scale])
+    stream.log(entity, look, static=True)
+    columns = rr.Points2D.columns(positions=np.repeat(points.astype(np.float32), 2, axis=0))
+    stream.send_columns(entity, indexes=indexes, columns=columns.partition([2] * len(points)))
 
 
 def _png(cache: EpisodeCache, step: int) -> bytes:
@@ -176,9 +182,11 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
     landscapes: list[Any] = []
     charts: dict[str, list[str]] = {chart: [] for chart in CURVES}
     for name, cache in _names(caches):
+        bounds = _bounds(rrb, cache)
         for method in cache.methods:
             entity = f"dlscore/{name}{method}"
-            landscapes.append(rrb.Spatial2DView(origin=f"{entity}/scores", name=f"{name}{method}"))
+            view = {"origin": f"{entity}/scores", "name": f"{name}{method}", "visual_bounds": bounds}
+            landscapes.append(rrb.Spatial2DView(**view))
             if cache.has_mixture(method):
                 for chart, shown in charts.items():
                     shown.append(f"{entity}/{chart}/**")
@@ -187,3 +195,12 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
     environment = rrb.Spatial2DView(origin="dlscore/environment", name="environment")
     rows = rrb.Vertical(rrb.Horizontal(environment, *landscapes), rrb.Horizontal(*views), row_shares=[3, 2])
     return rrb.Blueprint(rows, collapse_panels=True)
+
+
+def _bounds(rrb: Any, cache: EpisodeCache) -> Any:
+    # What a landscape shows at first, in cells: where the density is over the episode.
+    methods = sorted(cache.methods, key=lambda name: not cache.is_density(name))
+    window = make_windows(cache, methods, "fit", Style.window_size, [0])[0]
+    scale = cache.grid.resolution / WORLD_SIZE
+    x, y = ([scale * start, scale * (start + window.side)] for start in (window.left, window.top))
+    return rrb.VisualBounds2D(x_range=x, y_range=y)

@@ -312,3 +312,11 @@ def test_completion_can_be_installed(tmp_path, program):
     assert done.returncode == 0, done.stderr
     name = program.partition(".")[0]
     assert f"_{name.upper()}_COMPLETE=complete_bash" in (tmp_path / ".bash_completions" / f"{name}.sh").read_text()
+
+
+def test_numpy_has_one_thread_unless_the_user_says_otherwise(dlrender, monkeypatch):
+    for said, thread in (("4", None), (None, "1")):
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+        monkeypatch.delenv("OMP_NUM_THREADS") if said is None else monkeypatch.setenv("OMP_NUM_THREADS", said)
+        assert dlrender("--version")[0] == 0
+        assert os.environ.get("OPENBLAS_NUM_THREADS") == thread

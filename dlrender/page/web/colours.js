@@ -54,21 +54,24 @@ export function floorOf(shown) {
 export function paint(values, scale, out) {
   const factor = (COLOURS - 1) / Math.max(scale.high - scale.low, 1e-9);
   const offset = 0.5 - scale.low * factor;
+  const { words } = scale;
   for (let k = 0; k < values.length; k++) {
     const index = values[k] * factor + offset;
-    out[k] = scale.words[index > 0 ? (index < COLOURS ? index | 0 : COLOURS - 1) : 0];
+    out[k] = words[index > 0 ? (index < COLOURS ? index | 0 : COLOURS - 1) : 0];
   }
 }
 
-// Colours of log a - log b from -limit to limit, as opaque as the denser of the two.
+// Colours of log a - log b from -limit to limit, as opaque as the denser of the two, `shown` being the log densities from
+// which each is whole.
 export function paintRatio(a, b, shown, limit, over, out) {
-  const colours = table(page.ratio);
+  const words = new Uint32Array(TABLE);
+  const parts = new Uint8Array(words.buffer);
+  table(page.ratio).forEach((each, k) => (parts[4 * Math.floor(k / 3) + (k % 3)] = each));
   const bytes = new Uint8Array(out.buffer, out.byteOffset, 4 * out.length);
+  const strength = over ? STRENGTH : 1;
   for (let k = 0; k < a.length; k++) {
-    const unit = Math.min(Math.max((a[k] - b[k]) / (2 * limit) + 0.5, 0), 1);
-    const at = 3 * Math.min(TABLE - 1, Math.floor(unit * TABLE));
-    for (let c = 0; c < 3; c++) bytes[4 * k + c] = colours[at + c];
-    const alpha = Math.max(opacity(a[k], shown[0]), opacity(b[k], shown[1]));
-    bytes[4 * k + 3] = 255 * (over ? STRENGTH : 1) * alpha + 0.5;
+    const unit = (a[k] - b[k]) / (2 * limit) + 0.5;
+    out[k] = words[unit > 0 ? (unit < 1 ? Math.floor(unit * TABLE) : TABLE - 1) : 0];
+    bytes[4 * k + 3] = 255 * strength * opacity(Math.max(a[k] - shown[0], b[k] - shown[1]), 0) + 0.5;
   }
 }

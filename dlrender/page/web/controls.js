@@ -213,7 +213,7 @@ export function connect() {
   listen((changes) => {
     if ("marks" in changes) for (const chip of $("marks").children) chip.setAttribute("aria-pressed", state.marks[chip.dataset.name]);
     if ("rows" in changes) for (const chip of $("rows").children) chip.setAttribute("aria-pressed", isRowOn(chip.dataset.name));
-    showState();
+    if (Object.keys(changes).some((name) => !["row", "cell"].includes(name))) showState();
   });
   showMarks();
   showState();

@@ -42,10 +42,12 @@ export async function open(packed) {
   function numbers(first, count, shape) {
     const words = bits(first, count);
     if (!packed.quantum) return new Float32Array(words.buffer);
-    const whole = new Int32Array(count);
+    const whole = new Int32Array(words.buffer);
     for (let k = 0; k < count; k++) whole[k] = (words[k] >>> 1) ^ -(words[k] & 1);
     for (const axis of packed.axes) integrate(whole, shape, axis);
-    return Float64Array.from(whole, (each) => each * packed.quantum);
+    const found = new Float64Array(count);
+    for (let k = 0; k < count; k++) found[k] = whole[k] * packed.quantum;
+    return found;
   }
 
   return {

@@ -71,17 +71,24 @@ export function drawPanels(episode, row, [a, b], [world, first, second]) {
   return shared;
 }
 
+// Changes a text that is another: the same one again would be laid out again.
+function say(id, text) {
+  const box = $(id);
+  if (box.textContent !== text) box.textContent = text;
+}
+
 function showNumbers(episode, row, a, b) {
-  $("where").textContent = moment(episode, row);
+  say("where", moment(episode, row));
   $("slider").value = String(row);
   $("slider").setAttribute("aria-valuetext", moment(episode, row));
-  $("readout-a").textContent = sentence(a, row);
-  if (b) $("readout-b").textContent = state.ratio ? ratioSentence([a, b], row) : sentence(b, row);
-  $("legend").textContent = `☆ the policy's prediction · ✕ ${episode.action === "executed" ? "executed" : "the expert's"} action, red line: the last 20 · outline: the landscape's window`;
+  say("readout-a", sentence(a, row));
+  if (b) say("readout-b", state.ratio ? ratioSentence([a, b], row) : sentence(b, row));
+  const legend = `☆ the policy's prediction · ✕ ${episode.action === "executed" ? "executed" : "the expert's"} action, red line: the last 20 · outline: the landscape's window`;
+  say("legend", legend);
   const drifted = a.file.drifts[row];
   const told = [a, b].filter(Boolean).flatMap((each) => each.warnings.map((text) => (b ? `${each.name}: ${text}` : text)));
-  $("warnings").textContent = [...told, ...(drifted ? [`at this step ${drifted}`] : [])].join(" · ");
-  if (state.cell?.spoken) $("spoken").textContent = sentence(a, row);
+  say("warnings", [...told, ...(drifted ? [`at this step ${drifted}`] : [])].join(" · "));
+  if (state.cell?.spoken) say("spoken", sentence(a, row));
   $("canvas-a").setAttribute("aria-label", `${drawnOf(a)}, ${moment(episode, row)}`);
   if (b) $("canvas-b").setAttribute("aria-label", `${state.ratio ? "log ratio" : drawnOf(b)}, ${moment(episode, row)}`);
 }

@@ -25,30 +25,34 @@ function weights(start, side, pixels, cells) {
 }
 
 // Values (N x N) at the pixels (P x P) of a window. `floor`: lower values are raised to it first, so that no cliff makes
-// the cubic swing.
-export function sample(values, cells, window, pixels, floor = -Infinity) {
+// the cubic swing. `out`: where they go.
+export function sample(values, cells, window, pixels, floor = -Infinity, out = new Float32Array(pixels * pixels)) {
   const rows = weights(window.top, window.side, pixels, cells);
-  const columns = weights(window.left, window.side, pixels, cells);
-  // Only the cells in view are raised and combined.
-  const [first, last] = [columns.index[0], columns.index[4 * pixels - 1]];
-  const width = last - first + 1;
-  const band = new Float32Array(pixels * width);
-  for (let p = 0; p < pixels; p++) {
-    for (let j = 0; j < 4; j++) {
-      const w = rows.weight[4 * p + j];
-      const from = rows.index[4 * p + j] * cells + first;
-      const to = p * width;
-      for (let x = 0; x < width; x++) band[to + x] += w * Math.max(values[from + x], floor);
+  const { index, weight } = weights(window.left, window.side, pixels, cells);
+  // Only the cells in view count. Each row of them is stretched; then rows are combined along lines of pixels, as they lie
+  // in memory.
+  const [first, last] = [rows.index[0], rows.index[4 * pixels - 1]];
+  const [left, right] = [index[0], index[4 * pixels - 1]];
+  const raised = new Float64Array(cells);
+  const wide = new Float32Array((last - first + 1) * pixels);
+  for (let j = first, to = 0; j <= last; j++) {
+    for (let i = left, from = j * cells + left; i <= right; i++, from++) raised[i] = values[from] > floor ? values[from] : floor;
+    for (let k = 0; k < 4 * pixels; k += 4, to++) {
+      wide[to] =
+        weight[k] * raised[index[k]] +
+        weight[k + 1] * raised[index[k + 1]] +
+        weight[k + 2] * raised[index[k + 2]] +
+        weight[k + 3] * raised[index[k + 3]];
     }
   }
-  const out = new Float32Array(pixels * pixels);
-  const { index, weight } = columns;
-  for (let q = 0; q < pixels; q++) {
-    const k = 4 * q;
-    const [a, b, c, d] = [index[k] - first, index[k + 1] - first, index[k + 2] - first, index[k + 3] - first];
-    const [wa, wb, wc, wd] = [weight[k], weight[k + 1], weight[k + 2], weight[k + 3]];
-    for (let p = 0, from = 0, to = q; p < pixels; p++, from += width, to += pixels) {
-      out[to] = wa * band[from + a] + wb * band[from + b] + wc * band[from + c] + wd * band[from + d];
+  for (let q = 0, to = 0; q < 4 * pixels; q += 4) {
+    let a = (rows.index[q] - first) * pixels;
+    let b = (rows.index[q + 1] - first) * pixels;
+    let c = (rows.index[q + 2] - first) * pixels;
+    let d = (rows.index[q + 3] - first) * pixels;
+    const [wa, wb, wc, wd] = [rows.weight[q], rows.weight[q + 1], rows.weight[q + 2], rows.weight[q + 3]];
+    for (const end = to + pixels; to < end; to++, a++, b++, c++, d++) {
+      out[to] = wa * wide[a] + wb * wide[b] + wc * wide[c] + wd * wide[d];
     }
   }
   return out;

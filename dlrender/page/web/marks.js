@@ -84,14 +84,17 @@ export function arrow(context, at, from, to) {
 // The recorded actions up to now, thinner into the past.
 export function trace(context, at, actionAt, row) {
   const first = Math.max(0, row - TRACE);
-  const points = Array.from({ length: row - first + 1 }, (_, k) => actionAt(first + k));
+  const points = Array.from({ length: row - first + 1 }, (_, k) => at(...actionAt(first + k)));
+  context.lineCap = "round";
   for (const wide of [true, false]) {
+    context.strokeStyle = wide ? RECORD[1] : RECORD[0];
     for (let k = 1; k < points.length; k++) {
       const share = 0.4 + (0.6 * k) / (points.length - 1);
-      context.strokeStyle = wide ? RECORD[1] : RECORD[0];
       context.lineWidth = 1.8 * share + (wide ? 2 : 0);
-      context.lineCap = "round";
-      context.stroke(line(at, points.slice(k - 1, k + 1)));
+      context.beginPath();
+      context.moveTo(...points[k - 1]);
+      context.lineTo(...points[k]);
+      context.stroke();
     }
   }
 }

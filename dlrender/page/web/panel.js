@@ -61,12 +61,12 @@ export function shownOf(source, row) {
 }
 
 // What the colours stand for at the pixels of a window: the twin of dlrender's StepView.values.
-export function valuesOf(source, row, window, pixels, ends) {
+export function valuesOf(source, row, window, pixels, ends, out) {
   const scores = source.scores(row);
   const shown = shownOf(source, row);
-  if (shown !== null) return sample(scores, source.cells, window, pixels, floorOf(shown));
+  if (shown !== null) return sample(scores, source.cells, window, pixels, floorOf(shown), out);
   const prepared = state.norm === "rank" ? ranksOfCells(scores) : scores.map((each) => Math.min(Math.max(each, ends[0]), ends[1]));
-  return sample(prepared, source.cells, window, pixels);
+  return sample(prepared, source.cells, window, pixels, -Infinity, out);
 }
 
 function pixelsFor(source, window, side) {
@@ -74,15 +74,17 @@ function pixelsFor(source, window, side) {
   return Math.max(Math.min(Math.round(side), PIXELS), Math.ceil((source.cells * window.side) / WORLD));
 }
 
-const heats = new Map(); // by size: a canvas and its pixels, which are used again
+const heats = new Map(); // by size: a canvas, its pixels and two fields of values, which are used again
 
 function putHeat(context, side, pixels, fill) {
   if (!heats.has(pixels)) {
     const canvas = new OffscreenCanvas(pixels, pixels);
-    heats.set(pixels, { canvas, own: canvas.getContext("2d"), image: new ImageData(pixels, pixels) });
+    const image = new ImageData(pixels, pixels);
+    const fields = [0, 1].map(() => new Float32Array(pixels * pixels));
+    heats.set(pixels, { canvas, own: canvas.getContext("2d"), image, words: new Uint32Array(image.data.buffer), fields });
   }
-  const { canvas, own, image } = heats.get(pixels);
-  fill(new Uint32Array(image.data.buffer));
+  const { canvas, own, image, words, fields } = heats.get(pixels);
+  fill(words, ...fields);
   own.putImageData(image, 0, 0);
   context.drawImage(canvas, 0, 0, side, side);
 }
@@ -95,9 +97,8 @@ export function drawLandscape(canvas, episode, source, row, window, others) {
   if (state.heat !== "off") {
     const pixels = pixelsFor(source, window, side);
     const ends = endsOf(source, row, others);
-    const values = valuesOf(source, row, window, pixels, ends);
     const scale = shades(ends, state.colormap, shownOf(source, row), over);
-    putHeat(context, side, pixels, (words) => paint(values, scale, words));
+    putHeat(context, side, pixels, (words, field) => paint(valuesOf(source, row, window, pixels, ends, field), scale, words));
   }
   drawMarks(context, at, scale, episode, source, row, side, window);
 }
@@ -107,8 +108,10 @@ export function drawRatio(canvas, episode, [a, b], row, window) {
   if (state.marks.world) drawWorld(context, at, scale, a.file.state(row), ground(), UNDER);
   const pixels = Math.max(pixelsFor(a, window, side), pixelsFor(b, window, side));
   const depths = [a, b].map((each) => each.frameEnds(row)[1] - each.depth);
-  const values = [a, b].map((each, k) => sample(each.scores(row), each.cells, window, pixels, floorOf(depths[k])));
-  putHeat(context, side, pixels, (words) => paintRatio(...values, depths, RATIO_LIMIT, state.heat !== "opaque", words));
+  putHeat(context, side, pixels, (words, ...fields) => {
+    [a, b].forEach((each, k) => sample(each.scores(row), each.cells, window, pixels, floorOf(depths[k]), fields[k]));
+    paintRatio(...fields, depths, RATIO_LIMIT, state.heat !== "opaque", words);
+  });
   drawMarks(context, at, scale, episode, { ...a, scores: null }, row, side, window);
 }
 

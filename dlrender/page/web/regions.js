@@ -3,8 +3,8 @@ import { contours } from "d3-contour";
 import { WORLD, sample } from "page/field";
 
 const AROUND = 3; // cells beyond the regions, also beyond the world, so that outlines reach its edge
-const LATTICE = [60, 220]; // points a side
-const FINE = 8; // points to a cell
+const LATTICE = [48, 160]; // points a side
+const FINE = 6; // points to a cell
 const CLIFF = 16; // nats below the largest score, where what is left does not show
 
 // Rings of world px [[x, y], …] for each threshold, null where no region is. They hold the cells from the threshold up.

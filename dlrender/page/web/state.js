@@ -48,9 +48,11 @@ export function set(changes) {
 }
 
 export const system = matchMedia("(prefers-color-scheme: dark)");
+let systemIsDark = system.matches; // asking brings the page's styles up to date, which takes time in the midst of a picture
+system.addEventListener("change", (event) => (systemIsDark = event.matches));
 
 export function isDark() {
-  return state.theme === null ? system.matches : state.theme === "dark";
+  return state.theme === null ? systemIsDark : state.theme === "dark";
 }
 
 // The state as the address has it: #t=40 or #e=1&t=40&a=0&b=2. Steps are those of the episode.

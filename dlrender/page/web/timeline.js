@@ -109,6 +109,14 @@ export function build(episode, sources) {
     title.textContent = units ? `${label} [${units}]` : label;
     box.append(row);
     const curves = curvesOf(name, sources);
+    value.replaceChildren(
+      ...curves.map(({ hue, thin }) => {
+        const part = document.createElement("span");
+        part.className = `${hue === "--a" ? "of-a" : "of-b"}${thin ? " thin" : ""}`;
+        part.append("");
+        return part;
+      }),
+    );
     const plot = new globalThis.uPlot(options(name, curves, Math.max(chart.clientWidth, 120), k === shown.length - 1), dataOf(curves), chart);
     return { plot, row, value, curves, digits: ROWS[name][4] };
   });
@@ -124,14 +132,11 @@ export function point(row) {
   left ??= plots[0].plot.over.getBoundingClientRect().left - now.parentElement.getBoundingClientRect().left;
   now.style.transform = `translateX(${left + plots[0].plot.valToPos(steps[row], "x")}px)`;
   for (const { value, curves, digits } of plots) {
-    value.replaceChildren(
-      ...curves.map(({ values, hue, thin }) => {
-        const part = document.createElement("span");
-        part.className = `${hue === "--a" ? "of-a" : "of-b"}${thin ? " thin" : ""}`;
-        part.textContent = number(values[row], digits) || "–";
-        return part;
-      }),
-    );
+    curves.forEach(({ values }, k) => {
+      const text = number(values[row], digits) || "–";
+      const { firstChild } = value.children[k];
+      if (firstChild.data !== text) firstChild.data = text;
+    });
   }
 }
 

@@ -21,9 +21,17 @@ function bytes(color) {
   return [1, 3, 5].map((k) => parseInt(color.slice(k, k + 2), 16));
 }
 
+const mixed = new Map(); // by colour, ground and opacity
+
 // A colour of the environment on the ground of the page, which shows through. On a dark ground its lightness is inverted and
 // its hue stays, as dlrender does it.
 export function onGround(color, ground, alpha) {
+  const key = color + ground + alpha;
+  if (!mixed.has(key)) mixed.set(key, mix(color, ground, alpha));
+  return mixed.get(key);
+}
+
+function mix(color, ground, alpha) {
   const own = bytes(color);
   const floor = bytes(ground);
   const luminance = floor.reduce((sum, each, k) => sum + [0.2126, 0.7152, 0.0722][k] * (each / 255) ** 2.2, 0);

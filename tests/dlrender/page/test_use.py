@@ -30,6 +30,7 @@ MARKS = {
     "w": "worms",
     "k": "world",
 }
+LOOP = 1.8  # ms of the loop beside pictures, on a quiet machine
 LISTS = {"colormap": "cividis", "norm": "rank", "heat": "off", "window": "full", "speed": "5"}
 
 
@@ -231,6 +232,27 @@ def test_while_dragging_the_environment_keeps_up(two):
     log = page("async () => (await import('page/draw')).log")
     assert len(set(log["landscape"])) >= 10
     assert len(set(log["environment"]) & set(log["landscape"])) >= 0.8 * len(set(log["landscape"]))
+
+
+@pytest.mark.parametrize(("hash", "landscapes"), [("#t=0", 1), ("#t=0&b=1", 2), ("#t=0&ratio=1", 2)])
+def test_a_landscape_is_drawn_in_8_ms_of_a_quiet_machine(two, hash, landscapes):
+    # A loop of known length, timed before each picture, tells how slow this machine is now. Of both the lower quartile: what
+    # was interrupted by other programs says nothing of the page.
+    drawn, loop = two.go(hash)("""async () => {
+      const { set } = await import("page/state");
+      const { log } = await import("page/draw");
+      const loops = [];
+      let sum = 0;
+      log.milliseconds.length = 0;
+      while (log.milliseconds.length < 60) {
+        const began = performance.now();
+        for (let k = 0; k < 250_000; k++) sum = Math.sqrt(sum + k);
+        loops.push(performance.now() - began);
+        set({ row: loops.length % 24 });
+        await new Promise(requestAnimationFrame); }
+      const quartile = (list) => list.slice(20).toSorted((a, b) => a - b)[10];
+      return [quartile(log.milliseconds), quartile(loops), sum]; }""")[:2]
+    assert drawn <= 8 * landscapes * loop / LOOP
 
 
 def test_a_cache_without_a_density_has_a_page(one):
