@@ -111,6 +111,7 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
 
     policy, source = load_policy(options.policy), open_dataset(root=options.dataset)
+    policy.set_task(next(iter(source.tasks), ""))  # where its family takes a text
     grid = Grid(options.resolution)
     entries = OURS | (OTHERS if options.published else {})
     entries = {name: scorer for name, scorer in entries.items() if name.startswith(options.methods)}
