@@ -4,13 +4,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.known import gaussian, write_known
 
+from dlrender import rerun_export
 from dlrender.errors import RenderError
 from dlrender.rerun_export import write_rerun
+from dlscore.cache import open_cache
 
 STEPS = 7
 
@@ -67,6 +70,17 @@ def test_a_recording_has_what_is_documented_and_nothing_is_reported(caches, tmp_
     verified = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=120, env=quiet)
     assert verified.returncode == 0, verified.stderr
     assert not list(home.rglob("*rerun*"))
+
+
+def test_landscapes_open_where_the_density_is(caches):
+    rrb = SimpleNamespace(VisualBounds2D=lambda x_range, y_range: np.array([x_range, y_range]))
+    with open_cache(caches[0]) as cache:
+        bounds = rerun_export._bounds(rrb, cache)
+    (left, right), (top, bottom) = bounds * 512 / 32  # px from cells
+    # Gaussians of 25 px about actions from (100, 200) to (160, 260): two deviations of each are in view, and little more.
+    assert left < 100 - 2 * 25 < 160 + 2 * 25 < right
+    assert top < 200 - 2 * 25 < 260 + 2 * 25 < bottom
+    assert right - left == bottom - top < 300
 
 
 def test_what_makes_no_recording_is_told_in_one_line(caches, tmp_path, monkeypatch):
