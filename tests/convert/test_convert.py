@@ -127,6 +127,7 @@ WEIGHTS = {
         "mid_modules.0.conv2.block.0.weight of shape",
     ),
     "model.mid_modules.0.cond_encoder.1.weight": (torch.zeros(64, 50), "34 values, which are no observations of 20"),
+    "model.mid_modules.1.cond_encoder.1.weight": (torch.zeros(64), "conditions on 0 values"),
     "model.final_conv.1.weight": (torch.full((2, 16, 1), torch.nan), r"a\.ckpt has non-finite weights"),
     "model.diffusion_step_encoder.3.bias": (torch.zeros(16, dtype=torch.float64), "in torch.float64"),
     "model.diffusion_step_encoder.1.bias": (1.0, "are not tensors by name"),
