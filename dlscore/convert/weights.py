@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dlscore.convert.errors import ConvertError
-from dlscore.convert.workspace import KEYPOINTS, OBSERVED
+from dlscore.convert.workspace import AGENT, OBSERVED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,15 +46,14 @@ def to_lerobot_names(weights: Mapping[str, Tensor], embedding: int, name: str) -
 
 def reorder(weight: Tensor, embedding: int) -> Tensor:
     """A FiLM encoder's weight (C, embedding + steps · 20), its columns of each observation moved to LeRobot's order."""
-    head, observed = weight[:, :embedding], weight[:, embedding:]
-    if observed.shape[1] % OBSERVED:
-        raise ConvertError(
-            f"the network conditions on {observed.shape[1]} values, which are no observations of {OBSERVED}"
-        )
-    steps = observed.reshape(len(weight), -1, OBSERVED)
-    moved: Tensor = steps.roll(OBSERVED - KEYPOINTS, dims=2)
     import torch
 
+    count = weight.shape[1] - embedding if weight.ndim == 2 else 0
+    if count <= 0 or count % OBSERVED:
+        raise ConvertError(f"the network conditions on {count} values, which are no observations of {OBSERVED}")
+    head, observed = weight[:, :embedding], weight[:, embedding:]
+    steps = observed.reshape(len(weight), -1, OBSERVED)
+    moved = steps.roll(AGENT, dims=2)  # keypoints, agent -> agent, keypoints
     return torch.cat([head, moved.flatten(1)], dim=1).contiguous()
 
 

@@ -4,6 +4,7 @@ The forward pass and the sampler are written here from the papers, on the file's
 what is tested.
 """
 
+import itertools
 import math
 import pickle
 import sys
@@ -18,7 +19,7 @@ import dill
 import torch
 from torch.nn import functional as F
 
-TINY = {"steps": 2, "horizon": 8, "embedding": 16, "widths": [16, 32], "kernel": 5, "groups": 4}
+TINY = {"steps": 2, "horizon": 8, "embedding": 16, "widths": [8, 16, 32], "kernel": 5, "groups": 4}
 ROOT = "diffusion_policy"
 
 
@@ -62,7 +63,7 @@ def make_config(**changes) -> dict:
 def make_weights(scale: bool = True) -> dict[str, torch.Tensor]:
     """Seeded weights by the project's names, of TINY; `scale` is its cond_predict_scale."""
     torch.manual_seed(3)
-    (first, second), given, kernel = TINY["widths"], TINY["embedding"] + 20 * TINY["steps"], TINY["kernel"]
+    widths, given, kernel = TINY["widths"], TINY["embedding"] + 20 * TINY["steps"], TINY["kernel"]
     found: dict[str, torch.Tensor] = {}
 
     def layer(name: str, *shape: int, norm: bool = False) -> None:
@@ -83,15 +84,18 @@ def make_weights(scale: bool = True) -> dict[str, torch.Tensor]:
 
     layer("diffusion_step_encoder.1", 4 * TINY["embedding"], TINY["embedding"])
     layer("diffusion_step_encoder.3", TINY["embedding"], 4 * TINY["embedding"])
-    for name, taken, out in (("down_modules.0.0", 2, first), ("down_modules.0.1", first, first),
-                             ("down_modules.1.0", first, second), ("down_modules.1.1", second, second),
-                             ("mid_modules.0", second, second), ("mid_modules.1", second, second),
-                             ("up_modules.0.0", 2 * second, first), ("up_modules.0.1", first, first)):  # fmt: skip
-        residual(name, taken, out)
-    layer("down_modules.0.2.conv", first, first, 3)
-    layer("up_modules.0.2.conv", first, first, 4)
-    block("final_conv.0.block", first, first)
-    layer("final_conv.1", 2, first, 1)
+    for i, (taken, out) in enumerate(itertools.pairwise([2, *widths])):
+        residual(f"down_modules.{i}.0", taken, out)
+        residual(f"down_modules.{i}.1", out, out)
+    for i in range(2):
+        residual(f"mid_modules.{i}", widths[-1], widths[-1])
+    for i, (out, taken) in enumerate(reversed([*itertools.pairwise(widths)])):
+        layer(f"down_modules.{len(widths) - 2 - i}.2.conv", out, out, 3)
+        residual(f"up_modules.{i}.0", 2 * taken, out)
+        residual(f"up_modules.{i}.1", out, out)
+        layer(f"up_modules.{i}.2.conv", out, out, 4)
+    block("final_conv.0.block", widths[0], widths[0])
+    layer("final_conv.1", 2, widths[0], 1)
     return found | _others()
 
 
@@ -226,14 +230,15 @@ def predict(weights: dict[str, torch.Tensor], x: torch.Tensor, t: int, observed:
     step = F.linear(_mish(F.linear(step, *of("diffusion_step_encoder.1"))), *of("diffusion_step_encoder.3"))
     given = torch.cat([step.expand(len(x), -1), observed], dim=1)
 
-    h = x.transpose(1, 2)
-    h = skip = residual("down_modules.0.1", residual("down_modules.0.0", h))
-    h = F.conv1d(h, *of("down_modules.0.2.conv"), stride=2, padding=1)
-    h = low = residual("down_modules.1.1", residual("down_modules.1.0", h))
+    h, skips, levels = x.transpose(1, 2), [], len(TINY["widths"])
+    for i in range(levels):
+        h = residual(f"down_modules.{i}.1", residual(f"down_modules.{i}.0", h))
+        skips.append(h)
+        h = F.conv1d(h, *of(f"down_modules.{i}.2.conv"), stride=2, padding=1) if i < levels - 1 else h
     h = residual("mid_modules.1", residual("mid_modules.0", h))
-    h = residual("up_modules.0.1", residual("up_modules.0.0", torch.cat([h, low], dim=1)))
-    h = F.conv_transpose1d(h, *of("up_modules.0.2.conv"), stride=2, padding=1)
-    assert skip.shape == h.shape  # the project joins all skips but the first
+    for i in range(levels - 1):  # the project joins all skips but the first
+        h = residual(f"up_modules.{i}.1", residual(f"up_modules.{i}.0", torch.cat([h, skips.pop()], dim=1)))
+        h = F.conv_transpose1d(h, *of(f"up_modules.{i}.2.conv"), stride=2, padding=1)
     h = block("final_conv.0.block", 8, h)  # eight groups, whatever the config says
     return F.conv1d(h, *of("final_conv.1")).transpose(1, 2)
 
