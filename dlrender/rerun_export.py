@@ -183,7 +183,7 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
     charts: dict[str, list[str]] = {chart: [] for chart in CURVES}
     for name, cache in _names(caches):
         bounds = _bounds(rrb, cache)
-        for method in cache.methods:
+        for method in _densities_first(cache):
             entity = f"dlscore/{name}{method}"
             view = {"origin": f"{entity}/scores", "name": f"{name}{method}", "visual_bounds": bounds}
             landscapes.append(rrb.Spatial2DView(**view))
@@ -199,8 +199,11 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
 
 def _bounds(rrb: Any, cache: EpisodeCache) -> Any:
     # What a landscape shows at first, in cells: where the density is over the episode.
-    methods = sorted(cache.methods, key=lambda name: not cache.is_density(name))
-    window = make_windows(cache, methods, "fit", Style.window_size, [0])[0]
+    window = make_windows(cache, _densities_first(cache), "fit", Style.window_size, [0])[0]
     scale = cache.grid.resolution / WORLD_SIZE
     x, y = ([scale * start, scale * (start + window.side)] for start in (window.left, window.top))
     return rrb.VisualBounds2D(x_range=x, y_range=y)
+
+
+def _densities_first(cache: EpisodeCache) -> list[str]:
+    return sorted(cache.methods, key=lambda name: not cache.is_density(name))

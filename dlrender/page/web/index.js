@@ -17,6 +17,9 @@ const COLUMNS = {
   curve: ["surprise over time", null, 0],
 };
 
+// What all rows have in common is said once, above them.
+const shared = rows.length > 1 ? ["policy", "dataset"].filter((each) => rows.every((row) => row[each] === rows[0][each])) : [];
+
 function link(address, text) {
   return Object.assign(document.createElement("a"), { href: address, textContent: text });
 }
@@ -42,9 +45,10 @@ function cellOf(row, key, top) {
   const value = COLUMNS[key][1](row);
   if (key === "episode") cell.append(link(row.page, String(value)));
   else if (key === "worst" && value !== null) cell.append(link(`${row.page}#t=${row.at}`, `${minus(value.toFixed(2))} at step ${row.at}`));
-  else cell.textContent = typeof value === "number" ? minus(String(value)) : (value ?? "");
+  else cell.textContent = typeof value !== "number" ? (value ?? "") : minus(key === "steps" ? String(value) : value.toFixed(2));
   if (typeof value === "number") cell.className = "number";
   if (key === "success") cell.className = value;
+  if (["policy", "dataset"].includes(key)) cell.className = "words";
   return cell;
 }
 
@@ -63,7 +67,7 @@ export function sorted(key, way) {
 
 function show(key, way) {
   const top = topOf(rows.flatMap((row) => (row.curve ? [Math.max(...row.curve)] : [])));
-  const kept = Object.keys(COLUMNS).filter((each) => rows.some((row) => row[each] !== null && row[each] !== ""));
+  const kept = Object.keys(COLUMNS).filter((each) => !shared.includes(each) && rows.some((row) => row[each] !== null && row[each] !== ""));
   document.getElementById("head").replaceChildren(
     ...kept.map((each) => {
       const head = document.createElement("th");
@@ -101,7 +105,10 @@ const asked = location.hash.replace(/^#/, "");
 const key = asked.replace(/^-/, "");
 document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 document.getElementById("title").textContent = title;
-document.getElementById("where").textContent = "Press a heading to sort; the worst moment of each episode is a link.";
+document.getElementById("where").textContent = [
+  ...shared.filter((each) => rows[0][each]).map((each) => `${COLUMNS[each][0]} ${rows[0][each]}`),
+  "press a heading to sort; the worst moment of each episode is a link",
+].join(" · ");
 if (COLUMNS[key]?.[2]) show(key, asked.startsWith("-") ? -1 : 1);
 else show("episode", 1);
 document.body.dataset.ready = "index";

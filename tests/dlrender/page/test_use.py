@@ -279,8 +279,10 @@ def test_an_index_leads_to_the_worst_moment(tmp_path, show):
         )
     written = write_index(sorted(tmp_path.glob("*.h5")), tmp_path / "pages")
     assert [path.name for path in written] == ["index.html", "episode_001.html", "episode_002.html"]
-    page = show(written[0])
+    page = show(written[0], viewport={"width": 360, "height": 700})
+    assert page("() => document.documentElement.scrollWidth <= innerWidth")
     assert page.problems() == []
+    assert page.text("#where").startswith("policy known · data synthetic · ")  # once, not in each row
     assert page.tab.locator("tbody tr").count() == 2
     page.tab.click("th button >> text=worst surprise")
     assert page.tab.locator("tbody tr").first.locator("td").first.text_content() == "2"
