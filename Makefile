@@ -235,7 +235,8 @@ test: $(READY) $(if $(filter true,$(CI)),families $(if $(CHROMIUM),,browser))  #
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal --ignore tests/dlrender/page
+	$(BIN)/python tests/pages.py
 
 compat: $(READY)  ## the tests of checkpoints and data sets, and equal scores, under LeRobot 0.5.1, 0.6.0 and 0.6.1 (10 minutes; network)
 	$(BIN)/python tests/compat.py

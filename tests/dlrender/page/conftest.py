@@ -42,6 +42,7 @@ def browser():
         from playwright.sync_api import sync_playwright
     except ImportError:
         missing("playwright is not installed; it is in the extra dev")
+    os.environ["UV_USE_IO_URING"] = "0"  # of the driver: its queue in the kernel is of no use here
     with sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=program, args=FLAGS)
         yield found
