@@ -50,6 +50,11 @@ def pick_methods(cache: EpisodeCache, wanted: Sequence[str]) -> tuple[str, ...]:
     return methods
 
 
+def densities_first(cache: EpisodeCache) -> list[str]:
+    """All methods of a cache by name, those that are densities first."""
+    return sorted(cache.methods, key=lambda name: not cache.is_density(name))
+
+
 def pick_fps(cache: EpisodeCache, wanted: float | None) -> float:
     """Frames per second of the videos: the rate requested, else that at which the scored steps play in real time."""
     fps, low, high = float(cache.attrs["fps"]) / cache.every if wanted is None else wanted, *RATES

@@ -20,6 +20,7 @@ from dlrender.answers.distinct import key_of, letter
 from dlrender.answers.table import step_table
 from dlrender.colors import make_norm
 from dlrender.errors import RenderError
+from dlrender.output import densities_first
 from dlrender.style.style import Style
 from dlrender.window import make_windows
 from dlscore.cache import EpisodeCache, open_cache
@@ -183,7 +184,7 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
     charts: dict[str, list[str]] = {chart: [] for chart in CURVES}
     for name, cache in _names(caches):
         bounds = _bounds(rrb, cache)
-        for method in _densities_first(cache):
+        for method in densities_first(cache):
             entity = f"dlscore/{name}{method}"
             view = {"origin": f"{entity}/scores", "name": f"{name}{method}", "visual_bounds": bounds}
             landscapes.append(rrb.Spatial2DView(**view))
@@ -199,11 +200,7 @@ def _blueprint(caches: Sequence[EpisodeCache]) -> Any:
 
 def _bounds(rrb: Any, cache: EpisodeCache) -> Any:
     # What a landscape shows at first, in cells: where the density is over the episode.
-    window = make_windows(cache, _densities_first(cache), "fit", Style.window_size, [0])[0]
+    window = make_windows(cache, densities_first(cache), "fit", Style.window_size, [0])[0]
     scale = cache.grid.resolution / WORLD_SIZE
     x, y = ([scale * start, scale * (start + window.side)] for start in (window.left, window.top))
     return rrb.VisualBounds2D(x_range=x, y_range=y)
-
-
-def _densities_first(cache: EpisodeCache) -> list[str]:
-    return sorted(cache.methods, key=lambda name: not cache.is_density(name))

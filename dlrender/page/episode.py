@@ -12,6 +12,7 @@ import numpy as np
 from dlrender.answers.distinct import Key, key_of, letter, policy_of
 from dlrender.errors import RenderError
 from dlrender.metadata import relative
+from dlrender.output import densities_first
 from dlrender.page.facts import facts_of, facts_of_method, warnings_of
 from dlrender.page.pack import PX, RAD, pack
 from dlrender.page.source import read_source
@@ -57,7 +58,7 @@ def read_episode(files: Sequence[Path], provenance: bool = True) -> dict[str, An
                 found |= _shared(cache, provenance)
             found["files"].append(_of_file(cache, provenance))
             runs.append((relative(policy_of(cache)), int(cache.attrs.get("seed", 0))))
-            for method in sorted(cache.methods, key=lambda name: (not cache.is_density(name), name)):
+            for method in densities_first(cache):
                 source: dict[str, Any] = {
                     "file": number,
                     "facts": facts_of_method(cache, method),
@@ -99,7 +100,7 @@ def _shared(cache: EpisodeCache, provenance: bool) -> dict[str, Any]:
 
 
 def _of_file(cache: EpisodeCache, provenance: bool) -> dict[str, Any]:
-    steps, methods = range(cache.steps), sorted(cache.methods, key=lambda name: not cache.is_density(name))
+    steps, methods = range(cache.steps), densities_first(cache)
     boxes: Boxes = {}
     follow, fit = (
         make_windows(cache, methods, kind, Style.window_size, shown, boxes)

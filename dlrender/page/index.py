@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlrender.answers.distinct import Key
-from dlrender.answers.points import can_be_taken
+from dlrender.answers.points import only_taken
 from dlrender.answers.table import workers
 from dlrender.errors import RenderError
 from dlrender.page.document import check_free, write_index_document
@@ -80,7 +80,7 @@ def summary_of(episode: Mapping[str, Any]) -> dict[str, Any]:
     columns = dict(zip(table["names"], unpack(table["values"]), strict=True))
     surprise = columns.get("surprise")
     if surprise is not None:
-        surprise = np.where(can_be_taken(surprise), surprise, np.nan)
+        surprise = only_taken(surprise, surprise)
         surprise = None if np.isnan(surprise).all() else surprise
     worst = None if surprise is None else int(np.nanargmax(surprise))
     success = columns.get("episode_success", columns.get("success"))

@@ -12,10 +12,11 @@ from dlscore.convert.checkpoint_file import read_checkpoint_file
 from dlscore.convert.errors import ConvertError
 from dlscore.convert.normaliser import to_statistics
 from dlscore.convert.weights import check_same, to_lerobot_names
-from dlscore.convert.workspace import AGENT, KEYPOINTS, to_lerobot
+from dlscore.convert.workspace import AGENT, to_lerobot
 from dlscore.policy.diffusion_policy import DiffusionPolicyProject
 from dlscore.policy.errors import PolicyError
 from dlscore.policy.load import load_policy
+from dlscore.policy.nine_keypoints import KEYPOINTS, NINE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,7 +69,7 @@ def _build(fields: dict[str, Any], statistics: dict[str, dict[str, Tensor]], nam
             **fields,
             input_features={
                 "observation.state": PolicyFeature(type=FeatureType.STATE, shape=(AGENT,)),
-                "observation.environment_state": PolicyFeature(type=FeatureType.ENV, shape=(KEYPOINTS,)),
+                KEYPOINTS: PolicyFeature(type=FeatureType.ENV, shape=(NINE,)),
             },
             output_features={"action": PolicyFeature(type=FeatureType.ACTION, shape=(2,))},
             normalization_mapping=dict.fromkeys(("STATE", "ENV", "ACTION"), "MIN_MAX"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from dlscore.convert.errors import ConvertError
 from dlscore.convert.weights import NORMALISER
-from dlscore.convert.workspace import AGENT, KEYPOINTS, OBSERVED
+from dlscore.convert.workspace import OBSERVED
+from dlscore.policy.nine_keypoints import KEYPOINTS, NINE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +24,8 @@ def to_statistics(weights: Mapping[str, Tensor], name: str) -> dict[str, dict[st
     """
     found: dict[str, dict[str, Tensor]] = {}
     parts = {
-        "observation.environment_state": ("obs", OBSERVED, slice(0, KEYPOINTS)),
-        "observation.state": ("obs", OBSERVED, slice(KEYPOINTS, KEYPOINTS + AGENT)),
+        KEYPOINTS: ("obs", OBSERVED, slice(0, NINE)),
+        "observation.state": ("obs", OBSERVED, slice(NINE, OBSERVED)),
         "action": ("action", 2, slice(0, 2)),
     }
     for feature, (key, size, columns) in parts.items():

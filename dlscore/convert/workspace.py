@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlscore.convert.errors import ConvertError
+from dlscore.policy.nine_keypoints import NINE
 
-__all__ = ["AGENT", "KEYPOINTS", "OBSERVED", "to_lerobot"]
+__all__ = ["AGENT", "OBSERVED", "to_lerobot"]
 
-KEYPOINTS, AGENT = 18, 2  # values of an observation: nine keypoints of the block, then the agent's position
-OBSERVED = KEYPOINTS + AGENT
+AGENT = 2  # values: the agent's position, after the block's nine keypoints
+OBSERVED = NINE + AGENT  # values of an observation
 WORKSPACE = "TrainDiffusionUnetLowdimWorkspace"
 # Where in the config -> what it must be, and why.
 REQUIRED: dict[str, tuple[Any, str]] = {
