@@ -1,8 +1,8 @@
 """How far the density of a step may be from the truth, told from the estimate itself.
 
-The chunks are in GROUPS groups, each an estimate of its own. Half the total variation between the densities of two halves is
-the standard error of the whole. What the halves share does not show there: the levels' bias. The last correction tells its
-size. Distances are integrals over the plane by importance sampling, so they do not depend on the grid.
+Each half of the chunks makes a density of its own, as the whole does. Half the total variation between the densities of two
+halves is the standard error of the whole. What the halves share does not show there: the levels' bias. The last correction
+tells its size. Distances are integrals over the plane by importance sampling, so they do not depend on the grid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ DISTANCES = EDGES[1:]  # upper ends of the bins
 SHARES = {"sampling": 0.9, "dropped": 0.35, "beyond": 0.3}
 # What is left where all parts vanish: that of the solver, and of the executed density also that of its linear steps.
 LEAST = {"executed": 0.002, "model": 0.001}
-PAIRINGS = ((0, 1), (0, 2), (0, 3))  # the groups of one half
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,7 @@ def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
     """Of one step's `density`, executed or model."""
     mixture, coarse = joined.mixture, joined.mixture.base > 0
     points, proposal = spread_points(mixture.mean[coarse], mixture.covariance[coarse])
-    columns = [mixture.weight, mixture.base, *joined.differences]
-    for pair in PAIRINGS:
-        half = np.isin(joined.groups, pair)
-        for chosen in (half, ~half):
-            coarse_half = 2 * mixture.base * chosen[0]
-            columns += [coarse_half + joined.weights @ (2 * joined.differences * chosen[1:]), coarse_half]
+    columns = [mixture.weight, mixture.base, *joined.differences, *joined.halves.reshape(-1, len(mixture.weight))]
     relative, scale = sums(
         monomials(points) @ coefficients(mixture.mean, mixture.covariance),
         np.stack(columns, axis=-1).astype(np.float32),
@@ -53,8 +47,7 @@ def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
     weight = np.exp(scale - proposal) / len(points)
     floored = np.maximum(np.maximum(relative[:, 0], FLOOR * relative[:, 1]), TINY)
     corrections = 0.5 * weight @ np.abs(relative[:, 2 : 2 + len(joined.shares)])
-    # Two columns for each half of each pairing.
-    halves = relative[:, 2 + len(joined.shares) :].reshape(len(points), len(PAIRINGS), 2, 2)
+    halves = relative[:, 2 + len(joined.shares) :].reshape(len(points), -1, 2, 2)  # by pair, half, and weights or base
     densities = np.maximum(np.maximum(halves[..., 0], FLOOR * halves[..., 1]), 1e-3 * floored[:, None, None])
     differ = densities[..., 0] - densities[..., 1]
     told = corrections * np.sqrt(np.clip(joined.shares, 0, 1))

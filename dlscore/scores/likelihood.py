@@ -33,7 +33,8 @@ class Likelihood:
 
     density: "executed", of the actions that the policy's own sampler returns; "model", of those that its network models, p₀.
     `samples` chunks are denoised in `steps` solver steps to the coarse noise level `level` [σ/α], then to a finer one, and
-    `finest` of them to a third. Each adds a Gaussian at each level (`executed`), and the levels are joined (`multilevel`).
+    `finest` of them to a third. Each adds a Gaussian at each level (`executed`), counts by a weight (`weigh`), and the levels are
+    joined (`multilevel`).
     Where the pilot finds that the network's slopes are no covariances, all go to the finest level of the schedule that is
     needed, and only there they are Gaussians. Costs a pilot of 2 · horizon + 9 evaluations and at most samples · (steps + 6)
     + 3 · finest, whatever the grid. sampler: "solver", or
@@ -58,7 +59,7 @@ class Likelihood:
         "says whose: executed, of what the policy's own sampler returns, or model, of what its network models"
     )
     checks: ClassVar[tuple[str, ...]] = ("error", "log_error")
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         samples, finest = self.samples, self.finest

@@ -18,6 +18,7 @@ from dlscore.scores.executed import NARROWEST, Execution, execute, find_clip, fi
 from dlscore.scores.levels import find_levels
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
+from dlscore.scores.weigh import Passed, spread_of, weigh_halves
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,15 @@ class Plan:
     box: Array | None
     believed: Path
     distrusted: Path
+
+
+@dataclass(frozen=True)
+class _Node:
+    """S × M chunks at a node: places y, data predictions, and the current action's posterior covariances, if it has densities."""
+
+    place: Tensor
+    mean: Tensor
+    covariance: Array
 
 
 @dataclass(frozen=True)
@@ -108,27 +118,52 @@ def _descend(
     y = torch.tensor(start.start(policy, pilot, recipe.samples, path.noise[0], seed)).to(conditioning)
     history: list[Tensor] = []
     levels: list[tuple[Array, Array]] = []  # means (S, m, 2), covariances (S, m, 2, 2) px
+    passed: list[_Node] = []
     for k, t in enumerate(path.nodes):
         if k == len(path.nodes) - 1:
             y, history = y[:, : path.last], [each[:, : path.last] for each in history]
+        covariance: Array = np.empty(0)
         if k < len(path.nodes) - path.densities:
             mean = predict_data(policy, conditioning, y, t)
         else:
             posterior = find_posterior(policy, conditioning, y, t)
-            mean = posterior.mean
+            mean, covariance = posterior.mean, posterior.covariance
             levels.append(_components(policy, posterior, plan.clip, path.execution, k, float(path.noise[k])))
         history.insert(0, _clip(mean, plan.clip))
+        passed.append(_Node(y, history[0], covariance))
         if k < len(path.nodes) - 1:
             y = y * (path.noise[k + 1] / path.noise[k])
             for weight, prediction in zip(path.weights[k], history, strict=False):
                 y = y + float(weight) * prediction
     denoised = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
-    return [
-        _finish(
-            join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box), denoised[s], recipe.density
-        )
-        for s in range(len(conditioning))
-    ]
+    solutions = []
+    for s, kept in enumerate(denoised):
+        weights = _weigh(policy, path, pilot, passed, s)
+        joined = join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box, weights)
+        solutions.append(_finish(joined, kept, recipe.density))
+    return solutions
+
+
+def _weigh(policy: DenoiserPolicy, path: Path, pilot: start.Pilot, passed: list[_Node], s: int) -> Array | None:
+    """The weights of step s's chunks, by what was predicted above the second level that has a density.
+
+    None, all alike, where the pilot is not believed: what is predicted at coarse levels is then no mean of one density.
+    """
+    node = len(path.nodes) - path.densities + 1
+    if not pilot.believed[s] or path.densities < 2:
+        return None
+    vectors = pilot.vectors[s]
+
+    def along(chunks: Tensor) -> Array:
+        found: Array = chunks[s].flatten(1).cpu().double().numpy() @ vectors
+        return found
+
+    above = zip(path.noise[:node], passed[:node], strict=True)
+    levels = [Passed(float(noise), along(each.place), along(each.mean)) for noise, each in above]
+    now, measured = vectors[2 * policy.current : 2 * policy.current + 2], passed[node].covariance
+    deviations = data_variances(), path.execution.deviations[node]
+    spread = spread_of(pilot.variances[s], now, float(path.noise[node]), measured[s], deviations)
+    return weigh_halves(levels, along(passed[node].mean), spread)
 
 
 def _components(

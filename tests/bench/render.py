@@ -8,11 +8,14 @@ colorbar, contour, legend, savefig into an array, imageio.
 import argparse
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `dlrender` does, before numpy
 
 import av
 import imageio.v3 as imageio

@@ -7,7 +7,7 @@ from dlscore.certify.metrics import total_variation
 from dlscore.density.cells import log_cell_density
 from dlscore.density.mixture import Mixture
 from dlscore.grid import Grid
-from dlscore.scores.multilevel import GROUPS, Level, join
+from dlscore.scores.multilevel import HALVES, Level, even_weights, join
 
 GRID = Grid(40)
 
@@ -76,10 +76,25 @@ def test_weights_sum_to_one_and_say_which_component_is_whose():
     np.testing.assert_allclose(joined.differences.sum(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(mixture.weight, mixture.base + joined.weights @ joined.differences)
     np.testing.assert_allclose(joined.differences[1, 64:], np.repeat([-1 / 16, 0.0, 1 / 16], [16, 48, 16]))
-    assert joined.groups.shape == (3, 144)
-    for row, used in zip(joined.groups, [mixture.base, *joined.differences], strict=True):
-        shares = [np.abs(used[row == g]).sum() for g in range(GROUPS)]
-        np.testing.assert_allclose(shares, np.abs(used).sum() / GROUPS)
+    assert joined.halves.shape == (len(HALVES), 2, 144)
+    np.testing.assert_allclose(joined.halves.sum(axis=2), 1)
+    np.testing.assert_allclose(joined.halves[0, 1], np.repeat([1 / 32, 0.0], [32, 112]))
+    for one, other in joined.halves.reshape(-1, 2, 2, 144):  # two halves make the whole
+        np.testing.assert_allclose((one + other) / 2, [mixture.weight, mixture.base], atol=1e-12)
+
+
+def test_chunks_count_by_their_weights_at_every_level():
+    modes = np.where(np.arange(64)[:, None] % 2, [220.0, 256.0], [280.0, 256.0])
+    left = np.arange(64) % 2 == 1
+    chunks = even_weights(64) * np.where(left, 3, 1)
+    chunks /= chunks.sum(axis=1, keepdims=True)
+    levels = [gaussians(0.5 * modes + 125, 25), gaussians(modes, 12), gaussians(modes[:16], 10)]
+    joined = join(levels, None, chunks)
+    weight = joined.mixture.weight
+    assert weight.sum() == pytest.approx(1)
+    of_left = np.concatenate([left, left, left[:16]])
+    for row in (joined.mixture.base, weight, *joined.halves.reshape(-1, len(weight))):
+        assert row[of_left].sum() == pytest.approx(0.75)
 
 
 def test_one_level_is_itself():
