@@ -1,8 +1,9 @@
 """How far the density of a step may be from the truth, told from the estimate itself.
 
 Each half of the chunks makes a density of its own, as the whole does. Half the total variation between the densities of two
-halves is the standard error of the whole. What the halves share does not show there: the levels' bias. The last correction
-tells its size. Distances are integrals over the plane by importance sampling, so they do not depend on the grid.
+halves is the standard error of the whole. What the halves share does not show there: the bias of the levels, whose size the
+last correction tells, and that of the chunks' weights, a part of what these change. Distances are integrals over the plane by
+importance sampling, so they do not depend on the grid.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from dlscore.scores.points import spread_points
 EDGES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # [nats] below the peak
 DISTANCES = EDGES[1:]  # upper ends of the bins
 # How much of each part is in the error: fitted to known densities (dlscore/certify) and reported on others.
-SHARES = {"sampling": 0.9, "dropped": 0.35, "beyond": 0.3}
+SHARES = {"sampling": 1.0, "weighed": 0.3, "dropped": 0.3, "beyond": 0.3}
 # What is left where all parts vanish: that of the solver, and of the executed density also that of its linear steps.
-LEAST = {"executed": 0.002, "model": 0.001}
+LEAST = {"executed": 0.0025, "model": 0.001}
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,28 @@ def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
     """Of one step's `density`, executed or model."""
     mixture, coarse = joined.mixture, joined.mixture.base > 0
     points, proposal = spread_points(mixture.mean[coarse], mixture.covariance[coarse])
-    columns = [mixture.weight, mixture.base, *joined.differences, *joined.halves.reshape(-1, len(mixture.weight))]
+    moved = np.where(coarse, mixture.base - 1 / coarse.sum(), 0.0)
+    columns = [
+        mixture.weight,
+        mixture.base,
+        moved,
+        *joined.differences,
+        *joined.halves.reshape(-1, len(mixture.weight)),
+    ]
     relative, scale = sums(
         monomials(points) @ coefficients(mixture.mean, mixture.covariance),
         np.stack(columns, axis=-1).astype(np.float32),
     )
     weight = np.exp(scale - proposal) / len(points)
     floored = np.maximum(np.maximum(relative[:, 0], FLOOR * relative[:, 1]), TINY)
-    corrections = 0.5 * weight @ np.abs(relative[:, 2 : 2 + len(joined.shares)])
-    halves = relative[:, 2 + len(joined.shares) :].reshape(len(points), -1, 2, 2)  # by pair, half, and weights or base
+    weighed, *corrections = 0.5 * weight @ np.abs(relative[:, 2 : 3 + len(joined.shares)])
+    halves = relative[:, 3 + len(joined.shares) :].reshape(len(points), -1, 2, 2)  # by pair, half, and weights or base
     densities = np.maximum(np.maximum(halves[..., 0], FLOOR * halves[..., 1]), 1e-3 * floored[:, None, None])
     differ = densities[..., 0] - densities[..., 1]
     told = corrections * np.sqrt(np.clip(joined.shares, 0, 1))
     parts = {
         "sampling": 0.25 * float(weight @ np.abs(differ).mean(axis=-1)),
+        "weighed": float(weighed),
         "dropped": float(np.linalg.norm((1 - joined.weights) * told)),
         "beyond": float(joined.weights[-1] * told[-1]) if len(told) else 0.0,
     }

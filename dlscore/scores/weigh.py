@@ -28,11 +28,14 @@ from dlscore.scores.multilevel import even_weights
 
 RIDGE = 5.0
 MISFIT = 0.3
-ROUNDS = 8  # of Gauss-Newton
+ROUNDS = 8  # of Gauss-Newton, at most
 FREE = 4  # first rounds in which all levels count whole: wrong weights explain little at first
-DESCENTS = 6  # of conjugate gradients in each
+AGAIN = 2  # rounds of a half, which starts from the weights of all
+SETTLED = 0.02  # largest move of log w after which there is no other round
+DESCENTS = 5  # of conjugate gradients in each
 FARTHEST = 2.0  # that log w moves in one round
 PLACES = 256  # of each level, at most
+LEAST = 1e-3  # of the largest variance of chunks along an eigenvector: others are left out
 LEFT = 0.2  # of a chunk's posterior variance, at least, is in S
 
 
@@ -52,10 +55,45 @@ class Passed:
 def weigh_halves(passed: Sequence[Passed], chunks: Array, spread: Array) -> Array:
     """(1 + len(HALVES), M) the weights of `weigh` of all chunks, and of those of each half as if they were all there are."""
     rows = even_weights(len(chunks))
-    for row in rows:
-        there = row > 0
-        row[there] = weigh([each.of(there) for each in passed], chunks[there], spread)
+    shown = chunks.var(axis=0) > LEAST * chunks.var(axis=0).max()
+    passed = [Passed(each.noise, each.place[:, shown], each.predicted[:, shown]) for each in passed]
+    chunks, spread = chunks[:, shown], spread[shown]
+    rows[0] = weigh(passed, chunks, spread)
+    for row in rows[1:]:
+        half = row > 0
+        row[half] = weigh([each.of(half) for each in passed], chunks[half], spread, rows[0, half])
     return rows
+
+
+def weigh(passed: Sequence[Passed], chunks: Array, spread: Array, begin: Array | None = None) -> Array:
+    """(M,) weights, of the sum 1, of one step's chunks (M, 2H), from what was predicted at the levels passed.
+
+    spread: (2H,) the variances S. Coordinates of all are along S's eigenvectors. begin: (M,) weights that are nearly right.
+    """
+    middle = chunks.mean(axis=0)
+    chunks = (chunks - middle).astype(np.float32)
+    stride = max(1, len(chunks) // PLACES)
+    levels = [
+        Passed(each.noise, *((part - middle).astype(np.float32)[::stride] for part in (each.place, each.predicted)))
+        for each in passed
+    ]
+    log_weight = np.zeros(len(chunks)) if begin is None else np.log(begin / begin.mean())
+    log_weight = log_weight.astype(np.float32)
+    settled = False
+    for turn in range(ROUNDS) if begin is None else range(FREE, FREE + AGAIN):
+        misfit = MISFIT if turn >= FREE or settled else 0.0
+        equations = [_linearise(chunks, spread, log_weight, level, misfit) for level in levels]
+        slope = sum(each.backward(each.precision * each.residual) for each in equations) - RIDGE * log_weight
+        step = np.clip(_solve(equations, slope), -FARTHEST, FARTHEST)
+        log_weight = log_weight + step
+        log_weight -= np.log(np.exp(log_weight).mean())
+        if np.abs(step).max() < SETTLED:
+            if misfit:
+                break
+            settled = True
+    weight = np.exp(log_weight.astype(float))
+    found: Array = weight / weight.sum()
+    return found
 
 
 @dataclass(frozen=True)
@@ -80,31 +118,6 @@ class _Equations:
         found: Array = (self.member * (weighed @ self.mean.T)).sum(axis=0)
         found -= self.member.T @ (weighed * self.whole).sum(axis=1)
         return found
-
-
-def weigh(passed: Sequence[Passed], chunks: Array, spread: Array) -> Array:
-    """(M,) weights, of the sum 1, of one step's chunks (M, 2H), from what was predicted at the levels passed.
-
-    spread: (2H,) the variances S. Coordinates of all are along S's eigenvectors.
-    """
-    middle = chunks.mean(axis=0)
-    chunks = (chunks - middle).astype(np.float32)
-    stride = max(1, len(chunks) // PLACES)
-    levels = [
-        Passed(each.noise, *((part - middle).astype(np.float32)[::stride] for part in (each.place, each.predicted)))
-        for each in passed
-    ]
-    log_weight = np.zeros(len(chunks), dtype=np.float32)
-    for turn in range(ROUNDS):
-        misfit = MISFIT if turn >= FREE else 0.0
-        equations = [_linearise(chunks, spread, log_weight, level, misfit) for level in levels]
-        slope = sum(each.backward(each.precision * each.residual) for each in equations) - RIDGE * log_weight
-        step = _solve(equations, slope)
-        log_weight = log_weight + np.clip(step, -FARTHEST, FARTHEST)
-        log_weight -= np.log(np.exp(log_weight).mean())
-    weight = np.exp(log_weight.astype(float))
-    found: Array = weight / weight.sum()
-    return found
 
 
 def _linearise(chunks: Array, spread: Array, log_weight: Array, level: Passed, misfit: float = 0.0) -> _Equations:
