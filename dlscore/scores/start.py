@@ -4,9 +4,9 @@ At the start y = x₀ + v ε, and v is so large that the marginal is nearly the 
 and covariance of whole chunks. A pilot of POINTS + 2 H + 1 evaluations measures them by Tweedie's formulas: D(y) ≈ μ + J (y - μ)
 with J = Σ (Σ + v² I)⁻¹ (Robbins 1956; Meng et al. 2021, eq. 10). N(0, v² I), where LeRobot's sampler starts, has neither.
 
-Chunks are smooth in time, so most directions have next to no variance, and most eigenvalues of J are next to 0. A trained
-network may have a slope of its own in all directions instead, far above that of its data. Then J says nothing of Σ, and chunks
-start in N(μ, v² I), and densities are made at the finest level only (`levels`), since no slope says a covariance above it.
+J is symmetric, and chunks are smooth in time, so most directions have next to no variance, and most eigenvalues of J are
+next to 0. A trained network may have a slope of its own instead. Then J says nothing of Σ, and chunks start in N(μ, v² I), and
+densities are made at the finest level only (`levels`), since no slope says a covariance above it.
 
 The first Sobol dimensions, which are the most even, go to the directions that move the current action most.
 """
@@ -29,6 +29,7 @@ from dlscore.scores.denoise import predict_data
 
 POINTS = 8  # chunks whose data predictions give the mean; antithetic, so that it is exact for Gaussian data
 SPAN = 0.3  # step of the pilot's finite differences, in units of v
+SKEW = 0.04  # |J - Jᵀ| / |J + Jᵀ|, above which J is the network's own slope (known densities: at most 0.013)
 SLOPE = 0.25  # the median eigenvalue of J over the largest, above which J is the network's own slope
 LARGEST = 0.5  # largest eigenvalue of J that is believed: data within [-1, 1] have no larger one
 NEIGHBOURHOOD = 3.0  # [steps] width of the neighbourhood of the current action
@@ -66,8 +67,10 @@ def run_pilot(policy: DenoiserPolicy, conditioning: Tensor, t: int, clip: float 
     moves = np.vstack([np.zeros(size), SPAN * v * np.eye(size)])
     found = _predict(policy, conditioning, mean[:, None] + moves, t)  # (S, 1 + 2H, 2H)
     jacobian = (found[:, 1:] - found[:, :1]) / (SPAN * v)
-    values, vectors = np.linalg.eigh((jacobian + jacobian.swapaxes(1, 2)) / 2)
-    believed = np.median(values, axis=1) <= SLOPE * values[:, -1]
+    transposed = jacobian.swapaxes(1, 2)
+    values, vectors = np.linalg.eigh((jacobian + transposed) / 2)
+    skew, whole = (np.linalg.norm(each, axis=(1, 2)) for each in (jacobian - transposed, jacobian + transposed))
+    believed = (skew <= SKEW * whole) & (np.median(values, axis=1) <= SLOPE * values[:, -1])
     values = np.where(believed[:, None], np.clip(values, 0, LARGEST), 0)
     # D averages to μ - J μ over noise about 0.
     mean = np.einsum("sij,sj,skj,sk->si", vectors, 1 / (1 - values), vectors, mean)

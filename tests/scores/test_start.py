@@ -38,6 +38,15 @@ def test_a_slope_in_all_directions_is_the_networks_own_and_says_nothing_of_the_d
     np.testing.assert_allclose(spread, 2.0, rtol=0.02)
 
 
+def test_a_slope_that_is_not_symmetric_is_no_covariance(case, monkeypatch):
+    policy, conditioning = case
+    slope = 0.2 * np.outer(np.arange(32) == 4, np.arange(32) == 7) + np.diag(np.where(np.arange(32) < 4, 0.2, 0.0))
+    monkeypatch.setattr(start, "_predict", lambda policy, conditioning, y, t: y @ slope.T)
+    assert not start.run_pilot(policy, conditioning, T, 1.0, seed=0).believed[0]
+    monkeypatch.setattr(start, "_predict", lambda policy, conditioning, y, t: y @ (slope + slope.T) / 2)
+    assert start.run_pilot(policy, conditioning, T, 1.0, seed=0).believed[0]
+
+
 def test_a_mean_beyond_the_clip_is_clipped():
     far = mixtures.gaussians("", [[1.4, 0.0]], 0.05)
     policy = analytic_policy.make_policy(far)
