@@ -22,7 +22,8 @@ from dlscore.common.files import part_of, remove
 
 Reporter = Callable[[str], AbstractContextManager[Progress]]
 
-_drawn: Any = None  # in a worker: the number of frames drawn by all workers, which the main process reads
+# In a worker: the frames drawn of each file, which the main process reads. Without a lock: a killed worker would keep it.
+_drawn: Any = None
 
 
 def render_files(files: Sequence[Path], style: Style, output: Output, report: Reporter) -> list[Path]:
@@ -45,15 +46,15 @@ def render_files(files: Sequence[Path], style: Style, output: Output, report: Re
 
 def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: Norms, progress: Progress) -> list[Path]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of libraries hold
-    drawn = context.Value("q", 0)
+    drawn = context.RawArray("q", len(files))
     frames = sum(_count_steps(file) for file in files)
     pool = ProcessPoolExecutor(min(output.jobs, len(files)), context, initializer=_begin, initargs=(drawn,))
     try:
-        made = [pool.submit(_render, file, style, output, norms) for file in files]
+        made = [pool.submit(_render, index, file, style, output, norms) for index, file in enumerate(files)]
         waiting: set[Future[list[Path]]] = set(made)
         while waiting:
             done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-            progress(drawn.value, frames)
+            progress(sum(drawn), frames)
             for each in done:
                 each.result()  # raises what it raised
         return [path for each in made for path in each.result()]
@@ -80,20 +81,31 @@ def _begin(drawn: Any) -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))  # while the worker waits for a file
 
 
-def _render(file: Path, style: Style, output: Output, norms: Norms) -> list[Path]:
-    def count(done: int, steps: int) -> None:
-        with _drawn.get_lock():
-            _drawn.value += 1
+def _render(index: int, file: Path, style: Style, output: Output, norms: Norms) -> list[Path]:
+    stopped = False
 
-    idle = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    def stop(number: int, frame: Any) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # another one would disturb the clearing up
+        raise KeyboardInterrupt
+
+    def count(done: int, steps: int) -> None:
+        if stopped:  # the exception got lost, as where a destructor ran
+            raise KeyboardInterrupt
+        _drawn[index] = done
+
+    idle = signal.signal(signal.SIGTERM, stop)
     try:
-        return render_episode(file, style, output, norms=norms, progress=count)
+        try:
+            return render_episode(file, style, output, norms=norms, progress=count)
+        finally:
+            signal.signal(signal.SIGTERM, idle)
+            if stopped:
+                raise KeyboardInterrupt
     except KeyboardInterrupt:
-        os._exit(
-            128 + signal.SIGTERM
-        )  # unfinished files are removed by now; an exception would let the worker take the next file
-    finally:
-        signal.signal(signal.SIGTERM, idle)
+        # Unfinished files are removed by now; an exception would let the worker wait for the next file.
+        os._exit(128 + signal.SIGTERM)
 
 
 def remove_parts(files: Sequence[Path], output: Output) -> None:

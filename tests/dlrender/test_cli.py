@@ -193,9 +193,12 @@ def test_an_output_folder_that_cannot_be(dlrender, drawn_cache):
         assert folder in err
 
 
+SLOW = ["--target-height", "960"]
+
+
 @pytest.fixture(scope="module")
 def long_caches(tmp_path_factory):
-    """Three episodes that take seconds to draw."""
+    """Three episodes, which take a minute to draw at SLOW: whatever the load, both workers are at it before one is done."""
     folder = tmp_path_factory.mktemp("long")
     return [write_cache(folder / f"{k}.h5", episode=k, steps=200, resolution=8) for k in range(3)]
 
@@ -204,7 +207,7 @@ def long_caches(tmp_path_factory):
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
 def test_a_stop_leaves_no_unfinished_file(long_caches, tmp_path, number, jobs):
     files, out = long_caches[:2], tmp_path / "out"
-    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", str(jobs)]
+    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", str(jobs), *SLOW]
     code = f"{HEED_INTERRUPTS}from dlrender.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -228,7 +231,7 @@ def test_a_stop_leaves_no_unfinished_file(long_caches, tmp_path, number, jobs):
 @pytest.mark.slow
 def test_a_killed_worker_is_an_error_and_leaves_no_unfinished_file(long_caches, tmp_path):
     out = tmp_path / "out"
-    argv = ["render", *map(str, long_caches), "--output-dir", str(out), "--jobs", "2"]
+    argv = ["render", *map(str, long_caches), "--output-dir", str(out), "--jobs", "2", *SLOW]
     code = "from dlrender.cli import main; main()"
     process = subprocess.Popen([sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + PATIENCE
