@@ -80,7 +80,10 @@ class Mixture:
 
     @property
     def _components(self) -> Pieces:
-        return Pieces(self.mean, self.covariance, np.stack([self.weight, self.base], axis=-1))
+        # Without those of no weight, with which a cache fills up its rows (`padded`).
+        weight = np.stack([self.weight, self.base], axis=-1)
+        some = weight.any(axis=1)
+        return Pieces(self.mean[some], self.covariance[some], weight[some])
 
     @cached_property
     def linear(self) -> Array:
