@@ -19,6 +19,7 @@ RATIO = 0.5  # of the two levels of a solver step, from which the start follows
 PILOT = 5.3  # where the pilot measures the mean and covariance of the data
 FINER = (1.0, 0.48, 0.25, 0.12)  # the coarse level, and finer ones relative to it
 LOWEST = 2.0  # where chunks may start: noise hides nearly all of actions within [-1, 1]
+HIGHEST = 4.0  # where they start at most, where slopes are distrusted
 LOUDEST = 3.0  # a schedule that ends below this still shows the data at its start
 NEAR = 0.25  # in log v: a preferred timestep so near to a level is taken for it
 TOO_COARSE = 1.5  # a schedule whose nearest level is so many times the finest one
@@ -61,10 +62,17 @@ def find_levels(
         )
     # At the last preferred timestep the sampler adds no noise any more.
     least = noise[sorted(preferred)[:2][-1]]
-    finer = _nearest(noise, preferred, [*start, *(max(coarse * part, least) for part in FINER[1:])])
+    steps += more_steps(densities)
+    first = min(np.clip(coarse / RATIO**steps, LOWEST, HIGHEST), noise[-1])
+    finer = _nearest(noise, preferred, list(np.geomspace(first, max(coarse * FINER[-1], least), steps + len(FINER))))
     distrusted = tuple(t for t in finer if t >= 0 and noise[t] >= least)
     pilot = max(int(np.argmin(np.abs(np.log(noise / PILOT)))), nodes[0])
     return Levels(pilot, nodes, densities, distrusted)
+
+
+def more_steps(densities: int) -> int:
+    """Solver steps more where slopes are distrusted: there a third density takes no evaluations, which pay for one."""
+    return int(densities > 2)
 
 
 def _nearest(noise: Array, preferred: tuple[int, ...], wanted: Sequence[float]) -> tuple[int, ...]:

@@ -35,8 +35,8 @@ class Likelihood:
     `samples` chunks are denoised in `steps` solver steps to the coarse noise level `level` [σ/α], then to a finer one, and
     `finest` of them to a third. Each adds a Gaussian at each level (`executed`), counts by a weight (`weigh`), and the levels are
     joined (`multilevel`).
-    Where the pilot finds that the network's slopes are no covariances, all go to the finest level of the schedule that is
-    needed, and only there they are Gaussians. Costs a pilot of 2 · horizon + 9 evaluations and at most samples · (steps + 6)
+    Where the pilot finds that the network's slopes are no covariances, about as many go to the finest level of the schedule that
+    is needed, and only there they are Gaussians. Costs a pilot of 2 · horizon + 9 evaluations and at most samples · (steps + 6)
     + 3 · finest, whatever the grid. sampler: "solver", or
     "policy": `samples` draws of the policy's own sampler as they are, a slow cross-check of the executed density.
     A policy of atoms has an exact density instead (`atoms`), seen through a Gaussian of `kernel_px`; the settings between do

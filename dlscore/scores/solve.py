@@ -15,7 +15,7 @@ from dlscore.scores import start
 from dlscore.scores.denoise import Posterior, find_posterior, predict_data
 from dlscore.scores.error import ErrorEstimate, estimate_error
 from dlscore.scores.executed import NARROWEST, Execution, execute, find_clip, find_execution, visited_timesteps
-from dlscore.scores.levels import find_levels
+from dlscore.scores.levels import find_levels, more_steps
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
 from dlscore.scores.weigh import Passed, spread_of, weigh_halves
@@ -36,13 +36,14 @@ class Recipe:
 @dataclass(frozen=True)
 class Path:
     """One way from the start down: timesteps `nodes` of noise v (K + 1,), the last `densities` of which have densities; what is
-    executed at them; the solver's weights; and how many chunks go to the last node."""
+    executed at them; the solver's weights; and how many chunks start, and how many go to the last node."""
 
     nodes: tuple[int, ...]
     noise: Array
     densities: int
     execution: Execution
     weights: tuple[Array, ...]
+    samples: int
     last: int
 
 
@@ -80,23 +81,33 @@ class Solution:
 def find_plan(policy: DenoiserPolicy, recipe: Recipe) -> Plan:
     """The plan for a policy. Raises ScorerError where the policy's schedule does not allow it."""
     preferred = visited_timesteps(policy, recipe.density)
-    levels = find_levels(policy, preferred, recipe.steps, recipe.level, 3 if recipe.finest else 2)
+    densities = 3 if recipe.finest else 2
+    levels = find_levels(policy, preferred, recipe.steps, recipe.level, densities)
     clip, box = find_clip(policy, recipe.density), find_box(policy, recipe.density)
-    last = recipe.finest or recipe.samples
-    believed = _find_path(policy, recipe, levels.nodes, levels.densities, data_variances(), last)
-    distrusted = _find_path(policy, recipe, levels.distrusted, 1, np.zeros(len(data_variances())), recipe.samples)
+    counts = recipe.samples, recipe.finest or recipe.samples
+    believed = _find_path(policy, recipe, levels.nodes, levels.densities, data_variances(), counts)
+    # As many evaluations as on the other path: of each step one, of a density three.
+    each = recipe.steps + 6
+    fewer = (recipe.samples * each + 3 * recipe.finest) // (each + more_steps(densities))
+    count = min(recipe.samples, fewer)
+    distrusted = _find_path(policy, recipe, levels.distrusted, 1, np.zeros(len(data_variances())), (count, count))
     return Plan(levels.pilot, clip, box, believed, distrusted)
 
 
 def _find_path(
-    policy: DenoiserPolicy, recipe: Recipe, nodes: tuple[int, ...], densities: int, known: Array, last: int
+    policy: DenoiserPolicy,
+    recipe: Recipe,
+    nodes: tuple[int, ...],
+    densities: int,
+    known: Array,
+    counts: tuple[int, int],
 ) -> Path:
-    # known (W,): the part of the data's variance that the start has.
+    # known (W,): the part of the data's variance that the start has; counts: of chunks at the start and at the last node.
     noise = policy.levels[list(nodes)]
     execution = find_execution(policy, recipe.density, nodes)
     aims = [np.sqrt(known + noise[0] ** 2), *execution.deviations[1:]]
     weights = fit_solver(tuple(noise), tuple(map(tuple, aims)), densities)
-    return Path(nodes, noise, densities, execution, weights, last)
+    return Path(nodes, noise, densities, execution, weights, *counts)
 
 
 def solve(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed: int) -> list[Solution]:
@@ -115,7 +126,7 @@ def solve(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed: in
 def _descend(
     policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, plan: Plan, path: Path, pilot: start.Pilot, seed: int
 ) -> list[Solution]:
-    y = torch.tensor(start.start(policy, pilot, recipe.samples, path.noise[0], seed)).to(conditioning)
+    y = torch.tensor(start.start(policy, pilot, path.samples, path.noise[0], seed)).to(conditioning)
     history: list[Tensor] = []
     levels: list[tuple[Array, Array]] = []  # means (S, m, 2), covariances (S, m, 2, 2) px
     passed: list[_Node] = []

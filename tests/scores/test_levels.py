@@ -50,8 +50,16 @@ def test_distrusted_slopes_are_used_at_the_finest_level_after_which_noise_is_add
     noise = policy.levels
     levels = find_levels(policy, everything(policy), steps, level, 2)
     assert (np.diff(levels.distrusted) < 0).all()
-    assert levels.distrusted[: steps + 1] == levels.nodes[: steps + 1]
     assert noise[levels.distrusted[-1]] == pytest.approx(last, rel=0.05)
+
+
+@pytest.mark.parametrize(("level", "densities", "nodes", "first"), [
+    (0.35, 2, 7, 2.8), (0.35, 3, 8, 4.0), (0.2, 2, 7, 2.0)])  # fmt: skip
+def test_distrusted_slopes_have_even_steps_and_one_more_where_a_third_density_would_be(level, densities, nodes, first):
+    policy = analytic_policy.make_policy(ONE, "cosine-1000")
+    distrusted = find_levels(policy, everything(policy), 3, level, densities).distrusted
+    even = np.geomspace(first, 0.12 * level, nodes)
+    np.testing.assert_allclose(policy.levels[list(distrusted)], even, rtol=0.03)
 
 
 def test_two_densities_need_one_finer_level_and_a_lower_one_more_steps():

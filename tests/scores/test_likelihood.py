@@ -106,10 +106,10 @@ def test_without_a_covariance_densities_are_made_at_the_finest_level_alone(name,
     scorer = Likelihood(density)
     masses, scores, policy = score(name, scorer)
     assert distance(masses, find_truth(name, density, policy)) < 0.07
-    assert policy.evaluations == 41 + 256 * 9 <= scorer.evaluations(policy, GRID)
+    assert policy.evaluations == 41 + 249 * 10 <= scorer.evaluations(policy, GRID)
     (mixture,) = scores.mixtures
     assert len(mixture.weight) == scorer.layout(policy).components  # as at other steps of the episode
-    assert (mixture.weight > 0).sum() == 256
+    assert (mixture.weight > 0).sum() == 249  # one step more than elsewhere, for no evaluation more
     assert 0.3 * distance(masses, find_truth(name, density, policy)) < scores.checks["error"][0] < 0.1
 
 
