@@ -95,9 +95,10 @@ def _render(index: int, file: Path, style: Style, output: Output, norms: Norms) 
             raise KeyboardInterrupt
         _drawn[index] = done
 
-    idle = signal.signal(signal.SIGTERM, stop)
+    idle = signal.getsignal(signal.SIGTERM)
     try:
         try:
+            signal.signal(signal.SIGTERM, stop)
             return render_episode(file, style, output, norms=norms, progress=count)
         finally:
             signal.signal(signal.SIGTERM, idle)

@@ -126,7 +126,7 @@ class Mixture:
             centres = np.clip(self.mean, *self.box) if self.box is not None else self.mean
         values = self.log_density(centres)
         best, place = float(values.max()), centres[values.argmax()]
-        reach = np.sqrt(np.median(np.linalg.eigvalsh(self.covariance)))
+        reach = np.sqrt(np.median(np.linalg.eigvalsh(self._components.covariance)))
         offsets = np.stack(np.meshgrid(*[np.linspace(-1, 1, 7)] * 2), axis=-1).reshape(-1, 2)
         for _ in range(6):
             around = place + reach * offsets

@@ -2,8 +2,8 @@
 
 Each half of the chunks makes a density of its own, as the whole does. Half the total variation between the densities of two
 halves is the standard error of the whole. What the halves share does not show there: the bias of the levels, whose size the
-last correction tells, and that of the chunks' weights, a part of what these change. Distances are integrals over the plane by
-importance sampling, so they do not depend on the grid.
+last correction tells, and the bias of the chunks' weights, taken as a share of what they change. Distances are integrals over
+the plane by importance sampling, so they do not depend on the grid.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def find_levels(
 
 
 def more_steps(densities: int) -> int:
-    """Solver steps more where slopes are distrusted: there a third density takes no evaluations, which pay for one."""
+    """Solver steps more where slopes are distrusted: the evaluations that a third density would take pay for one."""
     return int(densities > 2)
 
 

@@ -6,12 +6,14 @@ Carlo (Giles 2008, eq. 2.3), each level is corrected by the mean difference to t
 
     p(a) = p_1(a) + Σ_l w_l [p_{l+1}(a; chosen) - p_l(a; chosen)]
 
-where w_l drops a correction that is noise. With D_g the difference from the chunks of one of GROUPS groups,
+where w_l drops a correction that is noise. With D_g the difference from the chunks of one of GROUPS groups, as if they were all,
 s = mean over g ≠ h of <D_g, D_h> / |mean of D_g|² is the part of the mean difference that is not noise, because
 independent noise cancels in <D_g, D_h> = ∫ D_g D_h / p da, with p the mean of both levels, so that wide modes count as much as
 narrow ones. s is itself an estimate, so w rises from 0 at s = ¼ to 1 at s = ¾. No grid is involved (`points`).
 
-Chunks count by weights (`weigh`), the same at all levels. Each half of the chunks makes a density of its own, for `error`.
+Chunks count by weights (`weigh`), the same at all levels. They are found from all chunks, which the groups' independence leaves
+out of account. Each half of the chunks makes a density, for `error`, with weights of its own where it has all its chunks; at a
+level of fewer chunks, with those of the whole.
 """
 
 from __future__ import annotations

@@ -6,14 +6,16 @@ the chunks m_i, with probabilities w_i, it would be
 
     D̂(y) = Σ_i r_i(y) [m_i + κ (y - m_i)],   r_i(y) ∝ w_i N(y; m_i, S + v² I),   κ = S (S + v² I)⁻¹
 
-The w are those for which D̂ is nearest to the network's D over all these places, and not far from 1/M:
+The w are those for which D̂ is nearest to the network's D over these places (the first PLACES of each level), and not far
+from 1/M:
 
     minimise  Σ_levels 1/(1 + MISFIT χ⁴) Σ_y |D(y) - D̂(y)|² / noise(y)  +  RIDGE Σ_i log²(M w_i)
 
 Since D(y) = y + v² ∇ log p_v(y), this is score matching (Hyvärinen 2005, eq. 2; Vincent 2011, eq. 7) of a mixture's weights. Like
 calibrated weights in surveys (Deville & Särndal 1992) it uses what is known exactly to correct a sample. noise(y) is the variance
-that D̂ would have if chunks were drawn at random, χ² what is left of a level's equations in these units: a level that no
-weights explain says little. Everything is done along the eigenvectors of the pilot's covariance, along which S is diagonal.
+that D̂ would have if chunks were drawn at random, plus the mean of that over the level; χ² is what is left of a level's equations
+in these units, a mean over places: a level that no weights explain says little. Everything is done along the eigenvectors of
+the pilot's covariance, along which S is diagonal.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ AGAIN = 2  # rounds of a half, which starts from the weights of all
 SETTLED = 0.02  # largest move of log w after which there is no other round
 DESCENTS = 5  # of conjugate gradients in each
 FARTHEST = 2.0  # that log w moves in one round
-PLACES = 256  # of each level, at most
+PLACES = 256  # of each level, at most: a run of a Sobol sequence is even, each eighth of it is not
+CERTAIN = 1e-6  # of the squares of D̂: no variance counts as less, since float32 does not tell it from 0
 LEAST = 1e-3  # of the largest variance of chunks along an eigenvector: others are left out
 LEFT = 0.2  # of a chunk's posterior variance, at least, is in S
 
@@ -56,6 +59,8 @@ def weigh_halves(passed: Sequence[Passed], chunks: Array, spread: Array) -> Arra
     """(1 + len(HALVES), M) the weights of `weigh` of all chunks, and of those of each half as if they were all there are."""
     rows = even_weights(len(chunks))
     shown = chunks.var(axis=0) > LEAST * chunks.var(axis=0).max()
+    if not shown.any():  # all chunks are the same
+        return rows
     passed = [Passed(each.noise, each.place[:, shown], each.predicted[:, shown]) for each in passed]
     chunks, spread = chunks[:, shown], spread[shown]
     rows[0] = weigh(passed, chunks, spread)
@@ -72,9 +77,8 @@ def weigh(passed: Sequence[Passed], chunks: Array, spread: Array, begin: Array |
     """
     middle = chunks.mean(axis=0)
     chunks = (chunks - middle).astype(np.float32)
-    stride = max(1, len(chunks) // PLACES)
     levels = [
-        Passed(each.noise, *((part - middle).astype(np.float32)[::stride] for part in (each.place, each.predicted)))
+        Passed(each.noise, *((part[:PLACES] - middle).astype(np.float32) for part in (each.place, each.predicted)))
         for each in passed
     ]
     log_weight = np.zeros(len(chunks)) if begin is None else np.log(begin / begin.mean())
@@ -130,7 +134,8 @@ def _linearise(chunks: Array, spread: Array, log_weight: Array, level: Passed, m
     mean = chunks * (1 - gain)
     whole, square = member @ mean, member**2
     random = square @ mean**2 - 2 * whole * (square @ mean) + whole**2 * square.sum(axis=1, keepdims=True)
-    precision = 1 / (np.maximum(random, 0) + random.mean() + 1e-12)
+    random = np.maximum(random, CERTAIN * float(np.square(mean).mean()) + 1e-12)
+    precision = 1 / (random + random.mean())
     residual = predicted - gain * place - whole
     unexplained = float((precision * residual**2).sum(axis=1).mean())
     return _Equations(member, mean, whole, precision / np.float32(1 + misfit * unexplained**2), residual)

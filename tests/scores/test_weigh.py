@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+import dlscore.scores.weigh as weighing
+from dlscore.scores.multilevel import even_weights
 from dlscore.scores.solver import data_variances
-from dlscore.scores.weigh import Passed, _linearise, spread_of, weigh
+from dlscore.scores.start import normal_points
+from dlscore.scores.weigh import PLACES, Passed, _linearise, spread_of, weigh, weigh_halves
 
 SIZE = 6  # numbers of a chunk
 LEVELS = (2.8, 1.4, 0.7)
@@ -106,3 +109,30 @@ def test_what_the_sampler_leaves_out_of_the_means_is_in_the_spread():
         spread_of(variances, now, noise, measured, (data_variances(), share * model)) for share in (1.0, 0.9)
     )
     assert (wider[:2] > spread[:2]).all()
+
+
+def test_chunks_that_are_all_the_same_count_alike():
+    chunks = np.full((64, SIZE), 0.3)
+    passed = [Passed(noise, chunks + noise, chunks) for noise in LEVELS]
+    rows = weigh_halves(passed, chunks, np.full(SIZE, 1e-4))
+    np.testing.assert_array_equal(rows, even_weights(64))
+
+
+def test_places_that_belong_to_one_chunk_each_count_finitely():
+    chunks = np.random.default_rng(0).normal(0, 0.5, (64, SIZE)).astype(np.float32)
+    level = Passed(0.005, chunks, chunks)
+    equations = _linearise(chunks, np.zeros(SIZE), np.zeros(64, np.float32), level)
+    assert (equations.precision > 0).all()
+    assert equations.precision.max() < 1e7
+    found = weigh([level], chunks.astype(float), np.zeros(SIZE))
+    np.testing.assert_allclose(found, 1 / 64, rtol=1e-3)
+
+
+def test_the_places_used_of_many_chunks_are_spread_evenly(monkeypatch):
+    used = []
+    monkeypatch.setattr(weighing, "_linearise", lambda *args: used.append(args[3].place) or _linearise(*args))
+    chunks = normal_points(2048, SIZE, seed=0)
+    weigh([Passed(1.0, chunks, chunks / 2)], chunks, np.full(SIZE, 0.01))
+    places = used[0] - used[0].mean(axis=0)
+    assert len(places) == PLACES
+    np.testing.assert_allclose(places.std(axis=0), 1, rtol=0.05)
