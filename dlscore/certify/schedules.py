@@ -59,7 +59,7 @@ SCHEDULES: dict[str, Mapping[str, Any]] = {
 }
 
 
-# The schedules of a family, the default one first.
+DEFAULT = {"diffusion": "cosine", "multi_task_dit": "flow"}  # of a family: that of LeRobot's own config
 OF_FAMILY: dict[str, tuple[str, ...]] = {
     "diffusion": tuple(SCHEDULES),
     "multi_task_dit": (*FLOWS, *(name for name in SCHEDULES if "variance_type" not in SCHEDULES[name])),
@@ -80,7 +80,7 @@ def choose_schedules(names: str | None, family: str = "diffusion") -> tuple[str,
     check_choice("--family", family, OF_FAMILY, CertifyError)
     known = OF_FAMILY[family]
     if names is None:
-        return known[:1]
+        return (DEFAULT[family],)
     if names.strip() == "all":
         return known
     wanted = tuple(name.strip() for name in names.split(","))

@@ -23,5 +23,7 @@ def test_every_schedule_is_one_that_lerobot_takes():
 def test_schedules_are_chosen_by_name():
     assert schedules.choose_schedules("all") == tuple(schedules.SCHEDULES)
     assert schedules.choose_schedules("linear, ddim") == ("linear", "ddim")
+    assert schedules.choose_schedules(None) == ("cosine",)
+    assert schedules.choose_schedules(None, "multi_task_dit") == ("flow",)
     with pytest.raises(CertifyError, match="invalid value 'lineal' for --schedule; did you mean linear"):
         schedules.choose_schedules("lineal")
