@@ -63,11 +63,12 @@ def density_warnings(cache: EpisodeCache, method: str, found: dict[str, Any]) ->
     calibration = found.get("calibration")
     # Only the executed density claims to be that of the policy's own chunks.
     if calibration and calibration["verdict"] and found["density"] == "executed":
-        rank, (low, high) = calibration["mean_rank"]["value"], calibration["mean_rank"]["interval"]
+        rank, interval = calibration["mean_rank"]["value"], calibration["mean_rank"]["interval"]
+        within = "" if interval is None else ", 95 % interval {:.2f} to {:.2f}".format(*interval)
         warnings.append(
             f"{method}: the policy's own actions contradict the density, which is {calibration['verdict']} (mean rank "
-            f"{rank:.2f}, 95 % interval {low:.2f} to {high:.2f}, not 0.50); score with a higher --quality, and report it if "
-            "that does not help"
+            f"{rank:.2f}{within}, not 0.50); score with a higher --quality; if that does not help, take --sampler policy, which "
+            "needs no density of the network, and report it unless the policy is hardly trained"
         )
     return warnings
 

@@ -3,7 +3,8 @@
 If actions are drawn from the density, their ranks among its highest-density regions (`regions.hdr_ranks`) are uniform: the
 mean is ½, and a share α lies in the region of level α. A mean below ½ says that the density is too wide, one above that it is
 too narrow. Steps next to each other err alike, so intervals come from a bootstrap over blocks of BLOCK steps (circular, Politis
-& Romano 1992), and are never narrower than those of independent ranks.
+& Romano 1992), and are never narrower than those of independent ranks. Few steps have no interval, and only what is far off
+contradicts their densities.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ RESAMPLES = 1000
 FEWEST = 5  # blocks from which an interval can be had
 INTERVAL, VERDICT = 1.96, 2.5  # normal quantiles: 95 %, and 98.8 % for each of the four numbers, 95 % for all together
 MEAN_OFF, SHARE_OFF = 0.01, 0.02  # less is no contradiction, however sure
+FEW_OFF = 0.15  # the same of a mean and of shares that have no interval: few steps in a row may all err a little
+BINOMIAL = 4.0  # variance of a count, from which it is nearly normal
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,10 @@ def calibrate(ranks: Array, seed: int = 0) -> Calibration:
     variance = np.array([1 / 12, *(level * (1 - level) for level in LEVELS)])  # of one uniform rank
     value, blocks = each.mean(axis=0), steps / BLOCK
     if blocks < FEWEST:
-        found = [Estimate(float(v), float(e), None, False) for v, e in zip(value, expected, strict=True)]
+        sure = np.maximum(VERDICT * np.sqrt(variance / ranks.size), FEW_OFF)  # ranks in a true density are independent
+        enough = np.array([True, *(variance[1:] * ranks.size >= BINOMIAL)])
+        off = enough & (np.abs(value - expected) > sure)
+        found = [Estimate(float(v), float(e), None, bool(o)) for v, e, o in zip(value, expected, off, strict=True)]
         return Calibration(draws, found[0], tuple(found[1:]))
     resampled = _resample(each, np.random.default_rng(seed))
     error = np.maximum(resampled.std(axis=0) * np.sqrt(blocks / (blocks - 1)), np.sqrt(variance / ranks.size))

@@ -43,11 +43,21 @@ def test_neighbours_that_err_alike_widen_the_interval():
     assert widths[1] > 4 * widths[0]
 
 
-def test_few_steps_have_no_interval_and_no_verdict():
-    found = calibrate(np.full((49, 8), 0.1))
+@pytest.mark.parametrize(("ranks", "verdict"), [
+    (np.linspace(0, 1, 88), ""), (np.linspace(0, 1, 88) ** 1.2, ""), (np.linspace(0, 1, 88) ** 0.2, "too narrow"),
+    (np.linspace(0, 1, 88) ** 3, "too wide"), (np.array([0.9, 0.95, 0.5, 0.7]), ""),  # four may be so by chance
+])  # fmt: skip
+def test_few_steps_have_no_interval_and_a_verdict_where_they_are_far_off(ranks, verdict):
+    found = calibrate(ranks.reshape(-1, 4))
     assert found.mean_rank.interval is None
-    assert found.mean_rank.value == pytest.approx(0.1)
-    assert found.verdict == ""
+    assert found.mean_rank.value == pytest.approx(ranks.mean())
+    assert found.verdict == verdict
+
+
+def test_few_steps_of_true_densities_are_hardly_ever_contradicted():
+    rng = np.random.default_rng(1)
+    for steps in (1, 4, 11):
+        assert np.mean([bool(calibrate(rng.random((steps, 8))).verdict) for _ in range(400)]) <= 0.02
 
 
 def test_it_is_the_same_every_time():
