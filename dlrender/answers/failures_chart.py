@@ -15,6 +15,8 @@ from dlrender.answers.columns import BY_NAME
 from dlrender.answers.failures import FEATURES, Failures, read_failures
 from dlrender.style.style import Style
 
+ABOVE = 0.3  # of the axes' height: room for the legend
+
 
 def plot_failures(
     files: Sequence[Path] | Failures, ax: Axes | None = None, *, panel: str = "features", feature: str = "entropy"
@@ -50,6 +52,8 @@ def draw_course(ax: Axes, data: Failures) -> None:
         title += f", {np.median(warned):.1f} s ahead" if warned else ""
     ax.axvline(data.seconds, color=muted(), linewidth=0.8)
     ax.set(xlabel="time [s]", ylabel=f"{FEATURES[data.feature]} [{BY_NAME[data.feature].units}]", title=title)
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom, top + ABOVE * (top - bottom))
     ax.legend(loc="upper right", labelspacing=0.2)
     if data.band is None:
         ax.text(0.02, 0.02, data.why, transform=ax.transAxes, color=muted(), fontsize="small")
