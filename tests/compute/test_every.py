@@ -41,7 +41,7 @@ def test_the_rows_are_those_of_the_whole_run(paths):
     for name in by_step:
         # The network rounds otherwise in other batches; a rank may then change by one of 1,000 draws.
         of_network = name.startswith(("/scores", "/checks", "/predicted"))
-        rtol, atol = (1e-4, 2e-3) if of_network else (0, 0)
+        rtol, atol = (1e-3, 2e-3) if of_network else (0, 0)  # of thousands of nats in the tails
         np.testing.assert_allclose(third[name], whole[name][::EVERY], rtol=rtol, atol=atol, err_msg=name)
 
 
