@@ -19,6 +19,7 @@ from dlscore.scores.levels import find_levels, more_steps
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
 from dlscore.scores.weigh import Passed, spread_of, weigh_halves
+from dlscore.scores.widen import widen
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def _descend(
     solutions = []
     for s, kept in enumerate(denoised):
         weights = _weigh(policy, path, pilot, passed, s)
-        joined = join([Level(mean[s], covariance[s]) for mean, covariance in levels], plan.box, weights)
+        found = [Level(mean[s], covariance[s]) for mean, covariance in levels]
+        joined = join(found if pilot.believed[s] else [widen(each, plan.box) for each in found], plan.box, weights)
         solutions.append(_finish(joined, kept, recipe.density))
     return solutions
 

@@ -1,0 +1,60 @@
+"""Kernels as wide as the density of so few chunks needs.
+
+Where slopes are distrusted each chunk is a narrow Gaussian at the finest level, and where the density is wide, the mixture of M
+of them is rough. So a part h² of the chunks' own covariance B is added to all kernels, and their means are drawn together, so
+that the mean and the covariance of the whole stay (West 1993, section 2):
+
+    m ← μ + √(1 − h²) (m − μ),     C ← C + h² B
+
+The kernels have at most the share M^(−1/3) of the variance, with which a kernel density of M draws of a Gaussian is best in two
+dimensions (Scott 1992, eq. 6.44). Of that as little is added as makes chunks nearly as likely under the others as they can be
+(leave-one-out likelihood, Habbema, Hermans & van den Broek 1974): where modes are far apart, nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dlscore.common.arrays import Array
+from dlscore.density.gaussians import TINY, coefficients, monomials, sums
+from dlscore.scores.multilevel import Level
+
+PARTS = (0.0, *2.0 ** np.arange(-8.0, 1.0))  # of the most that is added
+NEARLY = 0.05  # nats within the best: the least that is added so is taken
+SIGMA = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # points with the moments of a standard normal
+ASKED = 256  # chunks, at most, that are left out in turn
+ON_EDGE = (
+    0.01  # share of the means on an edge of the box, from which nothing is added: what was clipped must stay there
+)
+
+
+def widen(level: Level, box: Array | None = None) -> Level:
+    """The Gaussians of a step, wider where that makes them more likely."""
+    count = len(level.mean)
+    between, within = np.cov(level.mean.T), level.covariance.mean(axis=0)
+    most = (count ** (-1 / 3) * np.trace(between + within) - np.trace(within)) / max(np.trace(between), TINY)
+    if most <= 0 or (box is not None and _on_edges(level.mean, box) > ON_EDGE):
+        return level
+    wider = [level, *(_widened(level, between, part * most) for part in PARTS[1:])]
+    likely = np.array([_left_out(level, each) for each in wider])
+    return wider[int(np.argmax(likely >= likely.max() - NEARLY))]
+
+
+def _on_edges(mean: Array, box: Array) -> float:
+    return float((np.isclose(mean, box[0]) | np.isclose(mean, box[1])).any(axis=1).mean())
+
+
+def _widened(level: Level, between: Array, square: float) -> Level:
+    middle = level.mean.mean(axis=0)
+    return Level(middle + np.sqrt(1 - square) * (level.mean - middle), level.covariance + square * between)
+
+
+def _left_out(level: Level, wider: Level) -> float:
+    # Mean log density [nats / px²] of the level's Gaussians, each under the other ones of `wider`.
+    asked, count = min(ASKED, len(level.mean)), len(level.mean)
+    roots = np.linalg.cholesky(level.covariance[:asked])
+    points = (level.mean[:asked, None] + np.einsum("mij,kj->mki", roots, SIGMA)).reshape(-1, 2)
+    logs = monomials(points) @ coefficients(wider.mean, wider.covariance)
+    logs[np.arange(len(points)), np.repeat(np.arange(asked), len(SIGMA))] = -np.inf
+    total, largest = sums(logs, np.full((count, 1), 1 / (count - 1), dtype=np.float32))
+    return float((np.log(np.maximum(total[:, 0], TINY)) + largest).mean())
