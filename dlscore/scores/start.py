@@ -108,9 +108,8 @@ def directions(horizon: int, current: int, vectors: Array, variances: Array) -> 
 @lru_cache(maxsize=8)
 def normal_points(count: int, size: int, seed: int) -> Array:
     """(count, size) standard normal points, the first of one scrambled Sobol sequence (Owen 1998)."""
-    points = qmc.Sobol(size, scramble=True, rng=np.random.default_rng(seed)).random_base2((count - 1).bit_length())[
-        :count
-    ]
+    sobol = qmc.Sobol(size, scramble=True, rng=np.random.default_rng(seed))
+    points = sobol.random_base2((count - 1).bit_length())[:count]
     normal: Array = ndtri(np.clip(points, 1e-10, 1 - 1e-10))
     normal.flags.writeable = False  # it is shared
     return normal

@@ -58,7 +58,8 @@ class Passed:
 def weigh_halves(passed: Sequence[Passed], chunks: Array, spread: Array) -> Array:
     """(1 + len(HALVES), M) the weights of `weigh` of all chunks, and of those of each half as if they were all there are."""
     rows = even_weights(len(chunks))
-    shown = chunks.var(axis=0) > LEAST * chunks.var(axis=0).max()
+    variance = chunks.var(axis=0)
+    shown = variance > LEAST * variance.max()
     if not shown.any():  # all chunks are the same
         return rows
     passed = [Passed(each.noise, each.place[:, shown], each.predicted[:, shown]) for each in passed]

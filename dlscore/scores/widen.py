@@ -19,13 +19,11 @@ from dlscore.common.arrays import Array
 from dlscore.density.gaussians import TINY, coefficients, monomials, sums
 from dlscore.scores.multilevel import Level
 
-PARTS = (0.0, *2.0 ** np.arange(-8.0, 1.0))  # of the most that is added
+PARTS = 2.0 ** np.arange(-8.0, 1.0)  # of the most that is added
 NEARLY = 0.05  # nats within the best: the least that is added so is taken
 SIGMA = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # points with the moments of a standard normal
 ASKED = 256  # chunks, at most, that are left out in turn
-ON_EDGE = (
-    0.01  # share of the means on an edge of the box, from which nothing is added: what was clipped must stay there
-)
+ON_EDGE = 0.01  # share of the means on an edge of the box above which nothing is added: they must stay there
 
 
 def widen(level: Level, box: Array | None = None) -> Level:
@@ -35,8 +33,10 @@ def widen(level: Level, box: Array | None = None) -> Level:
     most = (count ** (-1 / 3) * np.trace(between + within) - np.trace(within)) / max(np.trace(between), TINY)
     if most <= 0 or (box is not None and _on_edges(level.mean, box) > ON_EDGE):
         return level
-    wider = [level, *(_widened(level, between, part * most) for part in PARTS[1:])]
-    likely = np.array([_left_out(level, each) for each in wider])
+    wider = [level, *(_widened(level, between, part * most) for part in PARTS)]
+    roots = np.linalg.cholesky(level.covariance[:ASKED])
+    asked = monomials((level.mean[:ASKED, None] + np.einsum("mij,kj->mki", roots, SIGMA)).reshape(-1, 2))
+    likely = np.array([_left_out(asked, each) for each in wider])
     return wider[int(np.argmax(likely >= likely.max() - NEARLY))]
 
 
@@ -49,12 +49,10 @@ def _widened(level: Level, between: Array, square: float) -> Level:
     return Level(middle + np.sqrt(1 - square) * (level.mean - middle), level.covariance + square * between)
 
 
-def _left_out(level: Level, wider: Level) -> float:
-    # Mean log density [nats / px²] of the level's Gaussians, each under the other ones of `wider`.
-    asked, count = min(ASKED, len(level.mean)), len(level.mean)
-    roots = np.linalg.cholesky(level.covariance[:asked])
-    points = (level.mean[:asked, None] + np.einsum("mij,kj->mki", roots, SIGMA)).reshape(-1, 2)
-    logs = monomials(points) @ coefficients(wider.mean, wider.covariance)
-    logs[np.arange(len(points)), np.repeat(np.arange(asked), len(SIGMA))] = -np.inf
+def _left_out(asked: Array, level: Level) -> float:
+    # Mean log density [nats / px²] at points of the first Gaussians, by their monomials, each point under the other Gaussians.
+    count, points = len(level.mean), np.arange(len(asked))
+    logs = asked @ coefficients(level.mean, level.covariance)
+    logs[points, points // len(SIGMA)] = -np.inf
     total, largest = sums(logs, np.full((count, 1), 1 / (count - 1), dtype=np.float32))
     return float((np.log(np.maximum(total[:, 0], TINY)) + largest).mean())
