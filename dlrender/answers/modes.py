@@ -36,14 +36,14 @@ def find_modes(log_density: Array, grid: Grid) -> list[Mode]:
     """The modes of log densities (N, N) [y, x] [nats / px²], those of the largest mass first."""
     values = np.full((grid.resolution + 2, grid.resolution + 2), -np.inf)
     values[1:-1, 1:-1] = log_density
-    mass = np.exp(values - values.max()).ravel()
-    whole = float(mass.sum())
-    # Cells of less than this have less than 1 - REGION of the mass, all together.
-    dense = np.flatnonzero(mass > 0.1 * (1 - REGION) / mass.size)
-    order = dense[np.argsort(-values.ravel()[dense], kind="stable")]
-    total = np.cumsum(mass[order])
-    order = order[: int(np.searchsorted(total, REGION * whole)) + 1]
-    shares = mass[order] / whole
+    below = (values - values.max()).ravel()
+    # Of less than this, all cells together have less than a tenth of 1 - REGION.
+    dense = np.flatnonzero(below > np.log(0.1 * (1 - REGION) / below.size))
+    order = dense[np.argsort(-below[dense], kind="stable")]
+    mass = np.exp(below[order])
+    total = np.cumsum(mass)
+    kept = int(np.searchsorted(total, REGION * total[-1])) + 1
+    order, shares = order[:kept], mass[:kept] / total[-1]
     share, prominence = _shares(values.ravel(), order, shares, values.shape[1])
     found = [
         Mode(*_place(values, peak, grid), share[peak], prominence[peak]) for peak in share if share[peak] >= LEAST_MASS

@@ -13,7 +13,7 @@ from dlrender.answers.points import WeightedPoints, weighted_points
 from dlrender.answers.samples import energy_distance
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
-from dlscore.density.censoring import spread_edges
+from dlscore.density.censoring import on_edges, spread_edges
 from dlscore.density.mixture import Mixture
 
 LARGEST_ERROR, LEAST_INSIDE = 0.1, 0.99  # of a step's density: beyond these, its modes cannot be told
@@ -141,8 +141,9 @@ class Step:
         """
         rows = np.flatnonzero(np.abs(self.episode.numbers - self.number) <= LATEST)
         actions, box = self.episode.actions[rows], self.mixture.box
-        found = self.mixture.log_density(actions if box is None else spread_edges(actions, box, self.rng(3)))
-        return dict(zip(rows.tolist(), found.tolist(), strict=True))
+        if box is not None and np.any(on_edges(actions, box)):
+            actions = spread_edges(actions, box, self.rng(3))
+        return dict(zip(rows.tolist(), self.mixture.log_density(actions).tolist(), strict=True))
 
     @cached_property
     def tie(self) -> tuple[float, float]:

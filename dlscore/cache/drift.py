@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-import h5py
 import numpy as np
 
 from dlscore.cache.schema import json_or_text
@@ -21,9 +20,10 @@ BLOCK_REACH = 75.0  # px that the block's edge moves per rad, about: rotation co
 PICTURE_DRIFT_LIMIT = 2.5  # mean difference [1/255]; AV1 in motion reaches 2.0 on its own
 
 
-def stored_parts(file: h5py.File) -> tuple[str, ...]:
-    """Names of the columns of a file's `drift`."""
-    return tuple(json_or_text(file["drift"].attrs.get("parts", json.dumps(list(DRIFT_UNITS)[:3]))))
+def stored_parts(attrs: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the columns of a file's `drift`, by the attributes of that, as they are stored or as values."""
+    parts = attrs.get("parts", list(DRIFT_UNITS)[:3])
+    return tuple(parts if isinstance(parts, list) else json_or_text(parts))
 
 
 def largest_drift(parts: Iterable[str], drift: Array) -> dict[str, float]:

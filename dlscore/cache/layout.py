@@ -11,6 +11,7 @@ import numpy as np
 
 from dlscore.cache.drift import DRIFT_UNITS, stored_parts
 from dlscore.cache.errors import CacheError, ForeignError
+from dlscore.cache.lookup import StoredFile
 from dlscore.cache.schema import (
     DENSITY_ATTRS,
     FIELDS,
@@ -25,7 +26,6 @@ from dlscore.cache.schema import (
     Field,
     check_fields,
     density_fields,
-    json_or_text,
     parse_version,
     score_field,
 )
@@ -33,15 +33,15 @@ from dlscore.common.world import WORLD_SIZE
 from dlscore.grid import RESOLUTIONS, Grid
 
 
-def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
+def check_layout(file: StoredFile, path: Path) -> dict[str, int]:
     """The length of each dimension. Raises CacheError for a damaged cache, ForeignError for a file of another kind."""
     version = _check_schema(file, path)
     if not isinstance(file.get("scores"), h5py.Group):
         raise _damaged(path, "no group 'scores'")
-    _check_attrs(file, path, ROOT_ATTRS, MORE_ATTRS)
-    for dataset in file["scores"].values():
-        _check_attrs(dataset, path, SCORE_ATTRS, DENSITY_ATTRS)
-    promised = json_or_text(file.attrs.get("outcome", "[]"))
+    _check_attrs(file, path, "/", ROOT_ATTRS, MORE_ATTRS)
+    for method in file["scores"]:
+        _check_attrs(file, path, f"scores/{method}", SCORE_ATTRS, DENSITY_ATTRS)
+    promised = file.attrs().get("outcome", ())
     present = [field for field in FIELDS if field.name in file or field.is_required(version) or field.name in promised]
     scores = [score_field(name) for name in file["scores"]]
     sizes = dict(FIXED_DIMENSIONS)
@@ -50,14 +50,14 @@ def check_layout(file: h5py.File, path: Path) -> dict[str, int]:
     for name in file["scores"]:
         _check_density(file, path, name, dict(sizes))
     _check_grid(file, path, sizes)
-    parts = stored_parts(file)
+    parts = stored_parts(file.attrs("drift"))
     if len(parts) != sizes["drift_part"] or not set(parts) <= set(DRIFT_UNITS):
         raise _damaged(path, f"drift of {sizes['drift_part']} parts {parts}")
     return sizes
 
 
-def _check_schema(file: h5py.File, path: Path) -> str:
-    schema, version = file.attrs.get("schema"), str(file.attrs.get("schema_version", ""))
+def _check_schema(file: StoredFile, path: Path) -> str:
+    schema, version = file.attrs().get("schema"), str(file.attrs().get("schema_version", ""))
     if schema != SCHEMA:
         raise ForeignError(
             f"{path} is an HDF5 file, but not a dlscore cache (schema {schema!r}); give one that dlscore wrote"
@@ -69,7 +69,7 @@ def _check_schema(file: h5py.File, path: Path) -> str:
     return version
 
 
-def _check_field(file: h5py.File, path: Path, field: Field, sizes: dict[str, int]) -> None:
+def _check_field(file: StoredFile, path: Path, field: Field, sizes: dict[str, int]) -> None:
     # Type, shape and storage of a dataset; dimensions that are met for the first time are added to `sizes`.
     dataset = file.get(field.name)
     if not isinstance(dataset, h5py.Dataset):
@@ -86,16 +86,16 @@ def _check_field(file: h5py.File, path: Path, field: Field, sizes: dict[str, int
             raise _damaged(path, f"'{field.name}' has {size} along {dimension}, not {sizes[dimension]}")
 
 
-def _check_density(file: h5py.File, path: Path, method: str, sizes: dict[str, int]) -> None:
+def _check_density(file: StoredFile, path: Path, method: str, sizes: dict[str, int]) -> None:
     # The dimensions of a method are its own, and as long as its attributes say.
-    attrs = {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items()}
+    attrs = file.attrs(f"scores/{method}")
     sizes |= {"component": attrs.get("components", 0), "entry": 3, "denoised": attrs.get("denoised", 0),
               "distance": len(attrs.get("distances", ()))}  # fmt: skip
     for field in (*density_fields(method, attrs), *required_checks(file, method).values()):
         _check_field(file, path, field, sizes)
 
 
-def _check_grid(file: h5py.File, path: Path, sizes: Mapping[str, int]) -> None:
+def _check_grid(file: StoredFile, path: Path, sizes: Mapping[str, int]) -> None:
     n = sizes["x"]
     if sizes["y"] != n or not RESOLUTIONS[0] <= n <= RESOLUTIONS[1] or sizes["step"] > MAX_STEPS:
         raise _damaged(path, f"{sizes['step']} steps of {sizes['y']} × {n} cells")
@@ -110,20 +110,17 @@ def _damaged(path: Path, what: str) -> CacheError:
     return CacheError(f"{path} is damaged ({what}); compute it again")
 
 
-def required_checks(file: h5py.File, method: str) -> dict[str, Field]:
+def required_checks(file: StoredFile, method: str) -> dict[str, Field]:
     """The fields of the checks that a method's attributes promise, by name; one that is missing is damage."""
-    promised = json_or_text(file[f"scores/{method}"].attrs.get("checks", "[]"))
-    return {name: field for name, field in check_fields(method).items() if name in list(promised)}
+    promised = list(file.attrs(f"scores/{method}").get("checks", ()))
+    return {name: field for name, field in check_fields(method).items() if name in promised}
 
 
-def _check_attrs(
-    item: h5py.HLObject, path: Path, needed: Mapping[str, type], more: Mapping[str, type] | None = None
-) -> None:
-    of = "" if item.name == "/" else f" of {item.name[1:]}"
-    present = set(item.attrs)
-    if lacking := [key for key in needed if key not in present]:
+def _check_attrs(file: StoredFile, path: Path, name: str, needed: Mapping[str, type], more: Mapping[str, type]) -> None:
+    of, attrs = "" if name == "/" else f" of {name}", file.attrs(name)
+    if lacking := [key for key in needed if key not in attrs]:
         raise CacheError(f"{path} lacks the attribute {', '.join(lacking)}{of}; compute it again")
-    for key, kind in {**needed, **(more or {})}.items():
-        value = json_or_text(item.attrs[key]) if key in present else kind()
+    for key, kind in {**needed, **more}.items():
+        value = attrs.get(key, kind())
         if not isinstance(value, int | float if kind is float else kind):
             raise CacheError(f"{path} is damaged (the attribute {key}{of} is {str(value)[:60]!r}); compute it again")

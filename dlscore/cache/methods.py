@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from dlscore.cache.errors import CacheError
 from dlscore.cache.layout import required_checks
+from dlscore.cache.lookup import StoredFile
 from dlscore.cache.mixtures import PARTS, mixture_of
 from dlscore.cache.rows import StoredRows
-from dlscore.cache.schema import RECORDED, Field, density_fields, json_or_text, score_field
+from dlscore.cache.schema import RECORDED, Field, density_fields, score_field
 from dlscore.common.arrays import Array
 from dlscore.common.choices import suggest
 from dlscore.density.mixture import Mixture, clip_together
@@ -29,12 +29,12 @@ KEPT = 200_000  # components of mixtures, about 40 MB with what is computed from
 class StoredMethods(StoredRows):
     """The methods of an open cache file, by name; a step at a time is read."""
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
+    def __init__(self, file: StoredFile, path: Path) -> None:
         super().__init__(file, path)
         self.grid = Grid(len(file["x"]))
         self.methods: tuple[str, ...] = tuple(sorted(file["scores"]))
         self._score_attrs = {
-            method: {key: json_or_text(value) for key, value in file[f"scores/{method}"].attrs.items() if key.islower()}
+            method: {key: value for key, value in file.attrs(f"scores/{method}").items() if key.islower()}
             for method in self.methods
         }
         self._mixtures: dict[tuple[str, int], Mixture] = {}

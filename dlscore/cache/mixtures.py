@@ -37,9 +37,7 @@ def mixture_arrays(method: str, mixtures: Sequence[Mixture]) -> dict[str, Array]
 
 def mixture_of(parts: Mapping[str, Array], attrs: Mapping[str, Any], path: Path) -> Mixture:
     """The mixture of one step, from its row of each of PARTS and the attributes of its method; CacheError if it is none."""
-    covariance = np.zeros((len(parts["weight"]), 2, 2))
-    covariance[:, *ENTRIES] = parts["covariance"]
-    covariance[:, 1, 0] = covariance[:, 0, 1]
+    covariance = parts["covariance"].astype(np.float64)[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
     try:
         box = None if attrs.get("box") is None else np.array(attrs["box"], dtype=float)
         return Mixture(parts["mean"], covariance, parts["weight"], parts["base"], box, float(parts["log_norm"]))

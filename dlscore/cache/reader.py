@@ -17,14 +17,9 @@ from dlscore.cache import checksums, seal
 from dlscore.cache.drift import largest_drift, stored_parts
 from dlscore.cache.errors import CacheError
 from dlscore.cache.layout import check_layout
+from dlscore.cache.lookup import StoredFile
 from dlscore.cache.methods import StoredMethods
-from dlscore.cache.schema import (
-    BY_NAME,
-    FIELDS,
-    json_or_text,
-    parse_version,
-    part_path,
-)
+from dlscore.cache.schema import BY_NAME, FIELDS, parse_version, part_path
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_known
 from dlscore.common.text import reason_of
@@ -40,16 +35,16 @@ class EpisodeCache(StoredMethods):
     A context manager; without `with`, call `close()`. `open_cache` makes it.
     """
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
+    def __init__(self, file: StoredFile, path: Path) -> None:
         super().__init__(file, path)
-        self.attrs: dict[str, Any] = {key: json_or_text(value) for key, value in file.attrs.items()}
+        self.attrs: dict[str, Any] = dict(file.attrs())
         self.time = self._small("time")
         self.expert_action = self._small("expert_action")
         self.predicted_action = self._small("predicted_action")
         self.predicted_chunks = self._small("predicted_chunks")
         self.state = self._small("state")
         self.drift = self._small("drift")
-        self.drift_parts = stored_parts(file)
+        self.drift_parts = stored_parts(file.attrs("drift"))
         self._palette = np.asarray(file["frames/palette"][:])
         self._frames = file["frames/index"]
 
@@ -69,7 +64,7 @@ class EpisodeCache(StoredMethods):
 
     def close(self) -> None:
         """Close the file. What is in memory stays; reading a step is then a CacheError."""
-        self._file.close()
+        self._file.file.close()
 
     @property
     def episode(self) -> int:
@@ -171,8 +166,9 @@ def open_cache(path: str | Path, *, partial: bool = False) -> EpisodeCache:
             f"{path} is not a readable HDF5 file ({reason_of(error)}); it is truncated or foreign: compute it again"
         ) from error
     try:
-        check_layout(file, path)
-        cache = EpisodeCache(file, path)
+        stored = StoredFile(file)
+        check_layout(stored, path)
+        cache = EpisodeCache(stored, path)
         if sealed == "none":
             _check_unsealed(file, path)
         if not partial and not cache.done.all():

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from dlscore.cache.errors import CacheError
+from dlscore.cache.lookup import StoredFile
 from dlscore.cache.schema import COORDINATES, MAX_POSITION
 from dlscore.common.arrays import Array
 from dlscore.common.text import reason_of
@@ -20,7 +21,7 @@ AHEAD, AHEAD_BYTES = 32, 1 << 22  # rows that are read at once where steps are r
 class StoredRows:
     """An open cache file; `steps` in number, of which those in the mask `done` (T,) are complete."""
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
+    def __init__(self, file: StoredFile, path: Path) -> None:
         self.path, self._file = path, file
         self.done: Array = np.asarray(file["done"][:], dtype=bool)
         self.steps = len(self.done)

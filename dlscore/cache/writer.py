@@ -66,7 +66,9 @@ class CacheWriter:
         with self._reading() as file:
             self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,) which steps are complete
             self.steps = len(self.done)
-            self.drift_parts = stored_parts(file)  # names of the columns of `drift`; an earlier schema has fewer
+            self.drift_parts = stored_parts(
+                file["drift"].attrs
+            )  # names of the columns of `drift`; an earlier schema has fewer
             self.extending: list[str] = json.loads(
                 file.attrs.get("extending", "[]")
             )  # methods added to a finished file

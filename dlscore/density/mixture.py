@@ -81,9 +81,9 @@ class Mixture:
     @property
     def _components(self) -> Pieces:
         # Without those of no weight, with which a cache fills up its rows (`padded`).
-        weight = np.stack([self.weight, self.base], axis=-1)
-        some = weight.any(axis=1)
-        return Pieces(self.mean[some], self.covariance[some], weight[some])
+        some = np.flatnonzero((self.weight != 0) | (self.base != 0))
+        weight = np.stack([self.weight[some], self.base[some]], axis=-1)
+        return Pieces(self.mean[some], self.covariance[some], weight)
 
     @cached_property
     def linear(self) -> Array:
@@ -98,7 +98,8 @@ class Mixture:
         """(...,) bool: which points (..., 2) px are in the box."""
         if self.box is None:
             return np.ones(points.shape[:-1], dtype=bool)
-        inside: Array = ((points >= self.box[0]) & (points <= self.box[1])).all(axis=-1)
+        between = (points >= self.box[0]) & (points <= self.box[1])
+        inside: Array = between[..., 0] & between[..., 1]
         return inside
 
     def log_density(self, points: Array) -> Array:

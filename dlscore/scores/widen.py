@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.density.censoring import on_edges
 from dlscore.density.gaussians import TINY, coefficients, monomials, sums
 from dlscore.scores.multilevel import Level
 
@@ -23,7 +24,7 @@ PARTS = 2.0 ** np.arange(-8.0, 1.0)  # of the most that is added
 NEARLY = 0.05  # nats within the best: the least that is added so is taken
 SIGMA = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # points with the moments of a standard normal
 ASKED = 256  # chunks, at most, that are left out in turn
-ON_EDGE = 0.01  # share of the means on an edge of the box above which nothing is added: they must stay there
+CLIPPED = 0.01  # share of the means on an edge of the box above which nothing is added: they must stay there
 
 
 def widen(level: Level, box: Array | None = None) -> Level:
@@ -31,17 +32,13 @@ def widen(level: Level, box: Array | None = None) -> Level:
     count = len(level.mean)
     between, within = np.cov(level.mean.T), level.covariance.mean(axis=0)
     most = (count ** (-1 / 3) * np.trace(between + within) - np.trace(within)) / max(np.trace(between), TINY)
-    if most <= 0 or (box is not None and _on_edges(level.mean, box) > ON_EDGE):
+    if most <= 0 or (box is not None and np.any(on_edges(level.mean, box), axis=(0, 2)).mean() > CLIPPED):
         return level
     wider = [level, *(_widened(level, between, part * most) for part in PARTS)]
     roots = np.linalg.cholesky(level.covariance[:ASKED])
     asked = monomials((level.mean[:ASKED, None] + np.einsum("mij,kj->mki", roots, SIGMA)).reshape(-1, 2))
     likely = np.array([_left_out(asked, each) for each in wider])
     return wider[int(np.argmax(likely >= likely.max() - NEARLY))]
-
-
-def _on_edges(mean: Array, box: Array) -> float:
-    return float((np.isclose(mean, box[0]) | np.isclose(mean, box[1])).any(axis=1).mean())
 
 
 def _widened(level: Level, between: Array, square: float) -> Level:
