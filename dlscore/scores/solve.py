@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -12,9 +12,18 @@ from torch import Tensor
 from dlscore.common.arrays import Array
 from dlscore.policy.denoiser import DenoiserPolicy
 from dlscore.scores import start
+from dlscore.scores.ancestral import AncestralStep, fit_ancestral
 from dlscore.scores.denoise import Posterior, find_posterior, predict_data
 from dlscore.scores.error import ErrorEstimate, estimate_error
-from dlscore.scores.executed import NARROWEST, Execution, execute, find_clip, find_execution, visited_timesteps
+from dlscore.scores.executed import (
+    NARROWEST,
+    Execution,
+    execute,
+    find_clip,
+    find_execution,
+    own_sampler,
+    visited_timesteps,
+)
 from dlscore.scores.levels import find_levels, more_steps
 from dlscore.scores.multilevel import Joined, Level, join
 from dlscore.scores.solver import data_variances, fit_solver
@@ -37,7 +46,8 @@ class Recipe:
 @dataclass(frozen=True)
 class Path:
     """One way from the start down: timesteps `nodes` of noise v (K + 1,), the last `densities` of which have densities; what is
-    executed at them; the solver's weights; and how many chunks start, and how many go to the last node."""
+    executed at them; the solver's weights; how many chunks start, and how many go to the last node; and instead of the solver's
+    steps noisy ones, if there are any."""
 
     nodes: tuple[int, ...]
     noise: Array
@@ -46,18 +56,28 @@ class Path:
     weights: tuple[Array, ...]
     samples: int
     last: int
+    ancestral: tuple[AncestralStep, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
     """What does not depend on the observation: the timestep of the pilot; where actions are clipped [normalised] and the same
-    as a box [px]; and the path for steps whose covariance the pilot finds, and for those where the network's slope is its own."""
+    as a box [px]; and the path for steps whose covariance the pilot finds, for those where the network's slope is its own, and
+    for those where it does not denoise."""
 
     pilot: int
     clip: float | None
     box: Array | None
     believed: Path
     distrusted: Path
+    ancestral: Path
+
+    def paths(self, pilot: start.Pilot) -> list[Path]:
+        """That of each step."""
+        return [
+            self.believed if believed else self.distrusted if denoises else self.ancestral
+            for believed, denoises in zip(pilot.believed, pilot.denoises, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -92,7 +112,11 @@ def find_plan(policy: DenoiserPolicy, recipe: Recipe) -> Plan:
     fewer = (recipe.samples * each + 3 * recipe.finest) // (each + more_steps(densities))
     count = min(recipe.samples, fewer)
     distrusted = _find_path(policy, recipe, levels.distrusted, 1, np.zeros(len(data_variances())), (count, count))
-    return Plan(levels.pilot, clip, box, believed, distrusted)
+    # A sampler that adds no noise follows the flow wherever that goes.
+    noisy = recipe.density == "executed" and any(step.noise_variance for step in own_sampler(policy))
+    steps = fit_ancestral(distrusted.noise, distrusted.execution.deviations) if noisy else ()
+    ancestral = replace(distrusted, ancestral=steps) if noisy else distrusted
+    return Plan(levels.pilot, clip, box, believed, distrusted, ancestral)
 
 
 def _find_path(
@@ -116,11 +140,11 @@ def solve(policy: DenoiserPolicy, conditioning: Tensor, recipe: Recipe, seed: in
     plan = find_plan(policy, recipe)
     pilot = start.run_pilot(policy, conditioning, plan.pilot, plan.clip, seed)
     solutions: dict[int, Solution] = {}
-    for path, chosen in ((plan.believed, pilot.believed), (plan.distrusted, ~pilot.believed)):
-        steps = np.flatnonzero(chosen)
-        if len(steps):
-            found = _descend(policy, conditioning[steps], recipe, plan, path, pilot.of(steps), seed)
-            solutions |= dict(zip(steps.tolist(), found, strict=True))
+    paths = plan.paths(pilot)
+    for path in {id(each): each for each in paths}.values():
+        steps = np.flatnonzero([each is path for each in paths])
+        found = _descend(policy, conditioning[steps], recipe, plan, path, pilot.of(steps), seed)
+        solutions |= dict(zip(steps.tolist(), found, strict=True))
     return [solutions[step] for step in range(len(conditioning))]
 
 
@@ -140,10 +164,15 @@ def _descend(
         else:
             posterior = find_posterior(policy, conditioning, y, t)
             mean, covariance = posterior.mean, posterior.covariance
-            levels.append(_components(policy, posterior, plan.clip, path.execution, k, float(path.noise[k])))
+            # Kernels that are widened have their means where they were before they are clipped; the mixture has the box.
+            clip = plan.clip if path is plan.believed else None
+            levels.append(_components(policy, posterior, clip, path.execution, k, float(path.noise[k])))
         history.insert(0, _clip(mean, plan.clip))
         passed.append(_Node(y, history[0], covariance))
         if k < len(path.nodes) - 1:
+            if path.ancestral:
+                y = path.ancestral[k].move(y, history, plan.clip, np.random.default_rng([seed, k]))
+                continue
             y = y * (path.noise[k + 1] / path.noise[k])
             for weight, prediction in zip(path.weights[k], history, strict=False):
                 y = y + float(weight) * prediction
@@ -152,7 +181,7 @@ def _descend(
     for s, kept in enumerate(denoised):
         weights = _weigh(policy, path, pilot, passed, s)
         found = [Level(mean[s], covariance[s]) for mean, covariance in levels]
-        joined = join(found if pilot.believed[s] else [widen(each, plan.box) for each in found], plan.box, weights)
+        joined = join(found if path is plan.believed else [widen(each) for each in found], plan.box, weights)
         solutions.append(_finish(joined, kept, recipe.density))
     return solutions
 

@@ -6,14 +6,16 @@ with J = Σ (Σ + v² I)⁻¹ (Robbins 1956; Meng et al. 2021, eq. 10). N(0, v²
 
 J is symmetric, and chunks are smooth in time, so most directions have next to no variance, and most eigenvalues of J are
 next to 0. A trained network may have a slope of its own instead. Then J says nothing of Σ, and chunks start in N(μ, v² I), and
-densities are made at the finest level only (`levels`), since no slope says a covariance above it.
+densities are made at the finest level only (`levels`), since no slope says a covariance above it. If J is even beyond what the
+covariance of any data within [-1, 1] allows, the network does not denoise yet, and its probability flow goes elsewhere than its
+sampler: 25 and 400 steps of training leave eigenvalues of J of 1.2 and -1.5, where the demo's are within -0.08 and 0.21.
 
 The first Sobol dimensions, which are the most even, go to the directions that move the current action most.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -31,7 +33,7 @@ POINTS = 8  # chunks whose data predictions give the mean; antithetic, so that i
 SPAN = 0.3  # step of the pilot's finite differences, in units of v
 SKEW = 0.04  # |J - Jᵀ| / |J + Jᵀ|, above which J is the network's own slope (known densities: at most 0.013)
 SLOPE = 0.25  # the median eigenvalue of J over the largest, above which J is the network's own slope
-LARGEST = 0.5  # largest eigenvalue of J that is believed: data within [-1, 1] have no larger one
+LARGEST = 0.5  # of eigenvalues of J: data within [-1, 1] have none beyond it, and none below 0
 NEIGHBOURHOOD = 3.0  # [steps] width of the neighbourhood of the current action
 
 
@@ -39,17 +41,19 @@ NEIGHBOURHOOD = 3.0  # [steps] width of the neighbourhood of the current action
 class Pilot:
     """Mean (S, 2H) and the eigenvectors (S, 2H, 2H) and eigenvalues (S, 2H) of the covariance Σ of clean chunks, normalised.
 
-    believed: (S,) bool; where it is false, Σ is not known and the eigenvalues are 0.
+    believed: (S,) bool; where it is false, Σ is not known and the eigenvalues are 0. denoises: (S,) bool; where it is false, the
+    network is no denoiser of any data within [-1, 1].
     """
 
     mean: Array
     vectors: Array
     variances: Array
     believed: Array
+    denoises: Array
 
     def of(self, steps: Array) -> Pilot:
         """That of some of the steps, by index."""
-        return Pilot(self.mean[steps], self.vectors[steps], self.variances[steps], self.believed[steps])
+        return Pilot(*(getattr(self, each.name)[steps] for each in fields(self)))
 
 
 def pilot_evaluations(policy: DenoiserPolicy) -> int:
@@ -70,11 +74,13 @@ def run_pilot(policy: DenoiserPolicy, conditioning: Tensor, t: int, clip: float 
     transposed = jacobian.swapaxes(1, 2)
     values, vectors = np.linalg.eigh((jacobian + transposed) / 2)
     skew, whole = (np.linalg.norm(each, axis=(1, 2)) for each in (jacobian - transposed, jacobian + transposed))
+    denoises = np.abs(values).max(axis=1) <= LARGEST
     believed = (skew <= SKEW * whole) & (np.median(values, axis=1) <= SLOPE * values[:, -1])
     values = np.where(believed[:, None], np.clip(values, 0, LARGEST), 0)
     # D averages to μ - J μ over noise about 0.
     mean = np.einsum("sij,sj,skj,sk->si", vectors, 1 / (1 - values), vectors, mean)
-    return Pilot(mean if clip is None else np.clip(mean, -clip, clip), vectors, v**2 * values / (1 - values), believed)
+    mean = mean if clip is None else np.clip(mean, -clip, clip)
+    return Pilot(mean, vectors, v**2 * values / (1 - values), believed, denoises)
 
 
 def start(policy: DenoiserPolicy, pilot: Pilot, samples: int, noise: float, seed: int) -> Array:

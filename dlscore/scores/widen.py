@@ -16,7 +16,6 @@ from __future__ import annotations
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.density.censoring import on_edges
 from dlscore.density.gaussians import TINY, coefficients, monomials, sums
 from dlscore.scores.multilevel import Level
 
@@ -24,15 +23,14 @@ PARTS = 2.0 ** np.arange(-8.0, 1.0)  # of the most that is added
 NEARLY = 0.05  # nats within the best: the least that is added so is taken
 SIGMA = np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # points with the moments of a standard normal
 ASKED = 256  # chunks, at most, that are left out in turn
-CLIPPED = 0.01  # share of the means on an edge of the box above which nothing is added: they must stay there
 
 
-def widen(level: Level, box: Array | None = None) -> Level:
-    """The Gaussians of a step, wider where that makes them more likely."""
+def widen(level: Level) -> Level:
+    """The Gaussians of a step, wider where that makes them more likely; means that will be clipped are where they were before."""
     count = len(level.mean)
     between, within = np.cov(level.mean.T), level.covariance.mean(axis=0)
     most = (count ** (-1 / 3) * np.trace(between + within) - np.trace(within)) / max(np.trace(between), TINY)
-    if most <= 0 or (box is not None and np.any(on_edges(level.mean, box), axis=(0, 2)).mean() > CLIPPED):
+    if most <= 0:
         return level
     wider = [level, *(_widened(level, between, part * most) for part in PARTS)]
     roots = np.linalg.cholesky(level.covariance[:ASKED])

@@ -58,7 +58,7 @@ def test_a_mean_beyond_the_clip_is_clipped():
 def test_chunks_start_with_the_marginals_mean_and_covariance(case):
     policy, _ = case
     values, vectors = np.linalg.eigh(COVARIANCE)
-    pilot = start.Pilot(MEAN[None], vectors[None], values[None], np.array([True]))
+    pilot = start.Pilot(MEAN[None], vectors[None], values[None], np.array([True]), np.array([True]))
     noise = 0.5
     y = start.start(policy, pilot, 2048, noise, seed=1)
     assert y.shape == (1, 2048, 16, 2)
@@ -101,3 +101,14 @@ def test_normal_points_are_even_and_shared():
     np.testing.assert_allclose(points.mean(axis=0), 0, atol=0.02)
     np.testing.assert_allclose(points.std(axis=0), 1, atol=0.02)
     assert np.abs(points - start.normal_points(256, 32, 6)).max() > 0.1
+
+
+@pytest.mark.parametrize(("slope", "denoises"), [(0.2, True), (-0.1, True), (1.2, False), (-1.5, False)])
+def test_a_slope_that_no_data_within_the_box_have_is_that_of_a_network_that_does_not_denoise(
+    slope, denoises, case, monkeypatch
+):
+    policy, conditioning = case
+    monkeypatch.setattr(start, "_predict", lambda policy, conditioning, y, t: slope * y)
+    pilot = start.run_pilot(policy, conditioning, T, 1.0, seed=0)
+    assert pilot.denoises[0] == denoises
+    assert start.run_pilot(policy, conditioning, T, 1.0, seed=0).of(np.array([0])).denoises[0] == denoises
