@@ -1,9 +1,12 @@
 """How far the density of a step may be from the truth, told from the estimate itself.
 
 Each half of the chunks makes a density of its own, as the whole does. Half the total variation between the densities of two
-halves is the standard error of the whole. What the halves share does not show there: the bias of the levels, whose size the
-last correction tells, and the bias of the chunks' weights, taken as a share of what they change. Distances are integrals over
-the plane by importance sampling, so they do not depend on the grid.
+halves is the standard error of the whole, if the chunks are independent. Points of a Sobol sequence are more even than that: the
+halves of which each is one run of it are nearer to each other than halves of every other run, by a factor ρ. If the whole were
+as much better than its halves as these are than their runs, its error would be ρ times as large; its root is taken, between that
+and independence. What the halves share does not show there: the bias of the levels, whose size the last correction tells, and the
+bias of the chunks' weights, taken as a share of what they change. Distances are integrals over the plane by importance sampling,
+so they do not depend on the grid.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
     differ = densities[..., 0] - densities[..., 1]
     told = corrections * np.sqrt(np.clip(joined.shares, 0, 1))
     parts = {
-        "sampling": 0.25 * float(weight @ np.abs(differ).mean(axis=-1)),
+        "sampling": _sampling(0.25 * weight @ np.abs(differ)),
         "weighed": float(weighed),
         "dropped": float(np.linalg.norm((1 - joined.weights) * told)),
         "beyond": float(joined.weights[-1] * told[-1]) if len(told) else 0.0,
@@ -69,6 +72,12 @@ def estimate_error(joined: Joined, density: str = "executed") -> ErrorEstimate:
     below = float((np.log(floored) + scale).max()) - (np.log(floored) + scale)
     square = np.square((logs[..., 0] - logs[..., 1]) / 2).mean(axis=-1)
     return ErrorEstimate(_combine(parts, LEAST[density]), _by_distance(below, square), parts)
+
+
+def _sampling(apart: Array) -> float:
+    # From half the total variation of each pair of halves, the first of which are runs.
+    evenness = apart[0] / max(float(apart[1:].mean()), TINY)
+    return float(apart.mean() * np.sqrt(min(evenness, 1.0)))
 
 
 def _combine(parts: dict[str, float], least: float) -> float:

@@ -11,6 +11,7 @@ from dlscore.density.mixture import Mixture
 from dlscore.grid import Grid
 from dlscore.scores.error import DISTANCES, LEAST, estimate_error
 from dlscore.scores.multilevel import Level, join
+from dlscore.scores.start import normal_points
 
 GRID = Grid(50)
 WIDE, KERNEL = 60.0, 35.0  # px, deviations of the means and of each Gaussian about its mean
@@ -95,3 +96,19 @@ def test_the_log_error_grows_from_the_peak():
     found = estimate_error(join([gaussians(draw(128, 1), KERNEL)], None)).log_error
     assert (found >= 0).all()
     assert found[:2].max() < found[5:].min()
+
+
+def test_of_even_means_it_is_less():
+    """A whole Sobol sequence is better than its halves show, if these are taken for independent."""
+    truth, true, told, independent = one_gaussian(np.hypot(WIDE, KERNEL)), [], [], []
+    for seed in range(12):
+        joined = join([gaussians(256 + WIDE * normal_points(64, 2, seed), KERNEL)], None)
+        estimate = estimate_error(joined)
+        true.append(total_variation(masses(joined.mixture), truth))
+        told.append(estimate.parts["sampling"])
+        halves = [replace(joined.mixture, weight=weight, base=base) for weight, base in joined.halves]
+        independent.append(
+            np.mean([total_variation(*map(masses, pair)) for pair in zip(halves[::2], halves[1::2], strict=True)]) / 2
+        )
+    assert np.mean(independent) > 1.7 * np.mean(true)
+    assert np.mean(true) < np.mean(told) < 0.9 * np.mean(independent)
