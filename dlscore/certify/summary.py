@@ -15,6 +15,7 @@ from dlscore.scores.base import Scorer
 MEANS = ("hdr95_iou", "coverage90", "spearman", "modes_found")
 TOLD = "error"  # the check that is an estimate of the total variation itself
 FINEST = 0.25  # of a truth's noise: total variations above the noise are not resolved below this
+ROUNDED = 2.5e-4  # the largest total variation by which `density.rounding` moved one of 16 known densities
 
 
 def summarise(results: Sequence[Comparison], scorers: Mapping[str, Scorer]) -> list[dict[str, Any]]:
@@ -63,9 +64,9 @@ def judge_errors(results: Sequence[Comparison]) -> dict[str, float | None]:
     is within a factor of 2 of it; `error_factor_max`, the largest factor either way; `error_rank`, their rank correlation
     (None for fewer than three runs, or if either is constant).
 
-    A true one that is lost in the noise of the truth counts as a quarter of that noise.
+    A true one that is lost in the noise of the truth counts as a quarter of that noise, and one below ROUNDED as that.
     """
-    true = np.array([max(each.tv, FINEST * each.noise, 1e-4) for each in results])
+    true = np.array([max(each.tv, FINEST * each.noise, ROUNDED) for each in results])
     told = np.array([max(each.checks[TOLD], 1e-6) for each in results])
     factor = np.maximum(true / told, told / true)
     ranked = len(results) >= 3 and np.ptp(true) > 0 and np.ptp(told) > 0
