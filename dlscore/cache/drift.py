@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from dlscore.cache.schema import json_or_text
 from dlscore.common.arrays import Array
 
 # The parts that a record may have, with their units. Files of schema 1.0 and 1.1 hold the first three.
@@ -21,9 +20,8 @@ PICTURE_DRIFT_LIMIT = 2.5  # mean difference [1/255]; AV1 in motion reaches 2.0 
 
 
 def stored_parts(attrs: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the columns of a file's `drift`, by the attributes of that, as they are stored or as values."""
-    parts = attrs.get("parts", list(DRIFT_UNITS)[:3])
-    return tuple(parts if isinstance(parts, list) else json_or_text(parts))
+    """Names of the columns of a file's `drift`, by the attributes of that."""
+    return tuple(attrs.get("parts", list(DRIFT_UNITS)[:3]))
 
 
 def largest_drift(parts: Iterable[str], drift: Array) -> dict[str, float]:

@@ -20,6 +20,7 @@ from dlscore.cache import checksums, seal
 from dlscore.cache.datasets import create_score, lay_out, set_attrs, store
 from dlscore.cache.drift import stored_parts
 from dlscore.cache.errors import CacheError, FolderError
+from dlscore.cache.lookup import StoredFile
 from dlscore.cache.palette import index_frames
 from dlscore.cache.schema import (
     FIELDS,
@@ -66,9 +67,8 @@ class CacheWriter:
         with self._reading() as file:
             self.done: Array = np.asarray(file["done"][:], dtype=bool)  # (T,) which steps are complete
             self.steps = len(self.done)
-            self.drift_parts = stored_parts(
-                file["drift"].attrs
-            )  # names of the columns of `drift`; an earlier schema has fewer
+            # Names of the columns of `drift`; an earlier schema has fewer.
+            self.drift_parts = stored_parts(StoredFile(file).attrs("drift"))
             self.extending: list[str] = json.loads(
                 file.attrs.get("extending", "[]")
             )  # methods added to a finished file

@@ -23,7 +23,7 @@ from scipy.optimize import least_squares
 from torch import Tensor
 
 from dlscore.common.arrays import Array
-from dlscore.scores.solver import BEFORE, data_gain, data_variances
+from dlscore.scores.solver import data_gain, data_variances, error_weights
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ def fit_ancestral(noise: Array, aims: Array) -> tuple[AncestralStep, ...]:
     aims: (K + 1, W) deviation that y shall have at each level, for data of each of `solver.data_variances()`. Errors weigh √κ, as
     in `solver.fit_solver`.
     """
-    count, gain = len(noise) - 1, data_gain(data_variances(), noise[:, None])
-    kept = (noise[1:] / noise[:-1]) ** 2
-    importance = np.where(np.arange(count) == count - 1, 1.0, BEFORE)[:, None] * np.sqrt(gain[1:] / gain.shape[1])
+    count, kept = len(noise) - 1, (noise[1:] / noise[:-1]) ** 2
+    importance = error_weights(data_gain(data_variances(), noise[:, None]), densities=1)
 
     def unpack(free: Array) -> tuple[Array, Array]:
         return np.append(0.0, free[: count - 1]), np.exp(free[count - 1 :])

@@ -112,10 +112,10 @@ def find_plan(policy: DenoiserPolicy, recipe: Recipe) -> Plan:
     fewer = (recipe.samples * each + 3 * recipe.finest) // (each + more_steps(densities))
     count = min(recipe.samples, fewer)
     distrusted = _find_path(policy, recipe, levels.distrusted, 1, np.zeros(len(data_variances())), (count, count))
-    # A sampler that adds no noise follows the flow wherever that goes.
-    noisy = recipe.density == "executed" and any(step.noise_variance for step in own_sampler(policy))
-    steps = fit_ancestral(distrusted.noise, distrusted.execution.deviations) if noisy else ()
-    ancestral = replace(distrusted, ancestral=steps) if noisy else distrusted
+    ancestral = distrusted  # a sampler that adds no noise follows the flow wherever that goes
+    if recipe.density == "executed" and any(step.noise_variance for step in own_sampler(policy)):
+        steps = fit_ancestral(distrusted.noise, distrusted.execution.deviations)
+        ancestral = replace(distrusted, ancestral=steps)
     return Plan(levels.pilot, clip, box, believed, distrusted, ancestral)
 
 

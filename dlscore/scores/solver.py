@@ -42,7 +42,7 @@ def fit_solver(noise: tuple[float, ...], aims: tuple[tuple[float, ...], ...], de
     v, variances, aim = np.array(noise), data_variances(), np.array(aims)
     gain = data_gain(variances, v[:, None])  # (K + 1, W)
     plain = _dpm_solver(v)
-    importance = np.where(np.arange(len(v)) >= len(v) - densities, 1.0, BEFORE)[1:, None] * np.sqrt(gain[1:] / WIDTHS)
+    importance = error_weights(gain, densities)
 
     def unpack(free: Array) -> tuple[Array, ...]:
         tails = np.split(free, np.cumsum([len(each) - 1 for each in plain])[:-1])
@@ -61,6 +61,14 @@ def fit_solver(noise: tuple[float, ...], aims: tuple[tuple[float, ...], ...], de
         return np.concatenate([error.ravel(), RIDGE * (free - first)])
 
     return unpack(least_squares(residuals, first).x if len(first) else first)
+
+
+def error_weights(gain: Array, densities: int) -> Array:
+    """(K, W) weights of the relative errors of the deviations after each of K steps, by κ = `gain` (K + 1, W) at the levels, of
+    which the last `densities` have densities."""
+    levels = np.arange(1, len(gain))
+    weights: Array = np.where(levels >= len(gain) - densities, 1.0, BEFORE)[:, None] * np.sqrt(gain[1:] / WIDTHS)
+    return weights
 
 
 def data_variances() -> Array:

@@ -10,7 +10,6 @@ from dlscore.scores.multilevel import Level, join
 from dlscore.scores.widen import widen
 
 GRID = Grid(50)
-BOX = np.array([[20.0, 20.0], [492.0, 492.0]])
 
 
 def level_of(centres, spread, kernel, count=64, seed=0):
