@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -111,7 +112,7 @@ def excess(step: Step) -> float:
 
 def gain(step: Step) -> float:
     """How much less surprising than under a uniform density over the world."""
-    return float(np.log(WORLD_SIZE**2)) - surprise(step)
+    return math.log(WORLD_SIZE**2) - surprise(step)
 
 
 def rank_low(step: Step) -> float:
@@ -134,7 +135,7 @@ def rank(step: Step) -> float:
 
 def effective_area(step: Step) -> float:
     """exp(entropy)."""
-    return float(np.exp(step.points.entropy))
+    return math.exp(step.points.entropy)
 
 
 def area(level: float) -> Callable[[Step], float]:
@@ -167,7 +168,7 @@ def mode_switch(step: Step) -> float:
     if step.before is None or step.lag > 1 or not step.modes or not step.before.modes:
         return np.nan
     new, old = step.modes[0], step.before.modes[0]
-    return float(np.hypot(new.x - old.x, new.y - old.y) > GATE)
+    return float(math.hypot(new.x - old.x, new.y - old.y) > GATE)
 
 
 def own_rank(step: Step) -> float:
@@ -177,8 +178,7 @@ def own_rank(step: Step) -> float:
 
 def prediction_distance(step: Step) -> float:
     """From the predicted to the recorded action."""
-    away = step.episode.cache.predicted_action[step.row] - step.episode.actions[step.row]
-    return float(np.linalg.norm(away))
+    return math.dist(step.episode.cache.predicted_action[step.row], step.episode.actions[step.row])
 
 
 COLUMNS = (

@@ -7,6 +7,7 @@ higher basin (ToMATo: Chazal, Guibas, Oudot & Skraba 2013).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,12 +97,10 @@ def _find(root: dict[int, int], cell: int) -> int:
 def _place(values: Array, peak: int, grid: Grid) -> tuple[float, float]:
     # The vertex of the parabola through the peak and its two neighbours, along each axis: a Gaussian's is exact.
     row, column = divmod(peak, grid.resolution + 2)
+    across, down = values[row, column - 1 : column + 2].tolist(), values[row - 1 : row + 2, column].tolist()
     place = []
-    for below, above, cell in (
-        (values[row, column - 1], values[row, column + 1], column - 1),
-        (values[row - 1, column], values[row + 1, column], row - 1),
-    ):
-        curvature = below - 2 * values[row, column] + above
-        away = 0.5 * (below - above) / curvature if np.isfinite(curvature) and curvature < 0 else 0.0
-        place.append(float(grid.centres[cell] + np.clip(away, -0.5, 0.5) * grid.cell))
+    for (below, value, above), cell in ((across, column - 1), (down, row - 1)):
+        curvature = below - 2 * value + above
+        away = 0.5 * (below - above) / curvature if -math.inf < curvature < 0 else 0.0
+        place.append(float(grid.centres[cell]) + min(max(away, -0.5), 0.5) * grid.cell)
     return place[0], place[1]

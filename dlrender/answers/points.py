@@ -7,6 +7,7 @@ areas alike, and none of these depends on the grid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,8 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
-from dlscore.density.gaussians import CENTRE, FLOOR, LOWEST, TINY, ZERO, blocks, moved
+from dlscore.density.censoring import Pieces
+from dlscore.density.gaussians import FLOOR, LOWEST, TINY, ZERO, blocks, moved
 from dlscore.density.mixture import Mixture
 
 MARGIN = 20.0  # px around what a window shows
@@ -82,49 +84,69 @@ def weighted_points(mixture: Mixture, rng: np.random.Generator, count: int = POI
     The additive recurrence of Roberts (2018) fills the square evenly; `rng` shifts it (Cranley & Patterson 1976), so that the
     errors of different steps are independent.
     """
-    pieces = mixture.pieces
-    base = pieces.weight[:, 1]
-    index = np.arange(count) + rng.random()
-    total = np.cumsum(base)
-    chosen = np.minimum(np.searchsorted(total, index * (total[-1] / count)), len(base) - 1)
-    place = STEPS[:, None] * index + rng.random((2, 1))
+    return weighted_points_of([mixture], [rng], count)[0]
+
+
+def weighted_points_of(
+    mixtures: Sequence[Mixture], rngs: Sequence[np.random.Generator], count: int = POINTS
+) -> list[WeightedPoints]:
+    """The same of S mixtures, each with its own random numbers, in less time than one by one."""
+    points = _even_points([each.pieces for each in mixtures], np.array([rng.random(3) for rng in rngs]), count)
+    origin = points.mean(axis=1)
+    x, y = np.moveaxis(points - origin[:, None], -1, 0)
+    places = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)], axis=-1).astype(np.float32)  # (S, P, 6)
+    return [_weighted(*each) for each in zip(mixtures, points, origin, places, strict=True)]
+
+
+def _even_points(pieces: Sequence[Pieces], shift: Array, count: int) -> Array:
+    # (S, P, 2) px: points of the bases, by shifts (S, 3) of the recurrence, the first of them along its index
+    index = np.arange(count) + shift[:, :1]
+    place = STEPS[:, None, None] * index + shift[:, 1:].T[:, :, None]
     u, v = place - np.floor(place)
     normal = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])  # Box & Muller 1958
-    normal *= np.sqrt(2 * count / (normal**2).sum())  # so that the entropy of one Gaussian is nearly exact
-    covariance = pieces.covariance[chosen]
-    along = normal[0] * np.sqrt(covariance[:, 0, 0])  # by the triangular root of the covariance
-    slope = covariance[:, 0, 1] / covariance[:, 0, 0]
-    rest = np.sqrt(covariance[:, 1, 1] - slope * covariance[:, 0, 1])
-    points = pieces.mean[chosen] + np.stack([along, slope * along + rest * normal[1]], axis=-1)
-    points = points[mixture.within(points)]
-    signed, coarse, log_scale = _sums(mixture, points)
-    coarse = np.maximum(coarse, TINY)
-    density = np.maximum(signed, FLOOR * coarse)
-    ratio = density / coarse
-    return WeightedPoints(points, np.log(density) + log_scale + mixture.log_norm, ratio / ratio.sum())
+    # So that the entropy of one Gaussian is nearly exact.
+    normal *= np.sqrt(2 * count / (normal**2).sum(axis=(0, 2)))[:, None]
+    chosen, first = np.empty(index.shape, dtype=np.intp), 0
+    for row, each in enumerate(pieces):
+        total = np.cumsum(each.weight[:, 1])
+        place = np.searchsorted(total, index[row] * (total[-1] / count))
+        chosen[row] = first + np.minimum(place, len(total) - 1)
+        first += len(total)
+    covariance = np.concatenate([each.covariance for each in pieces]).reshape(-1, 4).T[:, chosen]
+    along = normal[0] * np.sqrt(covariance[0])  # by the triangular root of the covariance
+    slope = covariance[1] / covariance[0]
+    rest = np.sqrt(covariance[3] - slope * covariance[1])
+    mean = np.concatenate([each.mean for each in pieces])[chosen]
+    points: Array = mean + np.stack([along, slope * along + rest * normal[1]], axis=-1)
+    return points
 
 
-def _sums(mixture: Mixture, points: Array) -> tuple[Array, Array, float]:
-    """(P,) Σ w N and Σ b N at points of the base, relative to the highest peak of all N, and the log of that [nats / px²].
+def _weighted(mixture: Mixture, points: Array, origin: Array, places: Array) -> WeightedPoints:
+    """Points (P, 2) px of the base, with their monomials (P, 6) relative to `origin` (2,) px, as weighted points.
 
-    All in float32, with coordinates relative to the points' mean: an error of 1e-4 in the log density, or of 5e-3 where places
-    300 px apart have deviations of 2 px. Unlike elsewhere, one scale is enough for all points: none is in a tail.
+    All in float32, with the origin amid the points: an error of 1e-4 in the log density, or of 5e-3 where places 300 px apart
+    have deviations of 2 px. Sums are relative to the highest peak of all Gaussians: unlike elsewhere, one scale is enough for
+    all points, since none is in a tail.
     """
-    pieces, origin = mixture.pieces, points.mean(axis=0) if len(points) else np.full(2, CENTRE)
+    if mixture.box is not None:
+        within = mixture.within(points)
+        points, places = points[within], places[within]
+    pieces = mixture.pieces
     xx, yy = pieces.covariance[:, 0, 0], pieces.covariance[:, 1, 1]
     log_scale = float(-0.5 * np.log((xx * yy - pieces.covariance[:, 0, 1] ** 2).min()) - np.log(2 * np.pi))
     linear = moved(mixture.linear, origin)
     linear[-1] -= log_scale
     linear, weights = linear.astype(np.float32), pieces.weight.astype(np.float32)
-    x, y = (points - origin).T
-    places = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)]).astype(np.float32)
     found = np.empty((len(points), 2))
     for part in blocks(len(points), len(weights)):
-        terms = places[:, part].T @ linear
+        terms = places[part] @ linear
         np.maximum(terms, LOWEST, out=terms)
         np.exp(terms, out=terms)
         found[part] = terms @ weights
-    return found[:, 0], found[:, 1], log_scale
+    coarse = np.maximum(found[:, 1], TINY)
+    density = np.maximum(found[:, 0], FLOOR * coarse)
+    ratio = density / coarse
+    return WeightedPoints(points, np.log(density) + log_scale + mixture.log_norm, ratio / ratio.sum())
 
 
 def window_around(points: Array) -> tuple[float, float, float]:

@@ -11,18 +11,23 @@ def energy_distance(a: Array, b: Array) -> float:
     """2 E|X − Y| − E|X − X'| − E|Y − Y'| of samples (m, d) and (n, d), in their unit (Székely & Rizzo 2013).
 
     Pairs of a point with itself are left out, so the estimate is unbiased: 0 on average for samples of one distribution, and
-    then negative as often as positive.
+    then negative as often as positive. In float32 about their mean, which adds an error of 1e-5 of the spread.
     """
-    return 2 * float(distances(a, b).mean()) - _within(a) - _within(b)
+    both, m, n = np.concatenate([a, b]), len(a), len(b)
+    apart = distances(*2 * [(both - both.mean(axis=0)).astype(np.float32)])
+    np.fill_diagonal(apart, 0)  # which it is, but for rounding
+    between, in_a, in_b = (float(part.sum()) for part in (apart[:m, m:], apart[:m, :m], apart[m:, m:]))
+    return 2 * between / (m * n) - in_a / (m * (m - 1)) - in_b / (n * (n - 1))
 
 
 def energy_score(points: Array, weight: Array, action: Array) -> float:
     """E|X − a| − ½ E|X − X'| [px] of a density's points (P, 2) px with weights (P,) and an action (2,) px; less is better.
 
-    Gneiting & Raftery (2007), equation 21.
+    Gneiting & Raftery (2007), equation 21. The distances between points are in float32, to 1e-4 px.
     """
     near = float(weight @ np.linalg.norm(points - action, axis=-1))
-    return near - 0.5 * float(weight @ distances(points, points) @ weight)
+    some = (points - weight @ points).astype(np.float32)
+    return near - 0.5 * float(weight @ (distances(some, some) @ weight.astype(np.float32)))
 
 
 def distances(a: Array, b: Array) -> Array:
@@ -32,7 +37,3 @@ def distances(a: Array, b: Array) -> Array:
     result += np.einsum("ij,ij->i", b, b)
     np.maximum(result, 0, out=result)
     return np.sqrt(result, out=result)
-
-
-def _within(a: Array) -> float:
-    return float(distances(a, a).sum()) / (len(a) * (len(a) - 1))

@@ -8,18 +8,17 @@ from functools import cached_property
 
 import numpy as np
 
+from dlrender.answers.ahead import Ahead
 from dlrender.answers.modes import Mode, find_modes
-from dlrender.answers.points import WeightedPoints, weighted_points
+from dlrender.answers.points import WeightedPoints
 from dlrender.answers.samples import energy_distance
 from dlscore.cache import EpisodeCache
 from dlscore.common.arrays import Array
-from dlscore.density.censoring import on_edges, spread_edges
 from dlscore.density.mixture import Mixture
 
 LARGEST_ERROR, LEAST_INSIDE = 0.1, 0.99  # of a step's density: beyond these, its modes cannot be told
 OPTIONAL = ("reward", "success", "executed/entry")  # fields that a file need not have
 AHEAD = 16  # densities that are found at a time
-LATEST = 3  # steps by which an action may be early or late in the surprise without timing
 
 
 @dataclass(eq=False)
@@ -28,7 +27,7 @@ class Episode:
 
     cache: EpisodeCache
     method: str
-    _mixtures: dict[int, Mixture] = field(default_factory=dict, init=False)
+    _ahead: Ahead | None = field(default=None, init=False)
 
     @cached_property
     def numbers(self) -> Array:
@@ -75,12 +74,19 @@ class Episode:
         """(T,) log density and rank of the recorded actions, where the file has them."""
         return self.cache.recorded(self.method)
 
-    def mixture(self, row: int) -> Mixture:
-        """The density at a row; CacheError where the file holds none. Those of the rows after it are found with it."""
-        if row not in self._mixtures:
-            rows = (row + np.flatnonzero(self.cache.done[row : row + AHEAD])).tolist()
-            self._mixtures = dict(zip(rows, self.cache.mixtures(self.method, rows), strict=True))
-        return self._mixtures[row]
+    def ahead(self, row: int) -> Ahead:
+        """What is asked of the density at a row and, in order of the steps, soon of those after it."""
+        if self._ahead is None or row not in self._ahead.rows:
+            rows = row + np.flatnonzero(self.cache.done[row : row + AHEAD])
+            self._ahead = Ahead(self.cache, self.method, rows.tolist(), self.rng)
+        return self._ahead
+
+    def rng(self, row: int, use: int) -> np.random.Generator:
+        """Random numbers of a row for one use, from the run's seed, the episode and the step.
+
+        Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
+        """
+        return np.random.default_rng([self.seed, self.cache.episode, int(self.numbers[row]), use])
 
     def steps(self) -> Iterator[Step]:
         """The steps that are done, in order."""
@@ -110,21 +116,18 @@ class Step:
         return 0 if self.before is None else self.number - self.before.number
 
     def rng(self, use: int) -> np.random.Generator:
-        """Random numbers of this step for one use, from the run's seed, the episode and the step.
-
-        Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
-        """
-        return np.random.default_rng([self.episode.seed, self.episode.cache.episode, self.number, use])
+        """Random numbers of this step for one use (`Episode.rng`)."""
+        return self.episode.rng(self.row, use)
 
     @cached_property
     def mixture(self) -> Mixture:
         """The density; CacheError where the file holds none."""
-        return self.episode.mixture(self.row)
+        return self.episode.ahead(self.row).mixtures[self.row]
 
     @cached_property
     def points(self) -> WeightedPoints:
         """The density as weighted points."""
-        return weighted_points(self.mixture, self.rng(2))
+        return self.episode.ahead(self.row).points[self.row]
 
     @cached_property
     def log_density(self) -> float:
@@ -135,15 +138,8 @@ class Step:
 
     @cached_property
     def log_densities(self) -> dict[int, float]:
-        """log p at this step [nats / px²] of the actions recorded within LATEST steps of it, by row.
-
-        On an edge of the box they are spread as the density is.
-        """
-        rows = np.flatnonzero(np.abs(self.episode.numbers - self.number) <= LATEST)
-        actions, box = self.episode.actions[rows], self.mixture.box
-        if box is not None and np.any(on_edges(actions, box)):
-            actions = spread_edges(actions, box, self.rng(3))
-        return dict(zip(rows.tolist(), self.mixture.log_density(actions).tolist(), strict=True))
+        """log p at this step [nats / px²] of the actions recorded within LATEST steps of it, by row (`Ahead`)."""
+        return self.episode.ahead(self.row).log_densities[self.row]
 
     @cached_property
     def tie(self) -> tuple[float, float]:

@@ -16,8 +16,9 @@ from dlscore.cache.rows import StoredRows
 from dlscore.cache.schema import RECORDED, Field, density_fields, score_field
 from dlscore.common.arrays import Array
 from dlscore.common.choices import suggest
-from dlscore.density.mixture import Mixture, clip_together
+from dlscore.density.mixture import Mixture
 from dlscore.density.regions import mass_inside
+from dlscore.density.together import prepare_together
 from dlscore.grid import Grid
 
 __all__ = ["StoredMethods"]
@@ -113,7 +114,7 @@ class StoredMethods(StoredRows):
     def mixtures(self, method: str, steps: Sequence[int]) -> list[Mixture]:
         """The same of several steps, in less time than one by one."""
         found = [self.mixture(method, step) for step in steps]
-        clip_together(found)
+        prepare_together(found)
         return found
 
     def denoised_chunks(self, method: str, step: int) -> Array:

@@ -54,8 +54,8 @@ def moved(linear: Array, origin: Array) -> Array:
 
 
 def monomials(points: Array) -> Array:
-    """(P, 6) of points (P, 2) px."""
-    x, y = (points - CENTRE).T
+    """(..., 6) of points (..., 2) px."""
+    x, y = np.moveaxis(points - CENTRE, -1, 0)
     return np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)], axis=-1)
 
 
@@ -67,13 +67,13 @@ def blocks(points: int, components: int) -> Iterator[slice]:
 
 
 def sums(logs: Array, weights: Array, factors: Array | None = None) -> tuple[Array, Array]:
-    """(P, W) Σ w f exp(l) relative to the largest exp(l) of each point, and the log of that (P,).
+    """(..., P, W) Σ w f exp(l) relative to the largest exp(l) of each point, and the log of that (..., P).
 
-    logs: l (P, K), overwritten; weights: w (K, W) float32; factors: f (P, F) float32 of the first F components, of the order
-    of 1; 1 for the others. Sums are in float32: an error of 1e-6 of Σ |w| exp(l).
+    logs: l (..., P, K), overwritten; weights: w (..., K, W) float32; factors: f (P, F) float32 of the first F components, of
+    the order of 1; 1 for the others. Sums are in float32: an error of 1e-6 of Σ |w| exp(l).
     """
-    largest = logs.max(axis=1)
-    terms = np.subtract(logs, largest[:, None], out=np.empty(logs.shape, dtype=np.float32), casting="same_kind")
+    largest = logs.max(axis=-1)
+    terms = np.subtract(logs, largest[..., None], out=np.empty(logs.shape, dtype=np.float32), casting="same_kind")
     np.maximum(terms, LOWEST, out=terms)
     np.exp(terms, out=terms)
     if factors is not None:
@@ -82,7 +82,7 @@ def sums(logs: Array, weights: Array, factors: Array | None = None) -> tuple[Arr
 
 
 def log_sum(logs: Array, weights: Array, factors: Array | None = None) -> Array:
-    """(P,) log max(Σ w f exp(l), FLOOR Σ b f exp(l)), as in `sums`; the columns of `weights` (K, 2) are w and b."""
+    """(..., P) log max(Σ w f exp(l), FLOOR Σ b f exp(l)), as in `sums`; the columns of `weights` (..., K, 2) are w and b."""
     relative, largest = sums(logs, weights, factors)
-    result: Array = np.log(np.maximum(np.maximum(relative[:, 0], FLOOR * relative[:, 1]), TINY)) + largest
+    result: Array = np.log(np.maximum(np.maximum(relative[..., 0], FLOOR * relative[..., 1]), TINY)) + largest
     return result

@@ -8,19 +8,19 @@ coarse ones'. The floor, a small part of the coarse density Σ b_i N_i, keeps th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NoReturn
 
 import numpy as np
 
 from dlscore.common.arrays import Array
-from dlscore.common.choices import require
 from dlscore.common.errors import UserError
 from dlscore.density.censoring import Pieces, censor
 from dlscore.density.gaussians import FLOOR, TINY, ZERO, blocks, coefficients, log_sum, monomials, sums
 
-__all__ = ["FLOOR", "ZERO", "DensityError", "Mixture", "clip_together"]
+__all__ = ["FLOOR", "ZERO", "DensityError", "Mixture"]
 
 SUM = 1e-3  # so far may sums of weights be from 1
 TALLEST = 48  # Gaussians at whose means the peak is looked for first
@@ -58,29 +58,33 @@ class Mixture:
         shapes |= {} if self.box is None else {"box": (2, 2)}
         for name, shape in shapes.items():
             value = getattr(self, name)
-            _require(f"{name} of shape", value.shape, f"{shape}", value.shape == shape and count > 0)
-            _require(name, "", "finite", bool(np.isfinite(value).all()))
-        c = self.covariance
-        definite = (c[:, 0, 0] > 0) & (c[:, 1, 1] > 0) & (c[:, 0, 0] * c[:, 1, 1] > c[:, 0, 1] ** 2)
-        symmetric = np.abs(c[:, 0, 1] - c[:, 1, 0]) <= 1e-8 + 1e-6 * np.abs(c[:, 1, 0])
-        _require("covariance", "", "symmetric and positive definite", bool((definite & symmetric).all()))
-        _require("smallest base", self.base.min(), "0 or more", bool((self.base >= 0).all()))
+            if value.shape != shape or not count:
+                _refuse(f"{name} of shape", value.shape, f"{shape}")
+            if not np.isfinite(value).all():
+                _refuse(name, "", "finite")
+        xx, xy, yx, yy = self.covariance.reshape(-1, 4).T
+        definite = np.minimum(xx, xx * yy - xy**2).min() > 0
+        if not definite or (np.abs(xy - yx) > 1e-8 + 1e-6 * np.abs(yx)).any():
+            _refuse("covariance", "", "symmetric and positive definite")
+        if self.base.min() < 0:
+            _refuse("smallest base", self.base.min(), "0 or more")
         for name in ("weight", "base"):
             total = float(getattr(self, name).sum())
-            _require(f"sum of {name}", f"{total:g}", "1", abs(total - 1) < SUM)
-        _require(
-            "box", self.box, "[[xmin, ymin], [xmax, ymax]]", self.box is None or bool((self.box[0] < self.box[1]).all())
-        )
-        _require("log_norm", self.log_norm, "finite", bool(np.isfinite(self.log_norm)))
+            if not abs(total - 1) < SUM:
+                _refuse(f"sum of {name}", f"{total:g}", "1")
+        if self.box is not None and not (self.box[0] < self.box[1]).all():
+            _refuse("box", self.box, "[[xmin, ymin], [xmax, ymax]]")
+        if not np.isfinite(self.log_norm):
+            _refuse("log_norm", self.log_norm, "finite")
 
     @cached_property
     def pieces(self) -> Pieces:
         """The Gaussians that are summed: the components, and with a box what lies on its edges; weights are w and b."""
-        return self._components if self.box is None else censor([self._components], self.box)[0]
+        return self.components if self.box is None else censor([self.components], self.box)[0]
 
     @property
-    def _components(self) -> Pieces:
-        # Without those of no weight, with which a cache fills up its rows (`padded`).
+    def components(self) -> Pieces:
+        """The Gaussians, unclipped, without those of no weight, with which a cache fills up its rows (`padded`)."""
         some = np.flatnonzero((self.weight != 0) | (self.base != 0))
         weight = np.stack([self.weight[some], self.base[some]], axis=-1)
         return Pieces(self.mean[some], self.covariance[some], weight)
@@ -127,7 +131,7 @@ class Mixture:
             centres = np.clip(self.mean, *self.box) if self.box is not None else self.mean
         values = self.log_density(centres)
         best, place = float(values.max()), centres[values.argmax()]
-        reach = np.sqrt(np.median(np.linalg.eigvalsh(self._components.covariance)))
+        reach = np.sqrt(np.median(np.linalg.eigvalsh(self.components.covariance)))
         offsets = np.stack(np.meshgrid(*[np.linspace(-1, 1, 7)] * 2), axis=-1).reshape(-1, 2)
         for _ in range(6):
             around = place + reach * offsets
@@ -206,14 +210,5 @@ class Mixture:
         return points
 
 
-def clip_together(mixtures: Sequence[Mixture]) -> None:
-    """Find the `pieces` of mixtures that have one box at once, in less time than one by one."""
-    mixtures = [each for each in mixtures if "pieces" not in each.__dict__]  # what was read of the others fits theirs
-    if mixtures and mixtures[0].box is not None:
-        found = censor([each._components for each in mixtures], mixtures[0].box)
-        for mixture, pieces in zip(mixtures, found, strict=True):
-            mixture.__dict__["pieces"] = pieces  # where cached_property looks
-
-
-def _require(what: str, value: object, allowed: str, holds: bool) -> None:
-    require(f"mixture's {what}", value, allowed, holds, DensityError)
+def _refuse(what: str, value: object, allowed: str) -> NoReturn:
+    raise DensityError(f"mixture's {what} {value} is not allowed; it must be {allowed}")

@@ -15,6 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.known import gaussian, mixture_of
 
+from dlrender.answers.ahead import LATEST
 from dlrender.answers.compare import distances_between
 from dlrender.answers.coverage import find_coverage
 from dlrender.answers.failures import Course, conformal_band
@@ -22,7 +23,7 @@ from dlrender.answers.intervals import bootstrap
 from dlrender.answers.modes import find_modes
 from dlrender.answers.points import weighted_points
 from dlrender.answers.roc import aurocs, midranks
-from dlrender.answers.steps import LATEST, Episode
+from dlrender.answers.steps import Episode
 from dlrender.answers.table import density_of, step_table
 from dlscore.cache import open_cache
 from dlscore.density.cells import log_cell_density

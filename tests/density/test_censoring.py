@@ -5,7 +5,7 @@ import pytest
 
 from dlscore.density.cells import log_cell_density
 from dlscore.density.censoring import EDGE, INNER, INSIDE
-from dlscore.density.mixture import Mixture, clip_together
+from dlscore.density.mixture import Mixture
 from dlscore.density.normal import normal_between, normal_cdf, normal_density
 from dlscore.grid import Grid
 
@@ -76,27 +76,6 @@ def test_the_normal_distribution():
     z = np.linspace(-8, 8, 101)
     np.testing.assert_allclose(normal_cdf(z), [(1 + erf(each / 2**0.5)) / 2 for each in z], atol=1e-7)
     np.testing.assert_array_equal(normal_cdf(np.array([-np.inf, np.inf])), [0, 1])
-
-
-def test_mixtures_that_are_clipped_together_are_those_that_are_clipped_alone():
-    places = ([[250.0, 260.0], [240.0, 250.0]], [[14.0, 20.0], [15.0, 30.0]], [[505.0, 260.0], [-30.0, 600.0]])
-    covariance = np.array([[[400.0, 150], [150, 300]], [[900, -100], [-100, 900]]])
-    together, alone = ([Mixture(mean, covariance, [0.4, 0.6], [0.5, 0.5], WIDE) for mean in places] for _ in range(2))
-    clip_together(together)
-    points = np.random.default_rng(0).uniform(12, 500, (200, 2))
-    for one, other in zip(together, alone, strict=True):
-        assert len(one.pieces.mean) == len(other.pieces.mean)
-        np.testing.assert_allclose(one.log_density(points), other.log_density(points), atol=1e-5)
-
-
-def test_a_mixture_that_was_read_before_keeps_its_pieces():
-    covariance = np.array([[[400.0, 150], [150, 300]], [[900, -100], [-100, 900]]])
-    one, other = (Mixture([[14.0, 20.0], [15.0, 30.0]], covariance, [0.4, 0.6], [0.5, 0.5], WIDE) for _ in range(2))
-    before = one.log_density(np.array([[20.0, 30.0]]))
-    pieces = one.pieces
-    clip_together([one, other])
-    assert one.pieces is pieces
-    np.testing.assert_array_equal(one.log_density(np.array([[20.0, 30.0]])), before)
 
 
 def test_components_of_one_place_and_other_widths_stay_apart_on_an_edge():

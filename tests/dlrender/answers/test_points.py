@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist, pdist
 from support.known import gaussian, mixture_of
 
 from dlrender.answers.points import weighted_points
@@ -49,6 +50,14 @@ def test_the_energy_distance_is_unbiased_and_has_the_unit_of_the_points():
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(2000)
     a, b = np.zeros((4, 2)), np.tile([30.0, 40.0], (4, 1))
     assert energy_distance(a, b) == pytest.approx(100)  # 2 × 50 px
+
+
+@pytest.mark.parametrize("spread", [0.5, 60.0])
+def test_the_energy_distance_is_as_exact_as_its_samples_are_spread(spread):
+    rng = np.random.default_rng(0)
+    a, b = (400 + rng.normal(0, spread, size=(64, 26)) for _ in range(2))
+    truth = 2 * cdist(a, b).mean() - pdist(a).mean() - pdist(b).mean()
+    assert energy_distance(a, b) == pytest.approx(truth, abs=1e-5 * spread)
 
 
 @pytest.mark.parametrize(("scale", "low", "high"), [(1.0, 0.47, 0.53), (1.3, 0.0, 0.42), (1 / 1.3, 0.58, 1.0)])
