@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,7 +20,6 @@ from dlscore.common.world import WORLD_SIZE
 FADE = 1.5  # nats, over which colours fade into what lies under them
 WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they are as opaque as they get
 STRENGTH = 0.88  # opacity over the environment, which stays visible
-STRIP = 48  # rows of pixels that are coloured at a time, so that they stay in the processor's cache
 HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
 
 
@@ -72,22 +70,37 @@ def make_shades(norm: Norm, colormap: str, shown: float | None, over: bool) -> S
     return Shades(low, high, (np.column_stack([rgb, 255 * alpha]) + 0.5).astype(np.uint8))
 
 
-def draw_heat(renderer: Any, left: int, bottom: int, shades: Shades, values: Array) -> None:
-    """Draw the colours of values (H, W) into a canvas of Agg, their lower left corner at (left, bottom) px from its own.
+def draw_heat(pixels: Array, ground: Array, shades: Shades, values: Array) -> None:
+    """Blend the colours of values (H, W) over `pixels` (H, W) uint32, opaque RGBA, most of which are `ground` (1,) alone.
 
-    Only the box outside which all is clear is looked up and blended.
+    Those take a table that is blended once. Only the box outside which all is clear is looked up.
     """
     if not shades.table[0, 3]:
         seen = values > shades.low
         rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
         if not len(rows):
             return
-        bottom, left = bottom + len(values) - 1 - int(rows[-1]), left + int(columns[0])
-        values = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    gc = renderer.new_gc()
-    for row in range(0, len(values), STRIP):
-        strip = values[row : row + STRIP]
-        renderer.draw_image(gc, left, bottom + len(values) - row - len(strip), shades.image(strip[::-1]))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        pixels, values = pixels[box], values[box]
+    indices, colours, other = shades.indices(values), shades.table.view(np.uint32)[:, 0], pixels != ground
+    blended = np.take(_blended(colours, np.repeat(ground, len(colours))), indices, mode="clip")
+    blended[other] = _blended(np.take(colours, indices[other], mode="clip"), pixels[other])
+    pixels[:] = blended
+
+
+def _blended(colours: Array, under: Array) -> Array:
+    # (K,) uint32 opaque RGBA: colours (K,) uint32 over opaque ones (K,).
+    over: Array = colours.view(np.uint8).astype(np.uint16)
+    below: Array = under.view(np.uint8).astype(np.uint16)
+    alpha: Array = np.repeat(over[3::4], 4)
+    over *= alpha
+    over += (255 - alpha) * below
+    over += 128
+    over += over >> 8  # with this, a shift divides by 255 and rounds
+    over >>= 8
+    over[3::4] = 255
+    packed: Array = over.astype(np.uint8).view(np.uint32)
+    return packed
 
 
 def sample(values: Array, window: Window, pixels: int, floor: float | None = None) -> Array:
@@ -120,14 +133,19 @@ def _weights(start: float, side: float, pixels: int, cells: int) -> tuple[Array,
     where = (start + (np.arange(pixels) + 0.5) * side / pixels) * cells / WORLD_SIZE - 0.5
     before = np.floor(where).astype(int)
     t = where - before
-    four = (
+    four = [
         ((2 - t) * t - 1) * t / 2,
         ((3 * t - 5) * t * t + 2) / 2,
         ((4 - 3 * t) * t + 1) * t / 2,
         (t - 1) * t * t / 2,
-    )
-    first, last = np.clip((before[0] - 1, before[-1] + 2), 0, cells - 1)
-    matrix = np.zeros((pixels, last - first + 1), dtype=np.float32)
-    for offset, weight in zip((-1, 0, 1, 2), four, strict=True):
-        matrix[np.arange(pixels), np.clip(before + offset, first, last) - first] += weight
+    ]
+    low, high = before[0] - 1, before[-1] + 2
+    matrix = np.zeros((pixels, high - low + 1), dtype=np.float32)
+    place = np.arange(pixels) * matrix.shape[1] + before - before[0]
+    for offset, weight in enumerate(four):
+        matrix.reshape(-1)[place + offset] = weight
+    first, last = np.clip((low, high), 0, cells - 1)
+    if (first, last) != (low, high):  # what lies beyond counts for the outermost
+        place = np.clip(np.arange(low, high + 1), first, last) - first
+        matrix = matrix @ np.eye(last - first + 1, dtype=np.float32)[place]
     return matrix, slice(int(first), int(last) + 1)

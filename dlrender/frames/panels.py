@@ -67,6 +67,7 @@ class EnvironmentPanel:
         self._kind = Image.Resampling.LANCZOS if self.side < WORLD_SIZE else Image.Resampling.BICUBIC
         self._index: Array | None = None  # of the step before
         self._ground = rcParams["axes.facecolor"]
+        self._palette: Array | None = None  # on that ground
         self.overlays = style.drawn("environment")
         unit = height / HEIGHT
         figure = make_figure(self.width / unit, self.height / unit, 100 * unit)
@@ -85,9 +86,11 @@ class EnvironmentPanel:
         else:
             changed = index != self._index
             rows, columns = (self._reach(changed.any(axis=axis)) for axis in (1, 0))
+        if self._palette is None:
+            self._palette = on_ground(view.cache.palette, self._ground)
         moved = rows[0] < rows[1]
         if moved:
-            self._scale(index, on_ground(view.cache.palette, self._ground), rows, columns)
+            self._scale(index, self._palette, rows, columns)
         self._index = index
         left, top, side = self.square
         drawn = artists(self.overlays, self.axes, view)
@@ -182,8 +185,7 @@ class HeatmapPanel:
             packed[:] = self._ground
             draw_artists(self.axes, artists(self.under, self.axes, view))
             if self.heat == "over":
-                bottom = self.height - top - side
-                draw_heat(self._renderer, left, bottom, view.shades(over=True), view.values(side))
+                draw_heat(packed, self._ground, view.shades(over=True), view.values(side))
         draw_artists(self.axes, [*artists(self.overlays, self.axes, view), *self._spines])
         first, self._rendered = not self._rendered, True
         return Frame.whole(self._buffer) if first else Frame(self._buffer, (left, top, left + side, top + side))

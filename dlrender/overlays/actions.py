@@ -37,7 +37,7 @@ BETWEEN = {"expert": "policy to expert", "executed": "policy to executed"}
 NOW = {"expert": "expert's action", "executed": "executed action"}
 EXPERT = "#850014"  # dark red, dark enough for its white halo (see contrast)
 MARKERS = tuple(str(each) for each in (*Line2D.filled_markers, "x", "+", "1", "2", "3", "4"))  # that have an outline
-SHARES = np.linspace(0.4, 1, 5)  # of its width, from the start of a trace to its end
+SHARES = (0.4, 0.55, 0.7, 0.85, 1.0)  # of its width, from the start of a trace to its end
 
 
 @dataclass(frozen=True, kw_only=True)

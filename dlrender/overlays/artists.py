@@ -97,8 +97,9 @@ def strokes(color: Any, linewidth: float, edge: float) -> list[tuple[Any, float]
 
 
 class HaloLines(Artist):
-    """Open paths as lines in `color` over a halo `edge` points wider. Widths of both are multiplied by `shares`.
+    """Open paths as lines in `color` over a halo `edge` points wider. Widths of both are multiplied by `shares` (paths,).
 
+    join: bevel takes two thirds of the time of round, and is the same on a line that turns little at each of its points.
     All halos are drawn first; with a path effect, each halo would cover the end of the line before. Collections of
     matplotlib take twice the time.
     """
@@ -110,11 +111,12 @@ class HaloLines(Artist):
         linewidth: float,
         edge: float,
         alpha: float = 1.0,
-        shares: float | Array = 1.0,
+        shares: Sequence[float] | None = None,
+        join: str = "round",
     ) -> None:
         super().__init__()
         self.paths, self.linewidth, self.edge = list(paths), linewidth, edge
-        self.color, self.shares = color, np.broadcast_to(shares, len(self.paths))
+        self.color, self.shares, self.join = color, [1.0] * len(self.paths) if shares is None else shares, join
         self.set_alpha(alpha)
         self.set_snap(False)  # else straight lines alone would move to whole pixels
 
@@ -124,12 +126,12 @@ class HaloLines(Artist):
         gc, transform = renderer.new_gc(), self.get_transform().frozen()  # frozen once, not for each path
         self._set_gc_clip(gc)  # type: ignore[attr-defined]
         gc.set_snap(self.get_snap())
-        gc.set_joinstyle("round")
+        gc.set_joinstyle(self.join)
         gc.set_alpha(self.get_alpha())
         for color, width in strokes(self.color, self.linewidth, self.edge):
             gc.set_foreground(to_rgba(color), isRGBA=True)
             for path, share in zip(self.paths, self.shares, strict=True):
-                gc.set_linewidth(width * float(share))
+                gc.set_linewidth(width * share)
                 renderer.draw_path(gc, path, transform)
         gc.restore()
 

@@ -54,7 +54,8 @@ class Sets(Overlay):
         else:
             thresholds = np.quantile(view.scores, [1 - self.top])
             raster = outlines_of_cells(view.scores, thresholds)
-        there = [k for k, threshold in enumerate(thresholds) if raster.values.min() < threshold < raster.values.max()]
+        low, high = raster.values.min(), raster.values.max()
+        there = [k for k, threshold in enumerate(thresholds) if low < threshold < high]
         return raster, sorted(((k, float(thresholds[k])) for k in there), key=lambda each: each[1])
 
     def labels(self, cache: EpisodeCache, method: str) -> list[str]:
@@ -86,7 +87,7 @@ class Contours(Sets):
             if points[0] is not None:
                 paths.append(Path(points[0], codes[0]))
                 shares.append(self.share(k))
-        lines = HaloLines(paths, self.color, self.linewidth, self.edge, shares=np.array(shares))
+        lines = HaloLines(paths, self.color, self.linewidth, self.edge, shares=shares, join="bevel")
         _clip(lines, axes, raster.box)
         return [lines] if paths else []
 

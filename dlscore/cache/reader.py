@@ -47,6 +47,7 @@ class EpisodeCache(StoredMethods):
         self.drift_parts = stored_parts(file.attrs("drift"))
         self._palette = np.asarray(file["frames/palette"][:])
         self._frames = file["frames/index"]
+        self._last_frame: tuple[int, Array] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,8 +103,12 @@ class EpisodeCache(StoredMethods):
         return self._palette[self.frame_index(step)]
 
     def frame_index(self, step: int) -> Array:
-        """(512, 512) uint8 indices of one step's frame into `palette`."""
-        return self._read(self._frames, step)
+        """(512, 512) uint8 indices of one step's frame into `palette`; not to be changed."""
+        if self._last_frame is None or self._last_frame[0] != step:  # several panels ask for the same
+            self._last_frame = step, self._read(self._frames, step)
+            self._last_frame[1].setflags(write=False)
+        self._check_open()
+        return self._last_frame[1]
 
     @property
     def palette(self) -> Array:

@@ -83,7 +83,8 @@ def outlines_of_cells(values: Array, thresholds: Array) -> Raster:
     It goes beyond the world, so that outlines reach its edge.
     """
     cells = _of_cells(values)
-    wider = np.pad(cells.values, EDGE, mode="edge")
+    around = np.arange(-EDGE, len(values) + EDGE).clip(0, len(values) - 1)
+    wider = cells.values[around[:, None], around]
     crossed = thresholds[np.isfinite(thresholds)]
     raster = Raster(wider, cells.start - EDGE * cells.pixel, cells.pixel, None)
     return _for_outlines(raster, crossed) if len(crossed) else raster
