@@ -115,17 +115,18 @@ def make_windows(
 
 def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int], boxes: Boxes) -> list[Window]:
     reach = REACH // cache.every  # rows: a window moves in the time of the episode, however many steps were scored
-    found = []
-    for step in steps:
-        near = np.arange(max(0, step - reach), min(cache.steps, step + reach + 1))
-        # Forwards and backwards alike, so that the window is never behind.
-        weight = np.exp(-0.5 * ((near - step) * cache.every / SMOOTH) ** 2)
-        centre = weight @ np.stack([_box(cache, method, int(k), boxes) for k in near]).mean(axis=1) / weight.sum()
-        low, high = boxes[step]
-        least, most = high + ROOM - side / 2, low - ROOM + side / 2  # between them, the box is in view
-        fits = least <= most
-        found.append(_placed(np.where(fits, np.clip(centre, least, np.maximum(most, least)), (low + high) / 2), side))
-    return found
+    away = np.arange(-reach, reach + 1)
+    near = np.array(steps, dtype=int)[:, None] + away
+    there = (near >= 0) & (near < cache.steps)
+    rows, index = np.unique(near.clip(0, cache.steps - 1), return_inverse=True)
+    corners = np.stack([_box(cache, method, int(row), boxes) for row in rows])[index.reshape(near.shape)]
+    # Forwards and backwards alike, so that the window is never behind.
+    weight = there * np.exp(-0.5 * (away * cache.every / SMOOTH) ** 2)
+    centre = np.einsum("sk,skcd->sd", weight, corners) / (2 * weight.sum(axis=1, keepdims=True))
+    low, high = corners[:, reach, 0], corners[:, reach, 1]
+    least, most = high + ROOM - side / 2, low - ROOM + side / 2  # between them, the box is in view
+    kept = np.where(least <= most, np.clip(centre, least, np.maximum(most, least)), (low + high) / 2)
+    return [_placed(each, side) for each in kept]
 
 
 def _size(cache: EpisodeCache, method: str, least: float, boxes: Boxes) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -147,8 +148,9 @@ def _thresholds(raster: Raster, levels: Sequence[float], whole: float | None = N
     total = masses.sum(dtype=float)
     heavy = masses > HEAVY * total
     light = np.flatnonzero(~heavy & (masses > 0))
-    fine = int(np.clip(np.ceil(np.sqrt(SAMPLES / max(1, heavy.sum()))), 1, 32))
-    values, mass = _divided(raster, np.flatnonzero(heavy), fine)
+    chosen = np.flatnonzero(heavy)
+    fine = min(max(math.ceil(math.sqrt(SAMPLES / max(1, len(chosen)))), 1), 32)
+    values, mass = _divided(raster, chosen, fine)
     values = np.concatenate([values, raster.values.ravel()[light]])
     mass = np.concatenate([mass, masses[light]])
     # Sorted into bins of log p, a hundredth of the time of an order of all; in a bin, mass is even.
@@ -167,9 +169,10 @@ def _divided(raster: Raster, chosen: Array, fine: int) -> tuple[Array, Array]:
     row, column = np.divmod(chosen, width)
     offset, parabolas = _parabolas(fine)
     around = np.arange(-1, 2)
-    rows = np.clip(row[:, None] + around, 0, height - 1)[:, :, None]
-    columns = np.clip(column[:, None] + around, 0, width - 1)[:, None, :]
-    values = (raster.values[rows, columns].reshape(-1, 9) @ parabolas).reshape(-1, fine, fine)
+    rows = (row[:, None] + around).clip(0, height - 1) * width
+    columns = (column[:, None] + around).clip(0, width - 1)
+    values = raster.values.ravel().take(rows[:, :, None] + columns[:, None, :])
+    values = (values.reshape(-1, 9) @ parabolas).reshape(-1, fine, fine)
     mass = np.exp(values)
     mass *= np.float32((raster.pixel / fine) ** 2)
     if raster.box is not None:
@@ -189,12 +192,12 @@ def _parabolas(fine: int) -> tuple[Array, Array]:
 
 
 def _for_outlines(raster: Raster, thresholds: Array) -> Raster:
-    lowest = min(thresholds.min(), raster.values.max())
+    lowest, highest = min(thresholds.min(), raster.values.max()), thresholds.max()
     found = _around(raster, raster.values >= lowest)
     # Where a raster has nothing, the cubic would swing back above the threshold.
     found = replace(found, values=np.maximum(found.values, np.float32(lowest - MOAT)))
     for _ in range(DOUBLINGS):
-        if (found.values >= thresholds.max()).sum() >= OUTLINE or min(found.values.shape) < 5:
+        if np.count_nonzero(found.values >= highest) >= OUTLINE or min(found.values.shape) < 5:
             break
         found = found.doubled()
     return found
