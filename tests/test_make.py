@@ -5,6 +5,7 @@ The commands are stand-ins that note what they were called with and make their f
 
 import os
 import subprocess
+import sys
 
 import pytest
 from support import ROOT
@@ -193,3 +194,11 @@ def test_the_caches_are_not_removed_without_a_word(make, tmp_path):
     assert (tmp_path / "cache" / "episode_001.h5").exists()
     make("clean-cache", "CONFIRM=yes")
     assert os.listdir(tmp_path / "cache") == []
+
+
+@pytest.mark.parametrize("name", ["answers", "damage", "render"])
+def test_a_benchmark_finds_the_packages_and_not_the_folders_of_their_tests(name, tmp_path):
+    # As make runs it: as a script, without the search path of pytest.
+    script = f"import runpy; runpy.run_path({str(ROOT / f'tests/bench/{name}.py')!r}); import dlrender.cli"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-P", "-c", script], cwd=tmp_path, env=environment, check=True)

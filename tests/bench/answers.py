@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
+sys.path.insert(0, str(Path(__file__).parents[2]))  # before them the packages, whose names folders of tests have too
 from support.known import gaussian, mixture_of
 
 from dlrender.answers.ahead import LATEST

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
+sys.path.insert(0, str(Path(__file__).parents[2]))  # before them the packages, whose names folders of tests have too
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data" / "demo"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a forked child has no thread pool
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
+sys.path.insert(0, str(Path(__file__).parents[2]))  # before them the packages, whose names folders of tests have too
 
 STEPS = 60
 

@@ -29,6 +29,7 @@ from dlrender.videos import Scene, render_episode
 from dlscore.cache.reader import open_cache
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
+sys.path.insert(0, str(Path(__file__).parents[2]))  # before them the packages, whose names folders of tests have too
 from support.synthetic import write_cache
 
 STYLE = Style(overlays=("world", "contours", "trace", "arrow", "prediction", "expert", "counter", "scale"))
