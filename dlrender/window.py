@@ -122,7 +122,7 @@ def _follow(cache: EpisodeCache, method: str, side: float, steps: Sequence[int],
     corners = np.stack([_box(cache, method, int(row), boxes) for row in rows])[index.reshape(near.shape)]
     # Forwards and backwards alike, so that the window is never behind.
     weight = there * np.exp(-0.5 * (away * cache.every / SMOOTH) ** 2)
-    centre = np.einsum("sk,skcd->sd", weight, corners) / (2 * weight.sum(axis=1, keepdims=True))
+    centre = (weight[:, :, None] * corners.mean(axis=2)).sum(axis=1) / weight.sum(axis=1, keepdims=True)
     low, high = corners[:, reach, 0], corners[:, reach, 1]
     least, most = high + ROOM - side / 2, low - ROOM + side / 2  # between them, the box is in view
     kept = np.where(least <= most, np.clip(centre, least, np.maximum(most, least)), (low + high) / 2)

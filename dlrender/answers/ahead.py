@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,21 +10,28 @@ import numpy as np
 
 from dlrender.answers.points import WeightedPoints, weighted_points_of
 from dlscore.cache import EpisodeCache
+from dlscore.density import together
 from dlscore.density.censoring import on_edges, spread_edges
 from dlscore.density.mixture import Mixture
-from dlscore.density.together import log_densities
 
 LATEST = 3  # steps by which an action may be early or late in the surprise without timing
 
 
+def rng_of(cache: EpisodeCache, row: int, use: int) -> np.random.Generator:
+    """Random numbers of a row for one use, from the run's seed, the episode and the step.
+
+    Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
+    """
+    return np.random.default_rng([int(cache.attrs.get("seed", 0)), cache.episode, row * cache.every, use])
+
+
 @dataclass(frozen=True, eq=False)
 class Ahead:
-    """Rows of a cache under one method; rng(row, use): random numbers of a row for one use. Each answer is by row."""
+    """Rows of a cache under one method, all of them done. Each answer is by row."""
 
     cache: EpisodeCache
     method: str
     rows: Sequence[int]
-    rng: Callable[[int, int], np.random.Generator]
 
     @cached_property
     def mixtures(self) -> dict[int, Mixture]:
@@ -34,7 +41,7 @@ class Ahead:
     @cached_property
     def points(self) -> dict[int, WeightedPoints]:
         """The densities as weighted points."""
-        found = weighted_points_of(list(self.mixtures.values()), [self.rng(row, 2) for row in self.rows])
+        found = weighted_points_of(list(self.mixtures.values()), [rng_of(self.cache, row, 2) for row in self.rows])
         return dict(zip(self.rows, found, strict=True))
 
     @cached_property
@@ -49,7 +56,9 @@ class Ahead:
         actions, mixtures = self.cache.expert_action[near].astype(np.float64), list(self.mixtures.values())
         if (box := mixtures[0].box) is not None:
             for k in np.flatnonzero(np.any(on_edges(actions, box), axis=(0, 2, 3))):
-                actions[k] = spread_edges(actions[k], box, self.rng(self.rows[k], 3))
-        found = log_densities(mixtures, actions)
+                once, places = np.unique(near[k], return_inverse=True)
+                recorded = self.cache.expert_action[once].astype(np.float64)
+                actions[k] = spread_edges(recorded, box, rng_of(self.cache, self.rows[k], 3))[places]
+        found = together.log_densities(mixtures, actions)
         return {row: dict(zip(*each, strict=True))
                 for row, *each in zip(self.rows, near.tolist(), found.tolist(), strict=True)}  # fmt: skip

@@ -207,7 +207,7 @@ def find_steps(a: Sequence[Path], b: Sequence[Path], key: Key, method: str | Non
         with open_cache(file) as cache:
             steps = list(Episode(cache, density_of(cache, method)).steps())
             for step in steps:
-                _ = step.points, step.episode.actions  # while the file is open
+                _ = step.mixture, step.points, step.episode.actions  # while the file is open
             found.append({step.number: step for step in steps})
     return [(found[0][number], found[1][number]) for number in sorted(found[0].keys() & found[1].keys())]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from dlrender.answers.ahead import Ahead
+from dlrender.answers.ahead import Ahead, rng_of
 from dlrender.answers.modes import Mode, find_modes
 from dlrender.answers.points import WeightedPoints
 from dlrender.answers.samples import energy_distance
@@ -78,15 +78,8 @@ class Episode:
         """What is asked of the density at a row and, in order of the steps, soon of those after it."""
         if self._ahead is None or row not in self._ahead.rows:
             rows = row + np.flatnonzero(self.cache.done[row : row + AHEAD])
-            self._ahead = Ahead(self.cache, self.method, rows.tolist(), self.rng)
+            self._ahead = Ahead(self.cache, self.method, rows.tolist())
         return self._ahead
-
-    def rng(self, row: int, use: int) -> np.random.Generator:
-        """Random numbers of a row for one use, from the run's seed, the episode and the step.
-
-        Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
-        """
-        return np.random.default_rng([self.seed, self.cache.episode, int(self.numbers[row]), use])
 
     def steps(self) -> Iterator[Step]:
         """The steps that are done, in order."""
@@ -116,8 +109,8 @@ class Step:
         return 0 if self.before is None else self.number - self.before.number
 
     def rng(self, use: int) -> np.random.Generator:
-        """Random numbers of this step for one use (`Episode.rng`)."""
-        return self.episode.rng(self.row, use)
+        """Random numbers of this step for one use (`rng_of`)."""
+        return rng_of(self.episode.cache, self.row, use)
 
     @cached_property
     def mixture(self) -> Mixture:

@@ -71,7 +71,7 @@ def censor(mixtures: Sequence[Pieces], box: Array) -> list[Pieces]:
 
 
 def spread_edges(points: Array, box: Array, rng: np.random.Generator) -> Array:
-    """Points (P, 2) px, of which those on an edge of the box are moved into it as the pieces there are spread."""
+    """Points (..., 2) px, of which those on an edge of the box are moved into it as the pieces there are spread."""
     lower, upper = on_edges(points, box)
     within = np.abs(rng.standard_normal(points.shape) * EDGE + INSIDE)  # folded at the edge, where pieces are cut off
     spread: Array = np.where(lower, box[0] + within, np.where(upper, box[1] - within, points))
@@ -79,7 +79,7 @@ def spread_edges(points: Array, box: Array, rng: np.random.Generator) -> Array:
 
 
 def on_edges(points: Array, box: Array) -> tuple[Array, Array]:
-    """(P, 2) bool each: which coordinates of points (P, 2) px were clipped to the box's lower and to its upper edges."""
+    """(..., 2) bool each: which coordinates of points (..., 2) px were clipped to the box's lower and to its upper edges."""
     return np.abs(points - box[0]) < ON_EDGE, np.abs(points - box[1]) < ON_EDGE
 
 

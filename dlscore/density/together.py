@@ -13,7 +13,7 @@ from dlscore.density.mixture import Mixture
 
 
 def prepare_together(mixtures: Sequence[Mixture]) -> None:
-    """Find the `pieces` and the `linear` of mixtures that have one box, if any, and have not found them yet."""
+    """Find the `pieces` and the `linear` of those mixtures whose pieces are not found yet. They have one box, if any."""
     mixtures = [each for each in mixtures if "pieces" not in each.__dict__]  # what was read of the others fits theirs
     if not mixtures:
         return

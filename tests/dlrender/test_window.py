@@ -82,6 +82,7 @@ def test_a_window_that_follows_keeps_the_density_in_view_and_never_jerks(moving)
     assert np.abs(np.diff(left, 2)).max() < 0.15 * np.abs(np.diff(moving.expert_action[:, 0], 2)).max()
     # No step's window depends on which others are asked for, so a still is a frame of the video.
     assert make_windows(moving, ["likelihood"], "follow", SIDE, [7, 25]) == [windows[7], windows[25]]
+    assert [make_windows(moving, ["likelihood"], "follow", SIDE, [k])[0] for k in range(30)] == windows
     assert min(left) >= -16
     assert max(left) + SIDE <= 512 + 16
 
