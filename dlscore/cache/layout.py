@@ -74,14 +74,15 @@ def _check_field(file: StoredFile, path: Path, field: Field, sizes: dict[str, in
     dataset = file.get(field.name)
     if not isinstance(dataset, h5py.Dataset):
         raise _damaged(path, f"no dataset '{field.name}'")
-    if dataset.dtype != np.dtype(field.dtype) or len(dataset.shape) != len(field.shape):
+    kind, shape = dataset.dtype, dataset.shape  # each takes h5py a hundredth of a millisecond
+    if kind != np.dtype(field.dtype) or len(shape) != len(field.shape):
         wanted = f"{field.dtype} ({', '.join(field.shape)})"
-        raise _damaged(path, f"'{field.name}' is {dataset.dtype} {dataset.shape}, not {wanted}")
+        raise _damaged(path, f"'{field.name}' is {kind} {shape}, not {wanted}")
     # A chunk is unpacked as a whole, and everything but scores and frames is read at once.
-    together = dataset.shape if field.gzip is None else dataset.chunks or ()
-    if math.prod(together) * dataset.dtype.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
+    together = shape if field.gzip is None else dataset.chunks or ()
+    if math.prod(together) * kind.itemsize > MAX_BYTES or dataset.is_virtual or dataset.external:
         raise _damaged(path, f"'{field.name}' is stored as no cache stores it")
-    for dimension, size in zip(field.shape, dataset.shape, strict=True):
+    for dimension, size in zip(field.shape, shape, strict=True):
         if sizes.setdefault(dimension, size) != size or size < 1:
             raise _damaged(path, f"'{field.name}' has {size} along {dimension}, not {sizes[dimension]}")
 
