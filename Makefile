@@ -249,7 +249,7 @@ bench: $(READY)  ## speed and memory beside the published definition, at the dem
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/speed.py --device $(DEVICE) --json $(OUTPUTS)/speed.json
 
-bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks of its own sampler (an hour; goes on)
+bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks of its own sampler (two hours on 2 cores; goes on)
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/accuracy.py --json $(OUTPUTS)/accuracy.json
 
