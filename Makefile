@@ -253,7 +253,7 @@ bench-accuracy: $(READY)  ## likelihood of the demo policy against 16,384 chunks
 	@mkdir -p $(OUTPUTS)
 	$(BIN)/python tests/bench/accuracy.py --json $(OUTPUTS)/accuracy.json
 
-bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (5 minutes)
+bench-budget: $(READY)  ## what likelihood is made of, one choice changed at a time (15 minutes)
 	$(BIN)/python tests/bench/budget.py
 
 bench-pose: $(READY)  ## the block's pose from pictures, and the drift of replays, on HUMAN (4 minutes)
