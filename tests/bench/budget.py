@@ -38,8 +38,8 @@ def no_covariance(*given):
     return replace(pilot, variances=np.zeros_like(pilot.variances))
 
 
-def coarse_alone(levels, box):
-    return JOIN(levels[:1], box)
+def coarse_alone(levels, box, chunks):
+    return JOIN(levels[:1], box, chunks)
 
 
 # Name, scorer, and (module, name, value) of what is changed.
