@@ -202,3 +202,10 @@ def test_a_benchmark_finds_the_packages_and_not_the_folders_of_their_tests(name,
     script = f"import runpy; runpy.run_path({str(ROOT / f'tests/bench/{name}.py')!r}); import dlrender.cli"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     subprocess.run([sys.executable, "-P", "-c", script], cwd=tmp_path, env=environment, check=True)
+
+
+def test_damaged_caches_are_answered_as_the_benchmark_counts_them():
+    command = [sys.executable, ROOT / "tests/bench/damage.py", "--count", "3"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "3 damaged caches" in told
+    assert "worker died" not in told

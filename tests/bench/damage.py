@@ -66,8 +66,8 @@ def work(first: int, until: int) -> None:
     from support.damage import damaged
     from support.synthetic import write_cache
 
-    import dlrender.cli
-    import dlscore.cli
+    from dlrender import cli as rendering
+    from dlscore.cli import commands as scoring
 
     with tempfile.TemporaryDirectory() as folder:
         path = write_cache(Path(folder) / "intact" / "episode_000.h5", steps=3, resolution=8)
@@ -77,10 +77,10 @@ def work(first: int, until: int) -> None:
             change = damaged(intact, seed, path)
             verdicts, lines = [], []
             for cli, *argv in (
-                (dlscore.cli, "verify", path),
-                (dlscore.cli, "info", path),
-                (dlscore.cli, "info", path, "--json"),
-                (dlrender.cli, "render", path, "--output-dir", Path(folder) / "out", "--target-height", 120, "--force"),
+                (scoring, "verify", path),
+                (scoring, "info", path),
+                (scoring, "info", path, "--json"),
+                (rendering, "render", path, "--output-dir", Path(folder) / "out", "--target-height", 120, "--force"),
             ):
                 code, _, err = call(cli, *argv)
                 line = err.strip().splitlines()

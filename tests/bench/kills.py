@@ -42,7 +42,8 @@ def main() -> None:
         policy = stub.save_policy(Path(folder) / "policy", num_inference_steps=5)
         data = stub.save_dataset(Path(folder) / "data", episodes=1, steps=STEPS)
         argv = ["compute", "--policy-path", policy, "--dataset-root", data, "--device", "cpu", "--action-resolution", 16,
-                "--scoring-method", "likelihood,distance", "--samples", 8, "--solver-steps", 2, "--chunks", 2]  # fmt: skip
+                "--scoring-method", "likelihood,distance", "--density", "model", "--samples", 16, "--solver-steps", 2,
+                "--chunks", 2]  # fmt: skip
         whole = Path(folder) / "whole" / "episode_000.h5"
         began = time.monotonic()
         assert finish(start([*argv, "--output-dir", whole.parent]))[0] == 0
@@ -101,13 +102,13 @@ def start(argv: list[object]) -> tuple[int, int]:
         from dlscore.cli import commands
         from dlscore.policy.base import Policy
 
-        encode = Policy.encode
+        observe = Policy.observe  # of which each family's encoder makes use
 
         def told(self, windows):
             os.write(writer, b"." * len(windows["observation.state"]))
-            return encode(self, windows)
+            return observe(self, windows)
 
-        Policy.encode = told
+        Policy.observe = told
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
