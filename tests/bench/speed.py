@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlscore.compute.episode import BLOCK_STEPS
 from dlscore.grid import Grid
-from dlscore.policy.base import Policy
+from dlscore.policy.diffusion import Diffusion
 from dlscore.policy.load import BATCH_SIZES, pick_device
 from dlscore.scores.likelihood import Likelihood
 
@@ -34,7 +34,7 @@ SIZES = {"demo": (64, 128, 256), "full": (512, 1024, 2048)}
 STATE, ENVIRONMENT = "observation.state", "observation.environment_state"
 
 
-def make_policy(size: str, device: str, batch_size: int | None = None) -> Policy:
+def make_policy(size: str, device: str, batch_size: int | None = None) -> Diffusion:
     """A policy of random weights; the time does not depend on them."""
     config = DiffusionConfig(
         n_obs_steps=2, horizon=16, n_action_steps=8, down_dims=SIZES[size], use_film_scale_modulation=True,
@@ -51,7 +51,7 @@ def make_policy(size: str, device: str, batch_size: int | None = None) -> Policy
     span = {"min": torch.zeros(2), "max": torch.full((2,), 512.0)}
     wide = {"min": torch.zeros(16), "max": torch.full((16,), 512.0)}
     processors = make_pre_post_processors(config, dataset_stats={STATE: span, ENVIRONMENT: wide, "action": span})
-    return Policy(policy, *processors, name=size, revision="", fingerprint="", device=torch.device(device),
+    return Diffusion(policy, *processors, name=size, revision="", fingerprint="", device=torch.device(device),
                   batch_size=batch_size or BATCH_SIZES.get(device, 2048))  # fmt: skip
 
 
