@@ -22,7 +22,7 @@ def rng_of(cache: EpisodeCache, row: int, use: int) -> np.random.Generator:
 
     Each use has its own, so that no number depends on what else was asked: 1 ranks, 2 points, 3 edges, 4 distances.
     """
-    return np.random.default_rng([int(cache.attrs.get("seed", 0)), cache.episode, row * cache.every, use])
+    return np.random.default_rng([cache.seed, cache.episode, row * cache.every, use])
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,7 +187,7 @@ COLUMNS = (
     Column("executed_by", "", "the policy that acted; empty if an expert did", attribute("executed_by"), "str"),
     Column("method", "", "the scores", lambda step: step.episode.method, "str"),
     Column("density", "", "whose density it is", density, "str"),
-    Column("seed", "", "seed of the run that scored", lambda step: step.episode.seed, "i8"),
+    Column("seed", "", "seed of the run that scored", lambda step: step.episode.cache.seed, "i8"),
     Column("episode", "", "index of the episode", lambda step: step.episode.cache.episode, "i8"),
     Column("step", "", "index of the step in the episode", lambda step: step.number, "i8"),
     Column("time", "s", "since the start", lambda step: float(step.episode.cache.time[step.row])),

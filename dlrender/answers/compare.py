@@ -233,5 +233,5 @@ def _label(caches: dict[Key, EpisodeCache], seed: bool) -> str:
     names = sorted(_policies(caches))
     if len(names) != 1:
         raise RenderError(f"the caches are of several policies ({', '.join(names)}); give those of one policy")
-    seeds = sorted({int(cache.attrs.get("seed", 0)) for cache in caches.values()})
+    seeds = sorted({cache.seed for cache in caches.values()})
     return f"{names[0]}, seed {', '.join(map(str, seeds))}" if seed else names[0]

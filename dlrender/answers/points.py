@@ -16,13 +16,13 @@ import numpy as np
 from dlscore.common.arrays import Array
 from dlscore.common.world import WORLD_SIZE
 from dlscore.density.censoring import Pieces
-from dlscore.density.gaussians import FLOOR, LOWEST, TINY, ZERO, blocks, moved
+from dlscore.density.gaussians import FLOOR, LOWEST, TINY, ZERO, blocks, monomials, moved
 from dlscore.density.mixture import Mixture
+from dlscore.density.normal import even_normals
 
 MARGIN = 20.0  # px around what a window shows
 NATS = ("surprise", "excess")  # columns of a step table that are infinite where an action cannot be taken
 POINTS = 256  # error of one step's entropy: 0.045 nats, independent from step to step
-STEPS = 1.32471795724474602596 ** -np.arange(1.0, 3.0)  # of the recurrence: powers of the root of x³ = x + 1
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,14 @@ def weighted_points_of(
     """The same of S mixtures, each with its own random numbers, in less time than one by one."""
     points = _even_points([each.pieces for each in mixtures], np.array([rng.random(3) for rng in rngs]), count)
     origin = points.mean(axis=1)
-    x, y = np.moveaxis(points - origin[:, None], -1, 0)
-    places = np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)], axis=-1).astype(np.float32)  # (S, P, 6)
+    places = monomials(points, origin[:, None]).astype(np.float32)  # (S, P, 6)
     return [_weighted(*each) for each in zip(mixtures, points, origin, places, strict=True)]
 
 
 def _even_points(pieces: Sequence[Pieces], shift: Array, count: int) -> Array:
     # (S, P, 2) px: points of the bases, by shifts (S, 3) of the recurrence, the first of them along its index
     index = np.arange(count) + shift[:, :1]
-    place = STEPS[:, None, None] * index + shift[:, 1:].T[:, :, None]
-    u, v = place - np.floor(place)
-    normal = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])  # Box & Muller 1958
+    normal = even_normals(index, shift[:, 1:].T[:, :, None])
     # So that the entropy of one Gaussian is nearly exact.
     normal *= np.sqrt(2 * count / (normal**2).sum(axis=(0, 2)))[:, None]
     chosen, first = np.empty(index.shape, dtype=np.intp), 0

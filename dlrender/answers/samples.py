@@ -14,8 +14,7 @@ def energy_distance(a: Array, b: Array) -> float:
     then negative as often as positive. In float32 about their mean, which adds an error of 1e-5 of the spread.
     """
     both, m, n = np.concatenate([a, b]), len(a), len(b)
-    apart = distances(*2 * [(both - both.mean(axis=0)).astype(np.float32)])
-    np.fill_diagonal(apart, 0)  # which it is, but for rounding
+    apart = _apart(both - both.mean(axis=0))
     between, in_a, in_b = (float(part.sum()) for part in (apart[:m, m:], apart[:m, :m], apart[m:, m:]))
     return 2 * between / (m * n) - in_a / (m * (m - 1)) - in_b / (n * (n - 1))
 
@@ -26,9 +25,7 @@ def energy_score(points: Array, weight: Array, action: Array) -> float:
     Gneiting & Raftery (2007), equation 21. Distances between points are in float32, which adds an error below 1e-4 px.
     """
     near = float(weight @ np.linalg.norm(points - action, axis=-1))
-    apart = distances(*2 * [(points - weight @ points).astype(np.float32)])
-    np.fill_diagonal(apart, 0)  # which it is, but for rounding
-    return near - 0.5 * float(weight @ (apart @ weight.astype(np.float32)))
+    return near - 0.5 * float(weight @ (_apart(points - weight @ points) @ weight.astype(np.float32)))
 
 
 def distances(a: Array, b: Array) -> Array:
@@ -38,3 +35,10 @@ def distances(a: Array, b: Array) -> Array:
     result += np.einsum("ij,ij->i", b, b)
     np.maximum(result, 0, out=result)
     return np.sqrt(result, out=result)
+
+
+def _apart(points: Array) -> Array:
+    # (n, n) float32 distances of points (n, d) about 0 from each other.
+    found = distances(*2 * [points.astype(np.float32)])
+    np.fill_diagonal(found, 0)  # which it is, but for rounding
+    return found

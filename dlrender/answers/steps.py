@@ -59,11 +59,6 @@ class Episode:
         """(T,) their mean; nan where the file has none."""
         return np.full(self.cache.steps, np.nan) if self.own_ranks is None else self.own_ranks.mean(axis=1)
 
-    @property
-    def seed(self) -> int:
-        """Of the run that scored it."""
-        return int(self.cache.attrs.get("seed", 0))
-
     @cached_property
     def fields(self) -> dict[str, Array | None]:
         """(T,) of each of OPTIONAL, None where the file does not have it."""

@@ -57,7 +57,7 @@ def read_episode(files: Sequence[Path], provenance: bool = True) -> dict[str, An
             if not number:
                 found |= _shared(cache, provenance)
             found["files"].append(_of_file(cache, provenance))
-            runs.append((relative(policy_of(cache)), int(cache.attrs.get("seed", 0))))
+            runs.append((relative(policy_of(cache)), cache.seed))
             for method in densities_first(cache):
                 source: dict[str, Any] = {
                     "file": number,

@@ -73,6 +73,11 @@ class EpisodeCache(StoredMethods):
         return int(self.attrs["episode"])
 
     @property
+    def seed(self) -> int:
+        """Of the run that scored it."""
+        return int(self.attrs.get("seed", 0))
+
+    @property
     def current(self) -> int:
         """Index of the current action in a chunk; CacheError if the file does not say."""
         now = self.attrs.get("current_action_index")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from typing import NoReturn
 
 from dlscore.common.errors import UserError
 
@@ -34,4 +35,9 @@ def suggest(name: str, known: Collection[str]) -> str:
 def require(option: str, value: object, allowed: str, holds: bool, error: type[UserError]) -> None:
     """Raise `error` unless the condition on an option's value, which `allowed` puts into words, `holds`."""
     if not holds:
-        raise error(f"{option} {value} is not allowed; it must be {allowed}")
+        refuse(option, value, allowed, error)
+
+
+def refuse(option: str, value: object, allowed: str, error: type[UserError]) -> NoReturn:
+    """Raise `error`, which says what value an option has, and what `allowed` would be."""
+    raise error(f"{option} {value} is not allowed; it must be {allowed}")

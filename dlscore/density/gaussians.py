@@ -53,9 +53,9 @@ def moved(linear: Array, origin: Array) -> Array:
     return found
 
 
-def monomials(points: Array) -> Array:
-    """(..., 6) of points (..., 2) px."""
-    x, y = np.moveaxis(points - CENTRE, -1, 0)
+def monomials(points: Array, origin: Array | float = CENTRE) -> Array:
+    """(..., 6) of points (..., 2) px, of coordinates relative to `origin` (`moved` has the coefficients for another one)."""
+    x, y = np.moveaxis(points - origin, -1, 0)
     return np.stack([x * x, x * y, y * y, x, y, np.ones_like(x)], axis=-1)
 
 

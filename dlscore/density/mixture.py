@@ -16,16 +16,17 @@ from typing import NoReturn
 import numpy as np
 
 from dlscore.common.arrays import Array
+from dlscore.common.choices import refuse
 from dlscore.common.errors import UserError
 from dlscore.density.censoring import Pieces, censor
 from dlscore.density.gaussians import FLOOR, TINY, ZERO, blocks, coefficients, log_sum, monomials, sums
+from dlscore.density.normal import even_normals
 
 __all__ = ["FLOOR", "ZERO", "DensityError", "Mixture"]
 
 SUM = 1e-3  # so far may sums of weights be from 1
 TALLEST = 48  # Gaussians at whose means the peak is looked for first
 FLOOR_POINTS = 4096  # at which the floor's mass is measured
-PLASTIC = 1.32471795724474602596  # the root of x³ = x + 1: the most irrational number in two dimensions
 
 
 class DensityError(UserError):
@@ -198,17 +199,15 @@ class Mixture:
         return replace(self, log_norm=float(-np.log1p(added / len(points))))
 
     def _even_points(self) -> Array:
-        # (P, 2) points of the coarse density: components in proportion to b, and in each the additive recurrence of
-        # Roberts (2018), which fills the square evenly, as two normal deviates (Box & Muller 1958).
+        # (P, 2) points of the coarse density: components in proportion to b, and in each an even sequence.
         base = self.pieces.weight[:, 1]
         index = np.arange(FLOOR_POINTS) + 0.5
         chosen = np.searchsorted(np.cumsum(base), index / FLOOR_POINTS * base.sum()).clip(max=len(base) - 1)
-        u, v = (index[:, None] * PLASTIC ** -np.arange(1.0, 3.0) % 1).T
-        normal = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])
+        normal = even_normals(index)
         roots = np.linalg.cholesky(self.pieces.covariance[chosen])
         points: Array = self.pieces.mean[chosen] + np.einsum("nij,jn->ni", roots, normal)
         return points
 
 
 def _refuse(what: str, value: object, allowed: str) -> NoReturn:
-    raise DensityError(f"mixture's {what} {value} is not allowed; it must be {allowed}")
+    refuse(f"mixture's {what}", value, allowed, DensityError)

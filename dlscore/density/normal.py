@@ -1,4 +1,4 @@
-"""The standard normal distribution, for arrays, since numpy has no erf; and Gauss-Legendre quadrature."""
+"""The standard normal distribution, for arrays, since numpy has no erf; even deviates of it; and Gauss-Legendre quadrature."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from dlscore.common.arrays import Array
 
 # Abramowitz & Stegun 1964, eq. 26.2.17: Φ to 7.5e-8.
 SCALE, POLYNOMIAL = 0.2316419, (0.319381530, -0.356563782, 1.781477937, -1.821255978, 1.330274429)
+
+# Of the recurrence in two dimensions: powers of the root of x³ = x + 1, the most irrational number there.
+STEPS = 1.32471795724474602596 ** -np.arange(1.0, 3.0)
 
 
 def normal_density(z: Array) -> Array:
@@ -34,6 +37,18 @@ def normal_between(mean: Array, deviation: Array, low: Array | float, high: Arra
     """The probability of Gaussians between two bounds."""
     probability: Array = normal_cdf((high - mean) / deviation) - normal_cdf((low - mean) / deviation)
     return probability
+
+
+def even_normals(index: Array, shift: Array | float = 0.0) -> Array:
+    """(2, ...) pairs of normal deviates that lie evenly in the plane, at places `index` (...) of a sequence.
+
+    The additive recurrence of Roberts (2018) fills the square evenly, here moved by `shift` (2, ...); as two normal deviates
+    (Box & Muller 1958).
+    """
+    place = np.multiply.outer(STEPS, index) + shift
+    u, v = place - np.floor(place)
+    deviates: Array = np.sqrt(-2 * np.log1p(-u)) * np.stack([np.cos(2 * np.pi * v), np.sin(2 * np.pi * v)])
+    return deviates
 
 
 @lru_cache(maxsize=256)
