@@ -14,10 +14,14 @@ an eigenvalue c of which belongs to λ = c v² / (v² - c). For the model's dens
 At a level that the sampler does not visit, and from its last step on, where f = 0 (DDIM: everywhere), V and f are not used.
 There chunks follow the model's flow, and both parts of the variance shrink by F / λ: the kernel is f = c F / λ, and the mean
 moves towards that of the data nearby, μ = y + (y - D) v² / (c - v²), until its deviation is √(F / λ) of what it was.
+
+A sampler whose `num_inference_steps` do not divide its timesteps starts below the end of its schedule, from N(0, I) all the same.
+The data's mean should show there, and does not: actions are off by a share of it, which a sampler without noise never loses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -25,14 +29,25 @@ import numpy as np
 
 from dlscore.common.arrays import Array
 from dlscore.policy.denoiser import DenoiserPolicy
-from dlscore.policy.sampler_steps import SamplerSteps, gaussian_path
+from dlscore.policy.sampler_steps import SamplerStep, SamplerSteps, gaussian_path
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior, symmetric
 from dlscore.scores.solver import data_gain, data_variances
 
 NARROWEST = 0.004  # smallest standard deviation of a component in normalised units, about 1 px
 LARGEST = 0.98  # of c / v² that is believed: 1 is data of infinite width
-TYPICAL, SHRINKAGE = 0.1, 0.2  # the mean of data of this deviation may shrink by so much, the most that was certified
+UNIFORM = (
+    3**-0.5
+)  # deviation of data that are even within [-1, 1]: wider ones are several modes, between which no mean moves
+TYPICAL = (
+    0.1  # deviation of data, in normalised units, and what was certified of them, by `dlscore certify --schedule`:
+)
+NARROWING = 0.22  # by how much they may be narrower than the network's, as those of 50 of 50 steps of DDPM are,
+SHRINKAGE = 0.16  # and by how much means may shrink, as those of 33 of 100 steps of DDIM do
+BIAS = (
+    0.1  # total variation for each unit of that shrinkage: about half of what it is for mixtures; one Gaussian has none
+)
+WIDE, SHIFT = 0.5, 0.05  # data of this deviation may be shifted by so many executed deviations for a mean of 1
 FARTHEST = 0.7  # largest relative deviation of the spectrum that is believed
 
 
@@ -41,12 +56,14 @@ class Execution:
     """What is executed of Gaussian data of each variance in `solver.data_variances()`, at the nodes of the solver.
 
     `deviations` (K + 1, W): √V of y; `ratios` (K + 1, W): f / c, of the kernel's variance to the posterior's;
-    `shrinkage` (K + 1, W): of the deviation of the mean, 0 where V has it already.
+    `shrinkage` (K + 1, W): of the deviation of the mean, 0 where V has it already. `bias`: the total variation to be expected
+    from means that shrink at the last node, where data are no Gaussians.
     """
 
     deviations: Array
     ratios: Array
     shrinkage: Array
+    bias: float = 0.0
 
 
 @lru_cache(maxsize=4)
@@ -56,31 +73,49 @@ def own_sampler(policy: DenoiserPolicy) -> SamplerSteps:
 
 
 def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...]) -> Execution:
-    """Of a density, executed or model, at timesteps `nodes`. Raises ScorerError where the mean would have to shrink too far."""
+    """Of a density, executed or model, at timesteps `nodes`. Raises ScorerError for a sampler too far from its network."""
     variances, noise = data_variances(), policy.levels[list(nodes), None]
     deviations = np.sqrt(variances + noise**2)
     if density == "model":
         return Execution(deviations, np.ones_like(deviations), np.zeros_like(deviations))
     steps = own_sampler(policy).steps
-    path = gaussian_path(steps, 0.0, variances)[1]
+    means, path = gaussian_path(steps, 1.0, variances)
     shape = deviations.shape
     ratios = np.broadcast_to(path[-1] / variances, shape).copy()
     shrinkage = np.broadcast_to(1 - np.sqrt(path[-1] / variances), shape).copy()
     visited = [step.t for step in steps]
-    typical = int(np.abs(variances - TYPICAL**2).argmin())
     for k, t in enumerate(nodes):
         if t in visited and any(step.noise_variance for step in steps[visited.index(t) :]):
             at = visited.index(t)
             given = gaussian_path(steps[at:], 0.0, variances, 0.0, 0.0)[1][-1]
             deviations[k], shrinkage[k] = np.sqrt(path[at]) / steps[at].alpha, 0
             ratios[k] = given / (data_gain(variances, noise[k]) * noise[k] ** 2)
-    if shrinkage[-1, typical] > SHRINKAGE:
+    shrunk = float(shrinkage[-1, _nearest(TYPICAL)])
+    _check(policy, steps, means[-1], path[-1], shrunk)
+    return Execution(deviations, ratios, shrinkage, BIAS * shrunk)
+
+
+def _check(policy: DenoiserPolicy, steps: Sequence[SamplerStep], mean: Array, variance: Array, shrunk: float) -> None:
+    # mean, variance (W,): of the actions, for data of mean 1; shrunk: at the last node, of typical data.
+    kept = float(np.sqrt(variance / data_variances())[_nearest(TYPICAL)])
+    if kept < 1 - NARROWING or shrunk > SHRINKAGE:
         raise ScorerError(
-            f"the policy's own sampler takes so few steps ({len(steps)}) that its actions have {1 - shrinkage[-1, typical]:.2f} "
-            f"of the deviation that its network models, too far from it to be told from the network; choose --density model, or "
-            "--sampler policy"
+            f"the policy's own sampler of {len(steps)} steps makes actions that have {kept:.2f} of the deviation that its "
+            "network models, too far from it to be told from the network; choose --density model, or --sampler policy"
         )
-    return Execution(deviations, ratios, shrinkage)
+    shift = abs(1 - mean[_nearest(WIDE)]) / np.sqrt(variance[_nearest(WIDE)])
+    if shift > SHIFT:
+        raise ScorerError(
+            f"the policy's own sampler of {len(steps)} steps starts at timestep {steps[0].t} of {len(policy.levels)}, where "
+            f"σ/α = {steps[0].sigma / steps[0].alpha:.2f}, from noise without the data's mean: its actions are off by "
+            f"{shift:.2f} of their deviation for each unit of that mean, and the network does not tell; choose a "
+            "num_inference_steps whose first timestep is nearer to the end, or --density model, or --sampler policy"
+        )
+
+
+def _nearest(deviation: float) -> int:
+    # The place of a deviation in `solver.data_variances()`.
+    return int(np.abs(data_variances() - deviation**2).argmin())
 
 
 def visited_timesteps(policy: DenoiserPolicy, density: str) -> tuple[int, ...]:
@@ -113,6 +148,8 @@ def execute(posterior: Posterior, execution: Execution, node: int, noise: float)
         c = np.clip(c, 1e-8, LARGEST * noise**2)
         log_variance = np.log(c * noise**2 / (noise**2 - c))
         scale += np.interp(log_variance, np.log(data_variances()), execution.ratios[node]) / 2
+        c = np.minimum(c, UNIFORM**2 * noise**2 / (UNIFORM**2 + noise**2))
+        log_variance = np.log(c * noise**2 / (noise**2 - c))
         pull -= np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node]) / (noise**2 - c) / 2
     transposed = vectors.swapaxes(-1, -2)
     moves = (root @ (vectors * pull[..., None, :]) @ transposed @ inverse @ posterior.residual[..., None])[..., 0]

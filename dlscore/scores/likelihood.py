@@ -59,7 +59,7 @@ class Likelihood:
         "says whose: executed, of what the policy's own sampler returns, or model, of what its network models"
     )
     checks: ClassVar[tuple[str, ...]] = ("error", "log_error")
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
 
     def __post_init__(self) -> None:
         samples, finest = self.samples, self.finest

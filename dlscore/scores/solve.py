@@ -182,7 +182,7 @@ def _descend(
         weights = _weigh(policy, path, pilot, passed, s)
         found = [Level(mean[s], covariance[s]) for mean, covariance in levels]
         joined = join(found if path is plan.believed else [widen(each) for each in found], plan.box, weights)
-        solutions.append(_finish(joined, kept, recipe.density))
+        solutions.append(_finish(joined, kept, recipe.density, path.execution.bias))
     return solutions
 
 
@@ -235,8 +235,8 @@ def find_box(policy: DenoiserPolicy, density: str) -> Array | None:
     return None if clip is None else policy.to_px(np.array([[-clip, -clip], [clip, clip]]))
 
 
-def _finish(joined: Joined, denoised: Array, density: str) -> Solution:
-    return Solution(joined, estimate_error(joined, density), denoised)
+def _finish(joined: Joined, denoised: Array, density: str, bias: float = 0.0) -> Solution:
+    return Solution(joined, estimate_error(joined, density, bias), denoised)
 
 
 def _clip(chunks: Tensor, clip: float | None) -> Tensor:

@@ -11,7 +11,7 @@ from dlscore.cli import commands
 def test_command_line_table_json_and_figure(command, tmp_path):
     figure = tmp_path / "new" / "certify.png"
     options = ("--policies", "one,two", "--seeds", 1, "--quality", "draft,standard", "--action_resolution", 25,
-               "--schedule", "cosine-25-steps", "--draws-dir", tmp_path / "draws")  # fmt: skip
+               "--schedule", "cosine-50-steps", "--draws-dir", tmp_path / "draws")  # fmt: skip
     methods = ("--scoring-method", "likelihood,distance", "--density", "model", "--schedule", "cosine")
     code, out, _ = command(commands, "certify", *options, *methods, "--figure", figure)
     assert code == 0

@@ -93,7 +93,7 @@ def test_a_flow_executes_what_its_own_euler_steps_draw():
 
 def test_executed_flows_of_few_steps_and_of_runge_kutta_are_refused_in_a_line():
     known = mixture("one")
-    with pytest.raises(ScorerError, match=r"takes so few steps \(10\) .* choose --density model"):
+    with pytest.raises(ScorerError, match=r"of 10 steps makes actions that have 0\.6.* choose --density model"):
         Likelihood().evaluations(FlowPolicy(known, FlowPath(10)), GRID)
     with pytest.raises(
         PolicyError, match="known for Euler steps, and the policy integrates by 'rk4'; choose --density model"

@@ -57,7 +57,7 @@ def test_of_the_model_nothing_is_changed():
     np.testing.assert_allclose(kernel[0, 0], covariance, rtol=1e-9)
 
 
-@pytest.mark.parametrize("schedule", ["ddim", "cosine-25-steps"])
+@pytest.mark.parametrize("schedule", ["ddim", "cosine-50-steps"])
 def test_where_a_sampler_does_not_come_or_adds_no_noise_both_parts_shrink(schedule):
     policy = make_policy(schedule)
     found, noise = find_execution(policy, "executed", NODES), policy.levels
@@ -120,8 +120,44 @@ def test_clipping_and_timesteps_are_the_samplers():
     assert visited_timesteps(policy, "model") == tuple(range(100))
 
 
-def test_a_sampler_too_far_from_its_network_is_refused():
-    policy = make_policy("ddim-10-steps")
-    find_execution(policy, "model", NODES)
-    with pytest.raises(ScorerError, match=r"so few steps \(10\)"):
+@pytest.mark.parametrize("schedule", ["ddim-10-steps", "cosine-25-steps", "cosine-20", "laplace-1000"])
+@pytest.mark.parametrize("node", [4, 8, 12])
+def test_a_sampler_too_far_from_its_network_is_refused_wherever_the_last_level_is(schedule, node):
+    policy = make_policy(schedule)
+    nodes = (19, 15, node)
+    find_execution(policy, "model", nodes)
+    with pytest.raises(ScorerError, match=rf"of {policy.sampler_steps} steps makes actions that have 0\.[56]"):
+        find_execution(policy, "executed", nodes)
+
+
+def test_a_sampler_that_starts_where_data_show_is_refused():
+    policy = make_policy("ddim-40-steps")
+    # Of DDIM, whose steps keep it, the shift is that of the start: α μ, where the deviation is 1.
+    shift = policy.noise_level(78)[0]
+    with pytest.raises(
+        ScorerError, match=rf"of 40 steps starts at timestep 78 of 100.* off by {shift:.2f} of .*num_inf"
+    ):
         find_execution(policy, "executed", NODES)
+    find_execution(policy, "model", NODES)
+    find_execution(make_policy("ddim-50-steps"), "executed", NODES)
+
+
+def test_the_bias_of_means_that_shrink_is_told_and_others_have_none():
+    biases = {
+        name: find_execution(make_policy(name), "executed", NODES).bias for name in ("cosine", "ddim", "ddim-50-steps")
+    }
+    assert biases["cosine"] == find_execution(make_policy("ddim"), "model", NODES).bias == 0
+    assert 0 < biases["ddim"] < biases["ddim-50-steps"]
+
+
+def test_a_mean_between_modes_moves_no_farther_than_that_of_even_data():
+    policy = make_policy("ddim")
+    found, v = find_execution(policy, "executed", NODES), policy.levels[20]
+    # The posterior of a chunk between two modes is as wide as they are apart, and says nothing of where the data lie.
+    moves = [
+        np.linalg.norm(execute(make_posterior(c * np.eye(2), [0, 0], c * np.array([0.3, 0])), found, 3, v)[0])
+        for c in np.array([0.5, 0.8, 0.97, 1.5]) * v**2
+    ]
+    assert moves[0] < moves[1] < moves[2]
+    shrinkage = found.shrinkage[3, np.abs(VARIANCES - 1 / 3).argmin()]
+    assert moves[2:] == pytest.approx([0.3 * shrinkage * c * (1 + 1 / 3 / v**2) for c in (0.97, 1.5)], rel=0.05)

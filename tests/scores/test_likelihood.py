@@ -84,7 +84,7 @@ def test_the_model_density_is_the_same_under_other_schedules(schedule):
         ("one with short correlation", "cosine", {}),
         ("one anisotropic", "cosine", {}),
         ("one", "cosine-fixed_large", {}),
-        ("one", "cosine-25-steps", {}),
+        ("one", "cosine-50-steps", {}),
         ("one", "linear-steep", {}),
         ("one narrow", "ddim", {}),
         ("one", "ddim", {"prediction_type": "sample"}),
@@ -300,7 +300,7 @@ def test_a_network_that_is_not_finite_is_named():
         ("model", "linear", r"ends at σ/α = 1\.3\d, where the data still show .* as squaredcos_cap_v2 is"),
         ("executed", "sigmoid-20", "where the data still show"),
         ("model", "laplace", r"of 100 timesteps is too coarse: .* --noise-level above 0\.35"),
-        ("executed", "ddim-10-steps", r"so few steps \(10\) .* --density model, or --sampler policy"),
+        ("executed", "ddim-10-steps", r"of 10 steps makes actions that .* --density model, or --sampler policy"),
     ],
 )
 def test_schedules_and_samplers_that_it_cannot_do_are_refused(density, schedule, words):
