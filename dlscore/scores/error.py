@@ -5,8 +5,8 @@ halves is the standard error of the whole, if the chunks are independent. Points
 halves of which each is one run of it are nearer to each other than halves of every other run, by a factor ρ. If the whole were
 as much better than its halves as these are than their runs, its error would be ρ times as large; its root is taken, between that
 and independence. What the halves share does not show there: the bias of the levels, whose size the last correction tells, that
-of the chunks' weights, taken as a share of what they change, and that of means that shrink (`executed`). Distances are integrals
-over the plane by importance sampling, so they do not depend on the grid.
+of the chunks' weights, taken as a share of what they change, and that of the sampler (`executed.sampler_bias`). Distances are
+integrals over the plane by importance sampling, so they do not depend on the grid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dlscore.scores.points import spread_points
 EDGES = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 13.0, 16.0, 20.0)  # [nats] below the peak
 DISTANCES = EDGES[1:]  # upper ends of the bins
 # How much of each part is in the error: fitted to known densities (dlscore/certify) and reported on others.
-SHARES = {"sampling": 1.0, "weighed": 0.5, "dropped": 0.3, "beyond": 0.45, "shrunk": 1.0}
+SHARES = {"sampling": 1.0, "weighed": 0.5, "dropped": 0.3, "beyond": 0.45, "sampler": 1.0}
 # What is left where all parts vanish: that of the solver, and of the executed density also that of its linear steps.
 LEAST = {"executed": 0.002, "model": 0.0007}
 
@@ -40,7 +40,7 @@ class ErrorEstimate:
 
 
 def estimate_error(joined: Joined, density: str = "executed", bias: float = 0.0) -> ErrorEstimate:
-    """Of one step's `density`, executed or model. bias: a total variation that the chunks do not show (`executed`)."""
+    """Of one step's `density`, executed or model. bias: of the sampler, which the chunks do not show (`executed`)."""
     mixture, coarse = joined.mixture, joined.mixture.base > 0
     points, proposal = spread_points(mixture.mean[coarse], mixture.covariance[coarse])
     moved = np.where(coarse, mixture.base - 1 / coarse.sum(), 0.0)
@@ -67,7 +67,7 @@ def estimate_error(joined: Joined, density: str = "executed", bias: float = 0.0)
         "weighed": float(weighed),
         "dropped": float(np.linalg.norm((1 - joined.weights) * told)),
         "beyond": float(joined.weights[-1] * told[-1]) if len(told) else 0.0,
-        "shrunk": bias,
+        "sampler": bias,
     }
     logs = np.log(densities)
     below = float((np.log(floored) + scale).max()) - (np.log(floored) + scale)

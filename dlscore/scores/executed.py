@@ -17,6 +17,9 @@ moves towards that of the data nearby, μ = y + (y - D) v² / (c - v²), until i
 
 A sampler whose `num_inference_steps` do not divide its timesteps starts below the end of its schedule, from N(0, I) all the same.
 The data's mean should show there, and does not: actions are off by a share of it, which a sampler without noise never loses.
+
+DDIM clips x̂₀, and adds the noise that the unclipped x̂₀ implies. Where data lie beyond the clip, each step so moves a chunk
+inwards once more, and after many it ends far from the edge. This is told as an error (`sampler_bias`), not modelled.
 """
 
 from __future__ import annotations
@@ -36,19 +39,16 @@ from dlscore.scores.solver import data_gain, data_variances
 
 NARROWEST = 0.004  # smallest standard deviation of a component in normalised units, about 1 px
 LARGEST = 0.98  # of c / v² that is believed: 1 is data of infinite width
-UNIFORM = (
-    3**-0.5
-)  # deviation of data that are even within [-1, 1]: wider ones are several modes, between which no mean moves
-TYPICAL = (
-    0.1  # deviation of data, in normalised units, and what was certified of them, by `dlscore certify --schedule`:
-)
-NARROWING = 0.22  # by how much they may be narrower than the network's, as those of 50 of 50 steps of DDPM are,
-SHRINKAGE = 0.16  # and by how much means may shrink, as those of 33 of 100 steps of DDIM do
-BIAS = (
-    0.1  # total variation for each unit of that shrinkage: about half of what it is for mixtures; one Gaussian has none
-)
-WIDE, SHIFT = 0.5, 0.05  # data of this deviation may be shifted by so many executed deviations for a mean of 1
 FARTHEST = 0.7  # largest relative deviation of the spectrum that is believed
+UNIFORM = 3**-0.5  # deviation of even data in [-1, 1]: wider ones are several modes, between which no mean moves
+# What was certified (`dlscore certify --schedule`), for data of the deviation TYPICAL in normalised units:
+TYPICAL = 0.1
+DEPARTURE = 0.22  # of the actions' deviation from the network's: 50 of 50 steps of DDPM
+SHRINKAGE = 0.16  # of means: 33 of 100 steps of DDIM
+WIDE, SHIFT = 0.5, 0.05  # and by how many executed deviations data of the deviation WIDE are off, for a mean of 1
+# Total variation to be expected:
+SHRUNK = 0.1  # for each unit of shrinkage: about half of what it is for mixtures; one Gaussian has none
+DRIFT = 0.7  # for each unit of the chunks that are clipped, where those drift
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...])
             ratios[k] = given / (data_gain(variances, noise[k]) * noise[k] ** 2)
     shrunk = float(shrinkage[-1, _nearest(TYPICAL)])
     _check(policy, steps, means[-1], path[-1], shrunk)
-    return Execution(deviations, ratios, shrinkage, BIAS * shrunk)
+    return Execution(deviations, ratios, shrinkage, SHRUNK * shrunk)
 
 
 def _check(policy: DenoiserPolicy, steps: Sequence[SamplerStep], mean: Array, variance: Array, shrunk: float) -> None:
     # mean, variance (W,): of the actions, for data of mean 1; shrunk: at the last node, of typical data.
     kept = float(np.sqrt(variance / data_variances())[_nearest(TYPICAL)])
-    if kept < 1 - NARROWING or shrunk > SHRINKAGE:
+    if abs(kept - 1) > DEPARTURE or shrunk > SHRINKAGE:
         raise ScorerError(
             f"the policy's own sampler of {len(steps)} steps makes actions that have {kept:.2f} of the deviation that its "
             "network models, too far from it to be told from the network; choose --density model, or --sampler policy"
@@ -128,6 +128,18 @@ def visited_timesteps(policy: DenoiserPolicy, density: str) -> tuple[int, ...]:
 def find_clip(policy: DenoiserPolicy, density: str) -> float | None:
     """Where actions of the density are clipped, in normalised units; None where they are not."""
     return None if density == "model" else own_sampler(policy).clip
+
+
+def sampler_bias(policy: DenoiserPolicy, execution: Execution, clip: float | None, actions: Array) -> Array:
+    """(S,) the total variation to be expected of what no Gaussian shows: of means that shrink, and of chunks that drift.
+
+    actions: (S, M, 2) the current action of chunks at the first level that has a density, normalised, clipped at `clip`.
+    """
+    if clip is None or all(step.c0 == step.c_clip for step in own_sampler(policy)):
+        return np.full(len(actions), execution.bias)
+    clipped = (np.abs(actions) > (1 - 1e-6) * clip).any(axis=-1).mean(axis=-1)  # in single precision
+    found: Array = np.hypot(execution.bias, DRIFT * clipped)
+    return found
 
 
 def execute(posterior: Posterior, execution: Execution, node: int, noise: float) -> tuple[Array, Array]:

@@ -22,6 +22,7 @@ from dlscore.scores.executed import (
     find_clip,
     find_execution,
     own_sampler,
+    sampler_bias,
     visited_timesteps,
 )
 from dlscore.scores.levels import find_levels, more_steps
@@ -177,12 +178,14 @@ def _descend(
             for weight, prediction in zip(path.weights[k], history, strict=False):
                 y = y + float(weight) * prediction
     denoised = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
+    first = passed[-path.densities].mean[:, :, policy.current].cpu().double().numpy()
+    bias = sampler_bias(policy, path.execution, plan.clip, first)
     solutions = []
     for s, kept in enumerate(denoised):
         weights = _weigh(policy, path, pilot, passed, s)
         found = [Level(mean[s], covariance[s]) for mean, covariance in levels]
         joined = join(found if path is plan.believed else [widen(each) for each in found], plan.box, weights)
-        solutions.append(_finish(joined, kept, recipe.density, path.execution.bias))
+        solutions.append(_finish(joined, kept, recipe.density, float(bias[s])))
     return solutions
 
 

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from dlscore.certify import analytic_policy, mixtures
+from dlscore.grid import Grid
 from dlscore.policy.sampler_steps import gaussian_path, sampler_steps
 from dlscore.scores.base import ScorerError
 from dlscore.scores.denoise import Posterior
-from dlscore.scores.executed import NARROWEST, execute, find_clip, find_execution, visited_timesteps
+from dlscore.scores.executed import NARROWEST, execute, find_clip, find_execution, sampler_bias, visited_timesteps
+from dlscore.scores.likelihood import QUALITIES, Likelihood
 from dlscore.scores.solver import data_gain, data_variances
 
 ONE = mixtures.gaussians("", [[0.2, -0.3]], 0.1)
@@ -148,6 +150,28 @@ def test_the_bias_of_means_that_shrink_is_told_and_others_have_none():
     }
     assert biases["cosine"] == find_execution(make_policy("ddim"), "model", NODES).bias == 0
     assert 0 < biases["ddim"] < biases["ddim-50-steps"]
+
+
+@pytest.mark.parametrize(("schedule", "told"), [("ddim", [0.0, 0.35]), ("cosine", [0.0, 0.0])])
+def test_chunks_beyond_the_clip_are_told_where_the_sampler_makes_them_drift(schedule, told):
+    policy = make_policy(schedule)
+    clip, found = find_clip(policy, "executed"), find_execution(policy, "executed", NODES)
+    actions = np.float32([[[0.5, -0.9], [0.2, 0.3]], [[1.0, 0.2], [0.4, -0.3]]])  # the first of two is clipped
+    np.testing.assert_allclose(sampler_bias(policy, found, clip, actions), np.hypot(found.bias, told))
+    np.testing.assert_array_equal(sampler_bias(policy, found, None, actions), found.bias)
+
+
+def test_the_error_tells_of_modes_beyond_the_clip():
+    modes = next(each for each in mixtures.MIXTURES if each.name == "two at the edges")
+    errors = {}
+    for schedule in ("cosine", "ddim"):
+        policy = analytic_policy.make_policy(modes, schedule, clip_sample_range=0.8)
+        scores = Likelihood(**QUALITIES["draft"]).score(
+            policy, analytic_policy.encode_observation(policy), np.empty(0), Grid(25), 0
+        )
+        errors[schedule] = scores.checks["error"][0]
+    assert errors["cosine"] < 0.1
+    assert errors["ddim"] > 0.5  # its own draws are far from the edge, where DDPM's are
 
 
 def test_a_mean_between_modes_moves_no_farther_than_that_of_even_data():
