@@ -20,7 +20,11 @@ from dlscore.common.world import WORLD_SIZE
 FADE = 1.5  # nats, over which colours fade into what lies under them
 WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they are as opaque as they get
 STRENGTH = 0.88  # opacity over the environment, which stays visible
-PAIR, HALF, OPAQUE = (np.uint32(each) for each in (0x00FF00FF, 0x00800080, 0x00FF0000))  # of every second byte of RGBA
+# Of every second byte of RGBA as one number, whose lowest byte is the first: little-endian, as all machines are that torch has.
+PAIR, HALF, OPAQUE = (np.uint32(each) for each in (0x00FF00FF, 0x00800080, 0x00FF0000))
+CUBIC = (
+    np.array([[-1, 2, -1, 0], [3, -5, 0, 2], [-3, 4, 1, 0], [1, -1, 0, 0]]) / 2
+)  # of t³, t², t, 1 (Keys 1981, a = -1/2)
 HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
 
 
@@ -142,18 +146,14 @@ def _weights(start: float, side: float, pixels: int, cells: int) -> tuple[Array,
     """
     where = (start + (np.arange(pixels) + 0.5) * side / pixels) * cells / WORLD_SIZE - 0.5
     before = np.floor(where).astype(int)
-    t = where - before
-    four = [
-        ((2 - t) * t - 1) * t / 2,
-        ((3 * t - 5) * t * t + 2) / 2,
-        ((4 - 3 * t) * t + 1) * t / 2,
-        (t - 1) * t * t / 2,
-    ]
+    powers = np.ones((4, pixels))
+    powers[2] = where - before
+    np.multiply(powers[2], powers[2], out=powers[1])
+    np.multiply(powers[1], powers[2], out=powers[0])
     low, high = before[0] - 1, before[-1] + 2
     matrix = np.zeros((pixels, high - low + 1), dtype=np.float32)
     place = np.arange(pixels) * matrix.shape[1] + before - before[0]
-    for offset, weight in enumerate(four):
-        matrix.reshape(-1)[place + offset] = weight
+    matrix.reshape(-1)[place + np.arange(4)[:, None]] = CUBIC @ powers
     first, last = np.clip((low, high), 0, cells - 1)
     if (first, last) != (low, high):  # what lies beyond counts for the outermost
         place = np.clip(np.arange(low, high + 1), first, last) - first

@@ -14,6 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.path import Path
+from matplotlib.transforms import BboxTransform
 from PIL import Image
 
 from dlrender.colors import Norm
@@ -164,7 +165,7 @@ class HeatmapPanel:
             (np.array([*to_rgb(self.axes.get_facecolor()), 1.0]) * 255 + 0.5).astype(np.uint8).view(np.uint32)
         )
         self._spines = _spines(self.axes)
-        self._live, self._shown = self.axes.transData, self.window
+        self._shown = self.window
         freeze(self.axes)
         self._rendered = False
 
@@ -176,7 +177,7 @@ class HeatmapPanel:
         if view.window != self._shown:
             x0, x1, y0, y1 = view.window.extent
             self.axes.viewLim.set_points(np.array([(x0, y0), (x1, y1)]))  # set_xlim takes a fifth of a frame
-            self.axes.transData, self._shown = self._live, view.window
+            self._shown = view.window
             freeze(self.axes)
         if self.heat == "opaque":
             shades = view.shades(over=False)
@@ -197,8 +198,8 @@ class HeatmapPanel:
 
 
 def freeze(axes: Axes) -> None:
-    """Fix the coordinates of axes as they are, which each artist would else compute anew."""
-    axes.transData = axes.transData.frozen()  # type: ignore[assignment]
+    """Fix the coordinates of linear axes as they are, which each artist would else compute anew."""
+    axes.transData = BboxTransform(axes.viewLim.frozen(), axes.bbox.frozen())  # type: ignore[assignment]
 
 
 def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Artist]:

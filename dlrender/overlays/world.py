@@ -137,8 +137,9 @@ def _bars(pose: Array, wider: float) -> Path:
 
 def agent_shapes(place: Array) -> list[tuple[Path, str]]:
     """The agent's disc at a place (2,) [px], with its colours, from the lowest up."""
+    circle = Path.unit_circle()  # one for all; a circle of matplotlib's own makes eight arrays
     return [
-        (Path.circle((float(place[0]), float(place[1])), radius), color)
+        (Path(place + radius * np.asarray(circle.vertices), circle.codes), color)
         for radius, color in ((AGENT_RADIUS, AGENT_EDGE), (INNER_RADIUS, AGENT))
     ]
 

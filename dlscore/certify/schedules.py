@@ -50,7 +50,7 @@ SCHEDULES: dict[str, Mapping[str, Any]] = {
     "cosine-25-steps": {"num_inference_steps": 25},
     "ddim": {"noise_scheduler_type": "DDIM"},
     "ddim-50-steps": {"noise_scheduler_type": "DDIM", "num_inference_steps": 50},
-    "ddim-40-steps": {"noise_scheduler_type": "DDIM", "num_inference_steps": 40},  # the first is timestep 78 of 99
+    "ddim-40-steps": {"noise_scheduler_type": "DDIM", "num_inference_steps": 40},  # from timestep 78 of 0 to 99
     "ddim-10-steps": {"noise_scheduler_type": "DDIM", "num_inference_steps": 10},
     "ddim-linear-1000-50-steps": {
         "noise_scheduler_type": "DDIM",

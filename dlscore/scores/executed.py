@@ -15,10 +15,10 @@ At a level that the sampler does not visit, and from its last step on, where f =
 There chunks follow the model's flow, and both parts of the variance shrink by F / λ: the kernel is f = c F / λ, and the mean
 moves towards that of the data nearby, μ = y + (y - D) v² / (c - v²), until its deviation is √(F / λ) of what it was.
 
-A sampler whose `num_inference_steps` do not divide its timesteps starts below the end of its schedule, from N(0, I) all the same.
+A sampler may start below the end of its schedule, from N(0, I) all the same: diffusers takes every ⌊T / n⌋th timestep from 0 up.
 The data's mean should show there, and does not: actions are off by a share of it, which a sampler without noise never loses.
 
-DDIM clips x̂₀, and adds the noise that the unclipped x̂₀ implies. Where data lie beyond the clip, each step so moves a chunk
+DDIM clips x̂₀, and adds the noise that the unclipped x̂₀ implies. Where a mode lies beyond the clip, each step so moves a chunk
 inwards once more, and after many it ends far from the edge. This is told as an error (`sampler_bias`), not modelled.
 """
 
@@ -48,7 +48,7 @@ SHRINKAGE = 0.16  # of means: 33 of 100 steps of DDIM
 WIDE, SHIFT = 0.5, 0.05  # and by how many executed deviations data of the deviation WIDE are off, for a mean of 1
 # Total variation to be expected:
 SHRUNK = 0.1  # for each unit of shrinkage: about half of what it is for mixtures; one Gaussian has none
-DRIFT = 0.7  # for each unit of the chunks that are clipped, where those drift
+DRIFT = 0.7  # for each unit of the chunks whose mode is beyond the clip, where those drift
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...])
     if density == "model":
         return Execution(deviations, np.ones_like(deviations), np.zeros_like(deviations))
     steps = own_sampler(policy).steps
-    means, path = gaussian_path(steps, 1.0, variances)
+    path = gaussian_path(steps, 0.0, variances)[1]
     shape = deviations.shape
     ratios = np.broadcast_to(path[-1] / variances, shape).copy()
     shrinkage = np.broadcast_to(1 - np.sqrt(path[-1] / variances), shape).copy()
@@ -90,32 +90,28 @@ def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...])
             given = gaussian_path(steps[at:], 0.0, variances, 0.0, 0.0)[1][-1]
             deviations[k], shrinkage[k] = np.sqrt(path[at]) / steps[at].alpha, 0
             ratios[k] = given / (data_gain(variances, noise[k]) * noise[k] ** 2)
-    shrunk = float(shrinkage[-1, _nearest(TYPICAL)])
-    _check(policy, steps, means[-1], path[-1], shrunk)
-    return Execution(deviations, ratios, shrinkage, SHRUNK * shrunk)
+    shrunk = _check(policy, steps, bool(shrinkage[-1].any()))
+    return Execution(deviations, ratios, shrinkage, SHRUNK * abs(shrunk))
 
 
-def _check(policy: DenoiserPolicy, steps: Sequence[SamplerStep], mean: Array, variance: Array, shrunk: float) -> None:
-    # mean, variance (W,): of the actions, for data of mean 1; shrunk: at the last node, of typical data.
-    kept = float(np.sqrt(variance / data_variances())[_nearest(TYPICAL)])
-    if abs(kept - 1) > DEPARTURE or shrunk > SHRINKAGE:
+def _check(policy: DenoiserPolicy, steps: Sequence[SamplerStep], shrinks: bool) -> float:
+    # By how much typical data shrink; 0 unless means `shrink` at the last node. Raises ScorerError for a sampler too far off.
+    means, path = gaussian_path(steps, 1.0, np.square([TYPICAL, WIDE]))
+    kept, shift = float(np.sqrt(path[-1, 0])) / TYPICAL, float(abs(1 - means[-1, 1]) / np.sqrt(path[-1, 1]))
+    shrunk = 1 - kept if shrinks else 0.0
+    if (abs(kept - 1) > DEPARTURE or shrunk > SHRINKAGE) and (kept < 1 or shift <= SHIFT):
         raise ScorerError(
             f"the policy's own sampler of {len(steps)} steps makes actions that have {kept:.2f} of the deviation that its "
             "network models, too far from it to be told from the network; choose --density model, or --sampler policy"
         )
-    shift = abs(1 - mean[_nearest(WIDE)]) / np.sqrt(variance[_nearest(WIDE)])
     if shift > SHIFT:
         raise ScorerError(
-            f"the policy's own sampler of {len(steps)} steps starts at timestep {steps[0].t} of {len(policy.levels)}, where "
-            f"σ/α = {steps[0].sigma / steps[0].alpha:.2f}, from noise without the data's mean: its actions are off by "
-            f"{shift:.2f} of their deviation for each unit of that mean, and the network does not tell; choose a "
-            "num_inference_steps whose first timestep is nearer to the end, or --density model, or --sampler policy"
+            f"the policy's own sampler of {len(steps)} steps makes actions that are off by {shift:.2f} of their deviation for "
+            f"each unit of the data's mean, which the network does not tell: its steps start at timestep {steps[0].t} of 0 to "
+            f"{len(policy.levels) - 1}, from noise without that mean; choose a num_inference_steps that divides "
+            f"{len(policy.levels)}, or --density model, or --sampler policy"
         )
-
-
-def _nearest(deviation: float) -> int:
-    # The place of a deviation in `solver.data_variances()`.
-    return int(np.abs(data_variances() - deviation**2).argmin())
+    return shrunk
 
 
 def visited_timesteps(policy: DenoiserPolicy, density: str) -> tuple[int, ...]:
@@ -130,15 +126,19 @@ def find_clip(policy: DenoiserPolicy, density: str) -> float | None:
     return None if density == "model" else own_sampler(policy).clip
 
 
-def sampler_bias(policy: DenoiserPolicy, execution: Execution, clip: float | None, actions: Array) -> Array:
+def sampler_bias(
+    policy: DenoiserPolicy, execution: Execution, clip: float | None, place: Array, predicted: Array
+) -> Array:
     """(S,) the total variation to be expected of what no Gaussian shows: of means that shrink, and of chunks that drift.
 
-    actions: (S, M, 2) the current action of chunks at the first level that has a density, normalised, clipped at `clip`.
+    place, predicted: (S, M, 2) y and D of the current action, normalised, at the first level that has a density. D lies between y
+    and the mean of its mode. So where D is beyond the clip and y is not beyond D, the mode is; of its other half y is.
     """
     if clip is None or all(step.c0 == step.c_clip for step in own_sampler(policy)):
-        return np.full(len(actions), execution.bias)
-    clipped = (np.abs(actions) > (1 - 1e-6) * clip).any(axis=-1).mean(axis=-1)  # in single precision
-    found: Array = np.hypot(execution.bias, DRIFT * clipped)
+        return np.full(len(place), execution.bias)
+    beyond = (np.abs(predicted) > clip) & (np.sign(predicted) * place < np.abs(predicted))
+    drifting = np.minimum(2 * beyond.any(axis=-1).mean(axis=-1), 1.0)
+    found: Array = np.hypot(execution.bias, DRIFT * drifting)
     return found
 
 
@@ -157,12 +157,14 @@ def execute(posterior: Posterior, execution: Execution, node: int, noise: float)
     deviation = np.sqrt(np.clip(second - mean**2, 0, (FARTHEST * mean) ** 2))
     scale, pull = np.zeros_like(mean), np.zeros_like(mean)
     for c in (mean - deviation, mean + deviation):
-        c = np.clip(c, 1e-8, LARGEST * noise**2)
+        whole = np.maximum(c, 1e-8)
+        c = np.minimum(whole, LARGEST * noise**2)
         log_variance = np.log(c * noise**2 / (noise**2 - c))
         scale += np.interp(log_variance, np.log(data_variances()), execution.ratios[node]) / 2
         c = np.minimum(c, UNIFORM**2 * noise**2 / (UNIFORM**2 + noise**2))
         log_variance = np.log(c * noise**2 / (noise**2 - c))
-        pull -= np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node]) / (noise**2 - c) / 2
+        shrinkage = np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node])
+        pull -= shrinkage * c / whole / (noise**2 - c) / 2
     transposed = vectors.swapaxes(-1, -2)
     moves = (root @ (vectors * pull[..., None, :]) @ transposed @ inverse @ posterior.residual[..., None])[..., 0]
     values, axes = np.linalg.eigh(symmetric(root @ (vectors * scale[..., None, :]) @ transposed @ root))

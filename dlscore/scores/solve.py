@@ -156,6 +156,7 @@ def _descend(
     history: list[Tensor] = []
     levels: list[tuple[Array, Array]] = []  # means (S, m, 2), covariances (S, m, 2, 2) px
     passed: list[_Node] = []
+    bias: Array = np.empty(0)  # (S,)
     for k, t in enumerate(path.nodes):
         if k == len(path.nodes) - 1:
             y, history = y[:, : path.last], [each[:, : path.last] for each in history]
@@ -165,6 +166,9 @@ def _descend(
         else:
             posterior = find_posterior(policy, conditioning, y, t)
             mean, covariance = posterior.mean, posterior.covariance
+            if not levels:
+                now = (each[:, :, policy.current].cpu().double().numpy() for each in (y, mean))
+                bias = sampler_bias(policy, path.execution, plan.clip, *now)
             # Kernels that are widened have their means where they were before they are clipped; the mixture has the box.
             clip = plan.clip if path is plan.believed else None
             levels.append(_components(policy, posterior, clip, path.execution, k, float(path.noise[k])))
@@ -178,8 +182,6 @@ def _descend(
             for weight, prediction in zip(path.weights[k], history, strict=False):
                 y = y + float(weight) * prediction
     denoised = policy.to_px(history[0][:, : recipe.kept].cpu().double().numpy())
-    first = passed[-path.densities].mean[:, :, policy.current].cpu().double().numpy()
-    bias = sampler_bias(policy, path.execution, plan.clip, first)
     solutions = []
     for s, kept in enumerate(denoised):
         weights = _weigh(policy, path, pilot, passed, s)

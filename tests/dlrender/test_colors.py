@@ -10,7 +10,7 @@ from support.synthetic import write_cache
 
 from dlrender.colors import Limits, Norm, color_table, get_colormap, make_norm
 from dlrender.errors import RenderError
-from dlrender.shading import FADE, make_shades, sample
+from dlrender.shading import FADE, Shades, draw_heat, make_shades, sample
 from dlrender.style.style import Style
 from dlrender.window import WHOLE, Window
 from dlscore.cache import open_cache
@@ -149,3 +149,15 @@ def test_colormaps_of_other_packages_are_found_or_their_package_is_named(monkeyp
         monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
     monkeypatch.setattr(matplotlib, "colormaps", {name: matplotlib.colormaps["gray"]})
     assert get_colormap(name).name == "gray"
+
+
+def test_colours_blend_as_rounded_divisions_do():
+    rng = np.random.default_rng(0)
+    table, under = rng.integers(0, 256, (2, 1024, 4), dtype=np.uint8)
+    table[:, 3], under[:, 3] = np.arange(1024) % 256, 255
+    pixels, ground = under.copy(), np.zeros(1, dtype=np.uint32)
+    draw_heat(pixels.view(np.uint32), ground, Shades(0.0, 1023.0, table), np.arange(1024.0)[:, None])
+    alpha = table[:, 3:].astype(int)
+    exact = (alpha * table[:, :3] + (255 - alpha) * under[:, :3]) / 255
+    np.testing.assert_array_equal(pixels[:, :3], np.floor(exact + 0.5))
+    np.testing.assert_array_equal(pixels[:, 3], 255)
