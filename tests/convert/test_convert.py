@@ -202,6 +202,7 @@ def test_the_command_converts_and_compute_scores_it(dlscore, dataset_folder, tmp
     assert (code, "exists; choose another folder" in err) == (1, True)
     code, _, err = dlscore(
         "compute", "--policy-path", str(out), "--dataset-root", str(dataset_folder), "--max-steps", "1", "--chunks", "2",
-        "--action-resolution", "8", "--samples", "16", "--quality", "draft", "--output-dir", str(tmp_path / "cache"),
+        "--action-resolution", "8", "--samples", "16", "--quality", "draft", "--density", "model",  # of 20 steps
+        "--output-dir", str(tmp_path / "cache"),
     )  # fmt: skip
     assert code == 0, err
