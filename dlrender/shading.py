@@ -22,9 +22,8 @@ WHOLE_ABOVE = 1.0  # nats above the lowest value that is resolved, where they ar
 STRENGTH = 0.88  # opacity over the environment, which stays visible
 # Of every second byte of RGBA as one number, whose lowest byte is the first: little-endian, as all machines are that torch has.
 PAIR, HALF, OPAQUE = (np.uint32(each) for each in (0x00FF00FF, 0x00800080, 0x00FF0000))
-CUBIC = (
-    np.array([[-1, 2, -1, 0], [3, -5, 0, 2], [-3, 4, 1, 0], [1, -1, 0, 0]]) / 2
-)  # of t³, t², t, 1 (Keys 1981, a = -1/2)
+# Of t³, t², t and 1 (Keys 1981, a = -1/2).
+CUBIC = np.array([[-1, 2, -1, 0], [3, -5, 0, 2], [-3, 4, 1, 0], [1, -1, 0, 0]]) / 2
 HEATS = ("over", "opaque", "off")  # colours over the environment, alone, or none
 
 
@@ -97,16 +96,15 @@ def _blended(colours: Array, under: Array) -> Array:
     """(K,) uint32 opaque RGBA: colours (K,) uint32 over opaque ones (K,). Two of the four bytes are computed at once."""
     alpha = colours >> 24
     left = 255 - alpha
-    outer = _divided(((colours & PAIR) * alpha, (under & PAIR) * left))
-    inner = _divided((((colours >> 8) & PAIR | OPAQUE) * alpha, ((under >> 8) & PAIR) * left))
+    outer = _mixed((colours & PAIR) * alpha, (under & PAIR) * left)
+    inner = _mixed(((colours >> 8) & PAIR | OPAQUE) * alpha, ((under >> 8) & PAIR) * left)
     inner <<= 8
     inner |= outer
     return inner
 
 
-def _divided(parts: tuple[Array, Array]) -> Array:
-    # The sum of two pairs of products of bytes, which no carry leaves, divided by 255 and rounded.
-    total, other = parts
+def _mixed(total: Array, other: Array) -> Array:
+    # The sum of two pairs of products of bytes, which no carry leaves, divided by 255 and rounded. Overwrites both.
     total += other
     total += HALF
     np.right_shift(total, 8, out=other)

@@ -90,11 +90,11 @@ def find_execution(policy: DenoiserPolicy, density: str, nodes: tuple[int, ...])
             given = gaussian_path(steps[at:], 0.0, variances, 0.0, 0.0)[1][-1]
             deviations[k], shrinkage[k] = np.sqrt(path[at]) / steps[at].alpha, 0
             ratios[k] = given / (data_gain(variances, noise[k]) * noise[k] ** 2)
-    shrunk = _check(policy, steps, bool(shrinkage[-1].any()))
+    shrunk = _typical_shrinkage(policy, steps, bool(shrinkage[-1].any()))
     return Execution(deviations, ratios, shrinkage, SHRUNK * abs(shrunk))
 
 
-def _check(policy: DenoiserPolicy, steps: Sequence[SamplerStep], shrinks: bool) -> float:
+def _typical_shrinkage(policy: DenoiserPolicy, steps: Sequence[SamplerStep], shrinks: bool) -> float:
     # By how much typical data shrink; 0 unless means `shrink` at the last node. Raises ScorerError for a sampler too far off.
     means, path = gaussian_path(steps, 1.0, np.square([TYPICAL, WIDE]))
     kept, shift = float(np.sqrt(path[-1, 0])) / TYPICAL, float(abs(1 - means[-1, 1]) / np.sqrt(path[-1, 1]))
@@ -156,15 +156,13 @@ def execute(posterior: Posterior, execution: Execution, node: int, noise: float)
     mean = np.maximum(mean, NARROWEST**2)
     deviation = np.sqrt(np.clip(second - mean**2, 0, (FARTHEST * mean) ** 2))
     scale, pull = np.zeros_like(mean), np.zeros_like(mean)
-    for c in (mean - deviation, mean + deviation):
-        whole = np.maximum(c, 1e-8)
+    known = np.log(data_variances())
+    for whole in (np.maximum(each, 1e-8) for each in (mean - deviation, mean + deviation)):
         c = np.minimum(whole, LARGEST * noise**2)
-        log_variance = np.log(c * noise**2 / (noise**2 - c))
-        scale += np.interp(log_variance, np.log(data_variances()), execution.ratios[node]) / 2
-        c = np.minimum(c, UNIFORM**2 * noise**2 / (UNIFORM**2 + noise**2))
-        log_variance = np.log(c * noise**2 / (noise**2 - c))
-        shrinkage = np.interp(log_variance, np.log(data_variances()), execution.shrinkage[node])
-        pull -= shrinkage * c / whole / (noise**2 - c) / 2
+        variance = c * noise**2 / (noise**2 - c)
+        scale += np.interp(np.log(variance), known, execution.ratios[node]) / 2
+        even = np.minimum(variance, UNIFORM**2)  # D is λ / v² of y - D away from the mean of such data
+        pull -= np.interp(np.log(even), known, execution.shrinkage[node]) * even / (noise**2 * whole) / 2
     transposed = vectors.swapaxes(-1, -2)
     moves = (root @ (vectors * pull[..., None, :]) @ transposed @ inverse @ posterior.residual[..., None])[..., 0]
     values, axes = np.linalg.eigh(symmetric(root @ (vectors * scale[..., None, :]) @ transposed @ root))
