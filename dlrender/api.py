@@ -172,16 +172,17 @@ def render(
     format: str = "mp4",
     pix_fmt: str | None = None,
     force: bool = False,
-    jobs: int = 1,
+    jobs: int | None = None,
     progress: bool = False,
     provenance: bool = True,
     **changes: Any,
 ) -> list[Path]:
     """Make the videos and the config of each cache, as `dlrender render` does; the paths written.
 
-    videos: some of "environment", "heatmaps", "combined". progress: show it on stderr. provenance: False leaves
-    paths, names and dates out of the files. changes: fields of Style. Videos
-    that are up to date are kept. A file that dlrender did not make raises RenderError unless `force` is true.
+    videos: some of "environment", "heatmaps", "combined". jobs: so many episodes at a time, or processes for one; None
+    draws one after the other, each by all cores where this process may be forked. progress: show it on stderr. provenance:
+    False leaves paths, names and dates out of the files. changes: fields of Style. Videos that are up to date are kept. A
+    file that dlrender did not make raises RenderError unless `force` is true.
     """
     chosen = _make_style(style, changes, "render")
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]

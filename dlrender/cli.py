@@ -69,7 +69,14 @@ def render(
         str | None, typer.Option(help="mp4: yuv420p plays everywhere, yuv444p has sharper colours.  [default: yuv420p]")
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder of the videos.")] = Path("outputs"),
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Number of episodes to draw at a time.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            help="Episodes to draw at a time, or processes that draw one.  [default: one episode after the other, by all cores]",
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Draw videos again that are up to date or not of dlrender.")
     ] = False,

@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dlrender.errors import RenderError
 from dlrender.existing import check_existing
 from dlrender.output import Output, check_output, pick_methods, video_names
+from dlrender.scene import Norms
 from dlrender.style.style import Style
-from dlrender.videos import Norms, Progress, global_norms, render_episode
+from dlrender.videos import Progress, global_norms, render_episode
 from dlscore.cache import open_cache
 from dlscore.common.files import part_of, remove
+from dlscore.common.processes import end_with_parent
 
 Reporter = Callable[[str], AbstractContextManager[Progress]]
 
@@ -27,28 +30,33 @@ _drawn: Any = None
 
 
 def render_files(files: Sequence[Path], style: Style, output: Output, report: Reporter) -> list[Path]:
-    """Make the videos of all files, up to `output.jobs` at a time; the paths written. The first failure stops the rest.
+    """Make the videos of all files; the paths written. The first failure stops the rest.
+
+    Of several files, `output.jobs` are drawn at a time, each by one process. One file, or one after the other where it is
+    None, is drawn by several.
 
     report: called with a label, returns a context manager that yields a function of (frames done, total frames).
     """
     check_output(files, style, output)
     check_existing(files, style, output)
     norms = global_norms(files, style, output)
-    if output.jobs == 1 or len(files) == 1:
+    if output.jobs is None or output.jobs == 1 or len(files) == 1:
         written: list[Path] = []
         for file in files:
             with report(file.name) as progress:
                 written += render_episode(file, style, output, norms=norms, progress=progress)
         return written
     with report(f"{len(files)} episodes") as progress:
-        return _in_processes(files, style, output, norms, progress)
+        return _in_processes(output.jobs, files, style, replace(output, jobs=1), norms, progress)
 
 
-def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: Norms, progress: Progress) -> list[Path]:
+def _in_processes(
+    jobs: int, files: Sequence[Path], style: Style, output: Output, norms: Norms, progress: Progress
+) -> list[Path]:
     context = multiprocessing.get_context("spawn")  # a fork would copy locks that threads of libraries hold
     drawn = context.RawArray("q", len(files))
     frames = sum(_count_steps(file) for file in files)
-    pool = ProcessPoolExecutor(min(output.jobs, len(files)), context, initializer=_begin, initargs=(drawn,))
+    pool = ProcessPoolExecutor(min(jobs, len(files)), context, initializer=_begin, initargs=(drawn,))
     try:
         made = [pool.submit(_render, index, file, style, output, norms) for index, file in enumerate(files)]
         waiting: set[Future[list[Path]]] = set(made)
@@ -69,7 +77,7 @@ def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: No
         if isinstance(error, BrokenProcessPool):
             remove_parts(files, output)
             raise RenderError(
-                f"a process of --jobs {output.jobs} was killed, perhaps because memory ran out; choose fewer"
+                f"a process of --jobs {jobs} was killed, perhaps because memory ran out; choose fewer"
             ) from error
         raise
 
@@ -77,6 +85,7 @@ def _in_processes(files: Sequence[Path], style: Style, output: Output, norms: No
 def _begin(drawn: Any) -> None:
     global _drawn
     _drawn = drawn
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process decides
     signal.signal(signal.SIGTERM, lambda number, frame: os._exit(128 + number))  # while the worker waits for a file
 

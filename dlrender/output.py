@@ -20,7 +20,11 @@ VIDEOS = ("environment", "heatmaps", "combined")
 
 @dataclass(frozen=True)
 class Output:
-    """The options of `dlrender render`. methods: () to choose from those in the cache; fps: None for real time."""
+    """The options of `dlrender render`.
+
+    methods: () to choose from those in the cache. fps: None for real time. jobs: episodes at a time, or processes for the
+    steps of one; None for one episode after the other by all cores.
+    """
 
     methods: tuple[str, ...] = ()
     videos: tuple[str, ...] = VIDEOS
@@ -29,7 +33,7 @@ class Output:
     format: str = "mp4"
     pix_fmt: str | None = None
     force: bool = False
-    jobs: int = 1
+    jobs: int | None = None
     provenance: bool = True
 
 
@@ -78,7 +82,7 @@ def video_names(cache: EpisodeCache, methods: Sequence[str], output: Output) -> 
 
 def check_output(files: Sequence[Path], style: Style, output: Output) -> None:
     """Raise for anything wrong with the files or the options, before anything is written."""
-    if output.jobs < 1:
+    if output.jobs is not None and output.jobs < 1:
         raise RenderError(f"--jobs {output.jobs} is not allowed; choose 1 or more")
     check_choice("--format", output.format, KINDS, RenderError)
     for name in output.videos:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlrender.colors import Norm
+from dlrender.drawing import draw_steps
 from dlrender.errors import RenderError
 from dlrender.existing import videos_to_draw
-from dlrender.frames import panels
 from dlrender.frames.encode import PngWriter, Writer, make_palette, video
-from dlrender.frames.frame import Frame, hstack
-from dlrender.frames.shared import SharedLegend
+from dlrender.frames.frame import hstack
 from dlrender.metadata import describe_render, note_of, write_config
 from dlrender.output import Output, pick_fps, pick_methods
+from dlrender.scene import Norms, Scene
 from dlrender.style.style import Style
-from dlscore.cache import EpisodeCache, open_cache
+from dlscore.cache import open_cache
 from dlscore.common.files import check_writable
 
-Norms = Mapping[str, Norm]
 Progress = Callable[[int, int], None]
 
 
@@ -39,51 +37,6 @@ def global_norms(files: Sequence[Path], style: Style, output: Output) -> Norms:
                 f"--norm global needs the same methods in all files, not {named}; choose with --scoring-method"
             )
         return {method: style.make_norm(caches, method) for method in methods.pop()}
-
-
-class Scene:
-    """The panels of an episode; without `heatmaps` only the environment."""
-
-    def __init__(
-        self, cache: EpisodeCache, methods: Sequence[str], style: Style, norms: Norms, heatmaps: bool = True
-    ) -> None:
-        self.cache, self.style, height = cache, style, style.target_height
-        self.norms = {
-            method: norms.get(method) or (None if style.per_frame else style.make_norm([cache], method))
-            for method in methods
-        }
-        self.windows = style.make_windows(cache, methods, range(cache.steps))
-        self.world = panels.EnvironmentPanel(style, height)
-        self.beside = panels.EnvironmentPanel(style, height, beside=True)
-        self.heatmaps = {
-            method: panels.HeatmapPanel(cache, method, norm, style, height)
-            for method, norm in self.norms.items()
-            if heatmaps
-        }
-        self.shared = None
-        if len(self.heatmaps) > 1 and style.layout.legend:
-            self.shared = SharedLegend(cache, self.norms, style, None if style.window == "follow" else self.windows[0])
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Width [px] of the environment, each method's heatmap, and all side by side."""
-        widths = {name: panel.width for name, panel in self.heatmaps.items()}
-        return {"environment": self.world.width, **widths, "combined": self.beside.width + sum(widths.values())}
-
-    def render(self, step: int, environment: bool = True) -> dict[str, list[Frame]]:
-        """The frames of one step, from left to right, by the names of `widths`. environment: whether it is drawn alone."""
-        window = self.windows[step]
-        views = [
-            panels.view_step(self.cache, step, name, norm, self.style, window) for name, norm in self.norms.items()
-        ]
-        frames = {"environment": [self.world.render(views[0])]} if environment else {}
-        if self.heatmaps:
-            heatmaps = {view.method: self.heatmaps[view.method].render(view) for view in views}
-            frames |= {name: [frame] for name, frame in heatmaps.items()}
-            if self.shared is not None:
-                heatmaps = {name: self.shared.frame(name, frame) for name, frame in heatmaps.items()}
-            frames["combined"] = [self.beside.render(views[0]), *heatmaps.values()]
-        return frames
 
 
 def render_episode(
@@ -105,7 +58,7 @@ def render_episode(
         if not names:
             return []
         check_writable(output.folder, RenderError)
-        scene = Scene(cache, methods, style, norms or {}, heatmaps=output.videos != ("environment",))
+        scene = Scene(cache, methods, style, norms or {}, names)
         described = describe_render(cache, methods, style, list(names.values()), output, output.provenance)
         note = note_of(cache, described, methods)
         palettes = _palettes(scene) if output.format == "gif" else {}
@@ -116,10 +69,11 @@ def render_episode(
             )
             for panel, name in names.items()
         }  # fmt: skip
-        for step in range(cache.steps):
-            frames = scene.render(step, "environment" in writers)
+        kinds = {panel: writer.kind for panel, writer in writers.items()}
+        steps = stack.enter_context(closing(draw_steps(scene, kinds, output.jobs)))
+        for step, pictures in enumerate(steps):
             for panel, writer in writers.items():
-                writer.write(*frames[panel])
+                writer.append(pictures[panel])
             progress(step + 1, cache.steps)
         stack.close()  # the config lists videos that exist
         config = output.folder / f"episode_{cache.episode}_config.json"

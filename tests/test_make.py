@@ -179,6 +179,14 @@ def test_policies_have_folders_of_their_own_also_in_parallel(make, tmp_path):
     assert "POLICY has two folders of one name" in make.stderr
 
 
+def test_what_make_draws_in_parallel_is_drawn_by_one_process_each(make):
+    alone, beside = (
+        [line for line in make(*argv, "render", "EPISODE=0 1") if line.startswith("dlrender")]
+        for argv in ((), ("-j2", "-B"))
+    )
+    assert ["--jobs 1" in line for line in alone + beside] == [False, False, True, True]
+
+
 def test_settings_come_from_a_file(make, tmp_path):
     (tmp_path / "pipeline.mk").write_text(f"EPISODE = 3 4\nPOLICY = {tmp_path / 'b'}\nRESOLUTION = 60\n")
     done = make("cache")

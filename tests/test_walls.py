@@ -28,7 +28,7 @@ ROOMS = {
 }
 # dlrender's rooms, from the ground up: each may import those above it in this list, and of dlscore only OPEN.
 RENDER_ROOMS = ("errors", "window", "colors", "shading", "overlays", "style", "frames", "output", "metadata", "existing",
-                "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers",
+                "scene", "drawing", "videos", "sheets", "figures", "jobs", "api", "complete", "options", "answers",
                 "rerun_export", "page", "cli")  # fmt: skip
 OPEN = ("dlscore.cache", "dlscore.grid", "dlscore.common", "dlscore")
 OPEN_ROOMS = ("dlscore.common.", "dlscore.density.")

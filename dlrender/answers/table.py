@@ -23,6 +23,7 @@ from dlscore.cache import EpisodeCache, open_cache
 from dlscore.common.arrays import Array
 from dlscore.common.choices import check_known
 from dlscore.common.files import atomic_path
+from dlscore.common.processes import end_with_parent
 from dlscore.common.progress import Report, no_report
 
 Table = dict[str, Array]  # by the name of the column, (rows,) each
@@ -97,7 +98,7 @@ def workers(count: int) -> Iterator[Any]:
     if count == 1:
         yield map
         return
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), initializer=end_with_parent) as pool:
         try:
             yield pool.map
         except BaseException:

@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from dlrender.errors import RenderError
-from dlrender.frames.frame import Frame, Patch, hstack, planes_of
+from dlrender.frames.frame import Converted, Frame, Patch, Picture, compose, planes_of
 from dlrender.frames.notes import add_note, format_note
 from dlscore.common.arrays import Array
 from dlscore.common.files import atomic_path
@@ -31,6 +31,7 @@ PIXEL_FORMATS = ("yuv420p", "yuv444p")  # of mp4: every player; sharp colours
 FLAT = 0.001  # of the pixels of a video: a colour with so many is in its palette as it is
 APART = 12  # of 255: from a flat colour to the nearest other in a palette
 GIF_RATE = 50.0  # frames/s; browsers slow down what is faster
+X264 = "subme=1:me=dia:weightp=0:8x8dct=0:no-deblock=1:bframes=0:rc-lookahead=5:threads=1"
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,12 @@ class Format:
 
 
 FORMATS = {
-    # The colour matrix is explicit, since players guess it from the height. Without B frames and a fine search between
-    # pixels, half of the time is enough, for files 10 to 25 % larger and no more error. One thread: drawing takes longer, and
-    # the other cores.
+    # The colour matrix is explicit, since players guess it from the height. X264 leaves out more than half of what the
+    # preset does, for files 10 to 25 % larger and no more error. One thread, since the other cores draw.
     "mp4": Format(
         "libx264",
         "yuv420p",
-        {"crf": "18", "preset": "veryfast", "x264-params": "colormatrix=smpte170m:subme=1:bframes=0:threads=1"},
+        {"crf": "18", "preset": "veryfast", "x264-params": f"colormatrix=smpte170m:{X264}"},
         {"movflags": "+faststart"},
     ),
     "webp": Format("libwebp_anim", "yuv420p", {"quality": "90"}, {"loop": "0"}),
@@ -68,42 +68,39 @@ class Writer:
     def __init__(self, path: Path, kind: str, width: int, height: int, fps: float, metadata: Mapping[str, Any],
                  pixels: str | None = None, palette: Image.Image | None = None) -> None:  # fmt: skip
         form = FORMATS[kind]
-        self._kind, self._palette = pixels or form.pixels, palette
+        pixels, self._palette = pixels or form.pixels, palette
+        self.kind = pixels if palette is None else "rgb24"  # of the pictures that it takes
         self._container = av.open(str(path), "w", format=kind, options=dict(form.container))
         self._container.metadata["title"] = str(metadata.get("title", ""))
         self._container.metadata["comment"] = format_note(metadata)
         self._rate = Fraction(fps).limit_denominator(1001)
         self._stream: Any = self._container.add_stream(form.codec, rate=self._rate, options=dict(form.options))
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, self._kind
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixels
         self._thread = ThreadPoolExecutor(1)
-        self._frame = av.VideoFrame(width, height, self._kind)  # reused: only what changes is written into it
+        self._frame = av.VideoFrame(width, height, pixels)  # reused: only what changes is written into it
         self._waiting: deque[Future[None]] = deque()
         self._count = 0
 
     def write(self, *frames: Frame) -> None:
         """Append one frame, composed of the panels' frames from left to right. They may change as soon as this returns."""
-        if self._palette is not None:
-            self._submit(self._encode_indexed, hstack(frames))
-            return
-        patches, left = [], 0
-        for frame in frames:
-            patches.append((left, frame.patch(self._kind)))
-            left += frame.pixels.shape[1]
-        self._submit(self._encode_planes, patches)
+        self.append(compose(frames, self.kind))
+
+    def append(self, picture: Picture) -> None:
+        """Append one frame, which is composed."""
+        self._submit(self._encode_planes if self._palette is None else self._encode_indexed, picture)
 
     def _submit(self, encode: Callable[[Any], None], data: Any) -> None:
         if len(self._waiting) == AHEAD:
             self._waiting.popleft().result()
         self._waiting.append(self._thread.submit(encode, data))
 
-    def _encode_planes(self, patches: Sequence[tuple[int, Patch | None]]) -> None:
+    def _encode_planes(self, patches: Sequence[tuple[int, Patch | Converted]]) -> None:
         frame = self._frame
         for offset, patch in patches:
-            if patch is not None:
-                for target, values in zip(planes_of(frame), patch.planes, strict=True):
-                    share = frame.width // target.shape[1]  # 2 for the colour planes of yuv420p
-                    top, left = patch.top // share, (offset + patch.left) // share
-                    target[top : top + values.shape[0], left : left + values.shape[1]] = values
+            for target, values in zip(planes_of(frame), patch.planes, strict=True):
+                share = frame.width // target.shape[1]  # 2 for the colour planes of yuv420p
+                top, left = patch.top // share, (offset + patch.left) // share
+                target[top : top + values.shape[0], left : left + values.shape[1]] = values
         self._encode(frame)
 
     def _encode(self, frame: av.VideoFrame) -> None:
@@ -137,6 +134,8 @@ class Writer:
 class PngWriter:
     """A folder of 0000.png, 0001.png, …: lossless, for LaTeX and video editors."""
 
+    kind = "rgb24"
+
     def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
         self._folder, self._count = path, 0
         path.mkdir()
@@ -145,7 +144,11 @@ class PngWriter:
 
     def write(self, *frames: Frame) -> None:
         """Append one frame, composed of the panels' frames from left to right."""
-        image = Image.fromarray(hstack(frames))
+        self.append(compose(frames, self.kind))
+
+    def append(self, picture: Picture) -> None:
+        """Append one frame, which is composed."""
+        image = Image.fromarray(np.asarray(picture))
         image.save(self._folder / f"{self._count:04d}.png", pnginfo=self._note, compress_level=4)
         self._count += 1
 

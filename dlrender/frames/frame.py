@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any
 
 import av
 import numpy as np
@@ -21,7 +22,7 @@ MARGIN = 4  # px around the box, even: more than the reach of the scaling of the
 
 
 class Patch:
-    """A copy of a part of a frame. Its upper left corner is at (left, top), both even."""
+    """A copy of a part of a frame. Its upper left corner is at (left, top), both even. Pickled, it is its planes."""
 
     def __init__(self, pixels: Array, box: Box, kind: str) -> None:
         height, width = pixels.shape[:2]
@@ -38,6 +39,9 @@ class Patch:
         rows = np.frombuffer(plane, dtype=np.uint8).reshape(part.shape[0], plane.line_size)  # type: ignore[arg-type]
         rows[:, : 4 * part.shape[1]].reshape(part.shape)[:] = part
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Converted, (self.left, self.top, tuple(np.ascontiguousarray(values) for values in self.planes))
+
     @property
     def planes(self) -> tuple[Array, ...]:
         """Y, U and V of the part, converted by the first thread that asks."""
@@ -50,6 +54,15 @@ class Patch:
         share = self._frame.width // values.shape[1]  # 2 for the colour planes of yuv420p
         x, y = (self.left - self._outer[0]) // share, (self.top - self._outer[1]) // share
         return values[y : y + (self.bottom - self.top) // share, x : x + (self.right - self.left) // share]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A patch whose planes are there."""
+
+    left: int
+    top: int
+    planes: tuple[Array, ...]
 
 
 @dataclass
@@ -79,6 +92,25 @@ class Frame:
         if kind not in self._patches:
             self._patches[kind] = Patch(self.pixels, self.changed, kind)
         return self._patches[kind]
+
+
+# A frame of a video, ready to be encoded: RGB, or what changes, by its offset from the left.
+Picture = Array | Sequence[tuple[int, Patch | Converted]]
+
+
+def compose(frames: Sequence[Frame], kind: str) -> Picture:
+    """The panels' frames from left to right as a picture: RGB if `kind` is rgb24, else what changed as planes of that kind.
+
+    The frames may change as soon as this returns.
+    """
+    if kind == "rgb24":
+        return hstack(frames)
+    patches, left = [], 0
+    for frame in frames:
+        if (patch := frame.patch(kind)) is not None:
+            patches.append((left, patch))
+        left += frame.pixels.shape[1]
+    return patches
 
 
 def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:

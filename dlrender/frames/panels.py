@@ -79,6 +79,10 @@ class EnvironmentPanel:
         self._pixels = np.full((self.side, self.side, 4), 255, dtype=np.uint8)
         self._marked: Box | None = None  # what was drawn over at the step before
 
+    def forget(self) -> None:
+        """Draw the next frame whole. Parts that are scaled alone may differ from it in the last bit."""
+        self._index = None
+
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
         index, first = view.cache.frame_index(view.step), self._index is None
@@ -167,6 +171,10 @@ class HeatmapPanel:
         self._spines = _spines(self.axes)
         self._shown = self.window
         freeze(self.axes)
+        self._rendered = False
+
+    def forget(self) -> None:
+        """Give the next frame as whole."""
         self._rendered = False
 
     def render(self, view: StepView) -> Frame:

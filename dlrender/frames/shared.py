@@ -36,6 +36,10 @@ class SharedLegend:
         }
         self._given: set[str] = set()
 
+    def forget(self) -> None:
+        """Give the next frames as whole."""
+        self._given.clear()
+
     def frame(self, method: str, own: Frame) -> Frame:
         """The frame of a method, whose own has the same heatmap in other surroundings."""
         left, top, side = self._square

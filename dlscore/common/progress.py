@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 LOG_EVERY = 10.0  # s between plain lines
+BAR_EVERY = 0.1  # s between pictures of the bar
 
 Report = Callable[[int, int], None]  # (done, total)
 Watch = Callable[[str], AbstractContextManager[Report]]  # label -> the progress of that piece of work
@@ -40,9 +41,13 @@ def steps(label: str, unit: str = "steps") -> Iterator[Report]:
             MofNCompleteColumn(),
             TextColumn("{task.fields[pace]}"),
         )
-        with Progress(*columns, console=Console(stderr=True)) as bar:
+        # Drawn where work is done, not by a thread: a process of several threads is not forked.
+        with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bar:
             task = bar.add_task(label, total=None, pace="")
-            yield _paced(lambda done, total, pace: bar.update(task, completed=done, total=total, pace=pace), 0.0)
+            yield _paced(
+                lambda done, total, pace: bar.update(task, completed=done, total=total, pace=pace, refresh=True),
+                BAR_EVERY,
+            )
     else:
         yield _paced(
             lambda done, total, pace: print(f"{label}: {done}/{total} {unit}, {pace}", file=sys.stderr), LOG_EVERY

@@ -1,5 +1,7 @@
 """Frames a second of dlrender (make bench-render): ours, a new matplotlib figure a frame, and the encoder fed with ready frames.
 
+"combined" is drawn by as many processes as there are cores, "in one process" by one.
+
 One measurement, interleaved; medians of the rates, and of the ratios within a round. The combined video is 986 × 480, of the
 default style with contours: its window follows the density. The naive program is what people write first: imshow,
 colorbar, contour, legend, savefig into an array, imageio.
@@ -21,11 +23,13 @@ import av
 import imageio.v3 as imageio
 import numpy as np
 
+from dlrender.drawing import can_fork
 from dlrender.frames.encode import FORMATS, video
 from dlrender.frames.frame import Frame, hstack
 from dlrender.output import Output
+from dlrender.scene import Scene
 from dlrender.style.style import Style
-from dlrender.videos import Scene, render_episode
+from dlrender.videos import render_episode
 from dlscore.cache.reader import open_cache
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # tests, for support
@@ -34,6 +38,7 @@ from support.synthetic import write_cache
 
 STYLE = Style(overlays=("world", "contours", "trace", "arrow", "prediction", "expert", "counter", "scale"))
 LONG = """
+import resource
 import sys
 from pathlib import Path
 from dlrender.output import Output
@@ -43,6 +48,7 @@ style = Style(overlays=("world", "contours", "trace", "arrow", "prediction", "ex
 render_episode(Path(sys.argv[1]), style, Output(folder=Path(sys.argv[2])))
 # Of this program alone: ru_maxrss would start from the peak of the one that started it.
 print(next(int(line.split()[1]) / 1000 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000)  # what it shares with this one counts too
 """
 
 
@@ -59,7 +65,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         report = measure(Path(folder), options)
         if options.long:
-            report["peak_mb"] = memory(Path(folder), options.long)
+            report["peak_mb"], report["peak_of_a_fork_mb"] = memory(Path(folder), options.long)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
 
@@ -67,9 +73,14 @@ def main() -> None:
 def measure(folder: Path, options: argparse.Namespace) -> dict:
     cache = moving_cache(folder / "episode_000.h5", options.frames)
     ready = ready_frames(cache)
+    if not can_fork():
+        print("nothing is forked here: all is drawn by one process")
     programs = {
         "combined": lambda: render_episode(
             cache, STYLE, Output(videos=("combined",), folder=folder / "one", force=True)
+        ),
+        "in one process": lambda: render_episode(
+            cache, STYLE, Output(videos=("combined",), folder=folder / "alone", force=True, jobs=1)
         ),
         "encoder alone": lambda: encode(ready, folder),
         "encoder in a plain loop": lambda: encode_plainly(ready, folder),
@@ -92,6 +103,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict:
 
     ratios = {
         "combined / naive": ratio("naive", "combined"),
+        "combined / in one process": ratio("in one process", "combined"),
         "combined / encoder alone": ratio("encoder alone", "combined"),
         "combined / encoder in a plain loop": ratio("encoder in a plain loop", "combined"),
         "time of all three / combined": ratio("all three videos", "combined"),
@@ -167,14 +179,14 @@ def naive(cache: Path, folder: Path, frames: int) -> None:
             plt.close(figure)
 
 
-def memory(folder: Path, steps: int) -> float:
-    """Peak resident memory [MB] of a process that renders a long cache (Linux)."""
+def memory(folder: Path, steps: int) -> tuple[float, float]:
+    """Peak resident memory [MB] of a process that renders a long cache, and of the largest that it forks (Linux)."""
     cache = moving_cache(folder / "long.h5", steps)
     command = [sys.executable, "-c", LONG, str(cache), str(folder / "long")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    peak = float(done.stdout)
-    print(f"peak of memory over {steps} steps: {peak:.0f} MB")
-    return peak
+    peak, fork = map(float, done.stdout.split())
+    print(f"peak of memory over {steps} steps: {peak:.0f} MB, and {fork:.0f} MB of a forked process")
+    return peak, fork
 
 
 if __name__ == "__main__":

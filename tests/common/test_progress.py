@@ -1,6 +1,7 @@
 """Progress in a log file: a plain line now and then, and a rate that is of this run alone."""
 
 import sys
+import threading
 
 import pytest
 
@@ -43,3 +44,14 @@ def test_silence(capsys):
     progress.no_report(1, 2)
     progress.no_notice("x")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_on_a_terminal_needs_no_thread(clock, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = threading.active_count()
+    with progress.steps("episode 3", unit="frames") as report:
+        for done in (0, 3, 30):
+            report(done, 30)
+            clock.append(clock[-1] + 4)
+            assert threading.active_count() == before  # else dlrender could not be forked
+    assert "30/30" in capsys.readouterr().err

@@ -203,20 +203,37 @@ def long_caches(tmp_path_factory):
     return [write_cache(folder / f"{k}.h5", episode=k, steps=200, resolution=8) for k in range(3)]
 
 
+def workers_of(process):
+    """The processes that draw for it, forked or spawned."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(process.pid), "-f", "spawn_main|dlrender"], capture_output=True, text=True
+    )
+    return [int(number) for number in found.stdout.split()]
+
+
+def is_there(number):
+    """Whether a process runs; one that has ended may wait for whom it was given to."""
+    state = Path(f"/proc/{number}/stat")
+    return state.exists() and state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "jobs"), [(signal.SIGTERM, 1), (signal.SIGINT, 2)])
-def test_a_stop_leaves_no_unfinished_file(long_caches, tmp_path, number, jobs):
-    files, out = long_caches[:2], tmp_path / "out"
-    argv = ["render", *map(str, files), "--output-dir", str(out), "--jobs", str(jobs), *SLOW]
+@pytest.mark.parametrize(("number", "files", "jobs"), [(signal.SIGTERM, 2, 1), (signal.SIGINT, 2, 2),
+                                                       (signal.SIGTERM, 1, 2), (signal.SIGINT, 1, 2)])  # fmt: skip
+def test_a_stop_leaves_no_unfinished_file_and_no_process(long_caches, tmp_path, number, files, jobs):
+    out = tmp_path / "out"
+    argv = ["render", *map(str, long_caches[:files]), "--output-dir", str(out), "--jobs", str(jobs), *SLOW]
     code = f"{HEED_INTERRUPTS}from dlrender.cli import main; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     until = time.monotonic() + PATIENCE
-    while not (out.is_dir() and len(list(out.glob(".*.part"))) >= 3 * jobs):
+    at_work = 3 * min(files, jobs)
+    while not (out.is_dir() and len(list(out.glob(".*.part"))) >= at_work and len(workers_of(process)) >= jobs - 1):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < until
         time.sleep(0.02)
+    workers = workers_of(process)
     if number == signal.SIGINT:  # a terminal sends it to all of a command's processes
         os.killpg(process.pid, number)
     else:
@@ -226,6 +243,44 @@ def test_a_stop_leaves_no_unfinished_file(long_caches, tmp_path, number, jobs):
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("dlrender: error: interrupted")
     assert list(out.iterdir()) == []
+    assert [worker for worker in workers if is_there(worker)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("files", [1, 2])
+def test_no_process_outlives_one_that_is_killed(long_caches, tmp_path, files):
+    argv = ["render", *map(str, long_caches[:files]), "--output-dir", str(tmp_path), "--jobs", "2", *SLOW]
+    process = subprocess.Popen([sys.executable, "-c", "from dlrender.cli import main; main()", *argv])
+    until = time.monotonic() + PATIENCE
+    while len(workers_of(process)) < 2 or len(list(tmp_path.glob(".*.part"))) < 3 * files:
+        assert process.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    workers = workers_of(process)
+    process.kill()
+    process.wait()
+    while any(map(is_there, workers)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_killed_process_that_draws_is_an_error_and_leaves_no_unfinished_file(long_caches, tmp_path):
+    argv = ["render", str(long_caches[0]), "--output-dir", str(tmp_path), "--jobs", "2", *SLOW]
+    code = "from dlrender.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", code, *argv], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + PATIENCE
+    while len(workers_of(process)) < 2:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    err = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 1, err
+    assert err.splitlines()[-1] == (
+        "dlrender: error: one of 2 processes that draw was killed, perhaps because memory ran out; choose --jobs 1"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
@@ -238,8 +293,7 @@ def test_a_killed_worker_is_an_error_and_leaves_no_unfinished_file(long_caches, 
     while not (out.is_dir() and len(list(out.glob(".*.part"))) >= 6):
         assert time.monotonic() < until
         time.sleep(0.02)
-    children = subprocess.run(["pgrep", "-P", str(process.pid), "-f", "spawn_main"], capture_output=True, text=True)
-    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
     err = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1, err
     assert err.splitlines()[-1].startswith("dlrender: error: a process of --jobs 2 was killed")

@@ -21,9 +21,9 @@ from dlrender.frames.panels import EnvironmentPanel
 from dlrender.frames.panels import artists as drawn_artists
 from dlrender.overlays import OVERLAYS, Overlay
 from dlrender.overlays.contrast import contrast, on_ground
+from dlrender.scene import Scene
 from dlrender.style.style import Style
 from dlrender.style.toml import bundled, load_style
-from dlrender.videos import Scene
 from dlscore.cache import open_cache
 
 RED = with_overlays("expert", color="red", linewidth=3.0)

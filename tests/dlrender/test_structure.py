@@ -16,7 +16,7 @@ FLOORS = (
     ("style",),
     ("frames",),
     ("output", "metadata", "existing"),
-    ("videos", "sheets", "figures", "jobs"),
+    ("scene", "drawing", "videos", "sheets", "figures", "jobs"),
     ("api",),
     ("complete", "options"),
     ("answers",),

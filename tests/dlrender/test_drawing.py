@@ -1,0 +1,125 @@
+"""Pictures are the same whoever draws them: this process, or several that are forked from it."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from support.drawing import with_overlays
+from support.synthetic import write_cache
+
+from dlrender import drawing
+from dlrender.drawing import BLOCK, can_fork, draw_steps
+from dlrender.frames.frame import Frame
+from dlrender.scene import Scene
+from dlscore.cache import open_cache
+
+STEPS = 3 * BLOCK + 5
+KINDS = {"environment": "rgb24", "likelihood": "yuv420p", "combined": "yuv444p"}
+
+# Draws a cache twice, alone and in three processes, in a program of one thread: that of the tests has more.
+TWICE = """
+import json, os, sys
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+from dataclasses import replace
+from pathlib import Path
+from dlrender import drawing
+from dlrender.output import Output
+from dlrender.style.toml import load_style
+from dlrender.videos import render_episode
+pools = []
+class Pool(drawing.ProcessPoolExecutor):
+    def __init__(self, processes, *more, **named):
+        pools.append(processes)
+        super().__init__(processes, *more, **named)
+drawing.ProcessPoolExecutor = Pool
+file, out, kind, name, window = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
+style = replace(load_style(name), target_height=160, window=window)
+steps = []
+for jobs in (1, 3):
+    output = Output(("likelihood", "distance"), folder=out / str(jobs), format=kind, jobs=jobs, provenance=False)
+    render_episode(file, style, output, progress=lambda done, total: steps.append(done))
+print(json.dumps({"pools": pools, "steps": steps}))
+"""
+
+
+@pytest.fixture(scope="module")
+def long_cache(tmp_path_factory):
+    turn = 2 * np.pi * np.arange(STEPS) / 25
+    expert = 256 + 150 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    path = tmp_path_factory.mktemp("drawing") / "episode_000.h5"
+    return write_cache(path, steps=STEPS, resolution=20, expert=expert, methods=("likelihood", "distance"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+@pytest.mark.parametrize(
+    ("kind", "style", "window"),
+    [("mp4", "default", "follow"), ("png", "paper", "full"), ("gif", "dark", "fit"), ("webp", "talk", "follow")],
+)
+def test_several_processes_make_the_same_files_as_one(long_cache, tmp_path, kind, style, window):
+    argv = [sys.executable, "-c", TWICE, str(long_cache), str(tmp_path), kind, style, window]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert told == {"pools": [3], "steps": [*range(1, STEPS + 1)] * 2}
+    one, three = (
+        {
+            path.relative_to(tmp_path / jobs): path.read_bytes()
+            for path in (tmp_path / jobs).rglob("*.*")
+            if path.is_file()
+        }
+        for jobs in ("1", "3")
+    )
+    assert len(one) == (4 * STEPS + 1 if kind == "png" else 5)
+    assert one == three
+
+
+def test_a_block_does_not_depend_on_what_was_drawn_before(long_cache):
+    style = with_overlays("all")
+    with open_cache(long_cache) as cache, style.active():
+        first, fresh = (Scene(cache, ("likelihood",), style, {}) for _ in range(2))
+        for _ in zip(range(2 * BLOCK), draw_steps(first, KINDS, 1), strict=False):
+            pass
+        for step in range(BLOCK, BLOCK + 3):
+            one, other = (drawing._draw(scene, KINDS, step) for scene in (first, fresh))
+            np.testing.assert_array_equal(one["environment"], other["environment"])
+            for name in ("likelihood", "combined"):
+                assert len(one[name]) == len(other[name])
+                for (left, patch), (same, like) in zip(one[name], other[name], strict=True):
+                    assert (left, patch.left, patch.top) == (same, like.left, like.top)
+                    for planes, others in zip(patch.planes, like.planes, strict=True):
+                        np.testing.assert_array_equal(planes, others)
+
+
+def test_a_patch_that_was_sent_has_the_same_planes():
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 48, 4), dtype=np.uint8)
+    patch = Frame(pixels, (5, 4, 20, 31)).patch("yuv420p")
+    sent = pickle.loads(pickle.dumps(patch))
+    assert (sent.left, sent.top) == (patch.left, patch.top)
+    for planes, others in zip(sent.planes, patch.planes, strict=True):
+        np.testing.assert_array_equal(planes, others)
+
+
+def test_a_process_of_several_threads_is_not_forked():
+    until = threading.Event()
+    thread = threading.Thread(target=until.wait)
+    thread.start()
+    assert not can_fork()
+    until.set()
+    thread.join()
+
+
+def test_hdf5_reads_by_position(long_cache):
+    with open_cache(long_cache) as cache:
+        handle = cache._file.file.id.get_vfd_handle()
+        before = os.lseek(handle, 0, os.SEEK_CUR)
+        cache.frame(STEPS - 1)
+        cache.score("distance", STEPS // 2)
+        assert (
+            os.lseek(handle, 0, os.SEEK_CUR) == before
+        )  # else forked processes, which share it, would move each other's
