@@ -18,6 +18,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
 from mmap import mmap
+from threading import Thread
 from typing import Any
 
 from dlrender.errors import RenderError
@@ -65,6 +66,7 @@ def _draw_ahead(
     pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(scene, slots))
     waiting, free = deque(blocks), deque(range(len(slots)))
     drawn: deque[tuple[int, Future[Parcel]]] = deque()
+    ending = Thread(target=pool.shutdown)
     try:
         while waiting or drawn:
             while waiting and free:
@@ -73,8 +75,10 @@ def _draw_ahead(
             slot, future = drawn.popleft()
             pictures = _unpack(slots[slot], future.result())
             free.append(slot)
+            if not (waiting or drawn):
+                ending.start()  # while the last pictures are encoded
             yield from pictures
-        pool.shutdown()
+        ending.join()
     except BaseException as error:
         for process in list((pool._processes or {}).values()):
             process.kill()  # it has nothing to clear up
