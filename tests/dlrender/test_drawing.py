@@ -46,6 +46,29 @@ for jobs in (1, 3):
 print(json.dumps({"pools": pools, "steps": steps}))
 """
 
+# A step that cannot be drawn, as where a disk fails.
+DAMAGED = """
+import os, sys
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+from pathlib import Path
+from dlrender.output import Output
+from dlrender.scene import Scene
+from dlrender.style.style import Style
+from dlrender.videos import render_episode
+from dlscore.cache import CacheError
+render = Scene.render
+def fail(self, step):
+    if step == 30:
+        raise CacheError(f"drawn by {os.getpid()}")
+    return render(self, step)
+Scene.render = fail
+try:
+    render_episode(Path(sys.argv[1]), Style(target_height=160), Output(folder=Path(sys.argv[2]), jobs=2))
+except CacheError as error:
+    assert str(error).startswith("drawn by ") and not str(error).endswith(str(os.getpid())), error
+    print(error)
+"""
+
 
 @pytest.fixture(scope="module")
 def long_cache(tmp_path_factory):
@@ -77,6 +100,16 @@ def test_several_processes_make_the_same_files_as_one(long_cache, tmp_path, kind
     )
     assert len(one) == (4 * STEPS + 1 if kind == "png" else 5)
     assert one == three
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+def test_what_fails_in_a_process_fails_as_it_would_in_one(long_cache, tmp_path):
+    argv = [sys.executable, "-c", DAMAGED, str(long_cache), str(tmp_path)]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    drawn_by = int(done.stdout.split()[-1])
+    assert not os.path.exists(f"/proc/{drawn_by}")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_block_does_not_depend_on_what_was_drawn_before(long_cache):
