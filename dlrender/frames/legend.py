@@ -50,7 +50,7 @@ def add_legend(
     room = axes.xaxis.get_tightbbox(renderer) or axes.bbox
     place = (left + right) / 2, free / figure.bbox.height
     for tenths in range(10, round(10 * SMALLEST) - 1, -1):
-        for columns in range(len(handles), 0, -1):
+        for columns in _columns(len(handles)):
             legend = _make_legend(figure, handles, place, columns, style.fonts.legend * tenths / 10)
             box = legend.get_window_extent(renderer)
             fits_below = box.y1 + free <= room.y0
@@ -70,13 +70,18 @@ def legend_below(figure: Figure, handles: Sequence[Any], fontsize: float) -> flo
     if not handles:
         return 0.0
     free, width, height = ROOM / 100 * figure.dpi, figure.bbox.width, figure.bbox.height
-    for columns in range(len(handles), 0, -1):
+    for columns in _columns(len(handles)):
         legend = _make_legend(figure, handles, (0.5, free / height), columns, fontsize)
         box = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
         if box.width + 2 * free <= width or columns == 1:
             break
         legend.remove()
     return float(box.height + 2 * free) / figure.dpi
+
+
+def _columns(entries: int) -> list[int]:
+    # For one row, two, and so on: as even as they can be, which is narrowest too.
+    return sorted({-(-entries // rows) for rows in range(1, entries + 1)}, reverse=True)
 
 
 def _make_legend(

@@ -1,5 +1,6 @@
 """Frames: everything in its place, drawn fast and the same as matplotlib draws it."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -242,6 +243,7 @@ def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(drawn_episode, n
             renderer, (legend,) = panel.figure.canvas.get_renderer(), panel.figure.legends
             whole = panel.figure.get_tightbbox(renderer).transformed(panel.figure.dpi_scale_trans)
             box = legend.get_window_extent(renderer)
+            columns = Counter(text.get_window_extent(renderer).x0 for text in legend.get_texts())
             title = panel.axes.title.get_window_extent(renderer)
             below = (panel.axes.xaxis.get_tightbbox(renderer) or panel.axes.bbox).y0  # a window that moves has no ticks
         for extent in (whole, box, title):
@@ -251,6 +253,7 @@ def test_nothing_is_clipped_and_the_legend_leaves_the_data_free(drawn_episode, n
             assert extent.y1 <= panel.height
         assert box.y1 + 4 * height / 480 <= below  # it touches neither the labels nor the edges
         assert min(box.x0, box.y0, panel.width - box.x1) >= 3.9 * height / 480
+        assert len(columns) == -(-columns.total() // max(columns.values()))  # its rows are as even as they can be
 
 
 def test_a_legend_that_cannot_fit_is_an_error_that_says_what_to_do(drawn_episode):
