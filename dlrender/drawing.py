@@ -68,10 +68,11 @@ def _draw_ahead(
     drawn: deque[tuple[int, Future[Parcel]]] = deque()
     ending = Thread(target=pool.shutdown)
     try:
+        _fork(pool)
         while waiting or drawn:
             while waiting and free:
                 slot = free.popleft()
-                drawn.append((slot, _submit(pool, waiting.popleft(), kinds, slot)))
+                drawn.append((slot, pool.submit(_draw_block, waiting.popleft(), kinds, slot)))
             slot, future = drawn.popleft()
             pictures = _unpack(slots[slot], future.result())
             free.append(slot)
@@ -90,11 +91,11 @@ def _draw_ahead(
         raise
 
 
-def _submit(pool: ProcessPoolExecutor, steps: Sequence[int], kinds: Mapping[str, str], slot: int) -> Future[Parcel]:
-    # The first call forks: a signal waits until the new processes leave it to this one.
+def _fork(pool: ProcessPoolExecutor) -> None:
+    # What is submitted first starts all processes. A signal waits until they no longer take it for this one.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
-        return pool.submit(_draw_block, steps, kinds, slot)
+        pool.submit(int)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -105,8 +106,8 @@ def _begin(scene: Scene, slots: Sequence[mmap]) -> None:
     _scene, _slots = scene, slots
     gc.freeze()  # what was there is not searched, which would copy its memory
     end_with_parent()
-    for number in STOPS:  # Ctrl-C reaches all processes; the main process decides
-        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the pool ends the others where one was killed
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
