@@ -179,10 +179,11 @@ def render(
 ) -> list[Path]:
     """Make the videos and the config of each cache, as `dlrender render` does; the paths written.
 
-    videos: some of "environment", "heatmaps", "combined". jobs: so many episodes at a time, or processes for one; None
-    draws one after the other, each by all cores where this process may be forked. progress: show it on stderr. provenance:
-    False leaves paths, names and dates out of the files. changes: fields of Style. Videos that are up to date are kept. A
-    file that dlrender did not make raises RenderError unless `force` is true.
+    videos: some of "environment", "heatmaps", "combined". jobs: so many episodes at a time; of one alone, so many
+    processes, up to 4; None draws one after the other, each by a process a core, up to 4. Processes are forked, so only from a
+    program of one thread: set OPENBLAS_NUM_THREADS=1 before numpy is imported. progress: show it on stderr. provenance: False
+    leaves paths, names and dates out of the files. changes: fields of Style. Videos that are up to date are kept. A file that
+    dlrender did not make raises RenderError unless `force` is true.
     """
     chosen = _make_style(style, changes, "render")
     paths = [Path(file) for file in ([files] if isinstance(files, str | Path) else files)]

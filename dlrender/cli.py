@@ -74,7 +74,7 @@ def render(
         typer.Option(
             "--jobs",
             "-j",
-            help="Episodes to draw at a time, or processes that draw one.  [default: one episode after the other, by all cores]",
+            help="Episodes to draw at a time; of one, processes.  [default: one after the other, by a process a core, up to 4]",
         ),
     ] = None,
     force: Annotated[

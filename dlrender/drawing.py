@@ -13,11 +13,12 @@ import pickle
 import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
 from mmap import mmap
+from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any
 
@@ -29,7 +30,9 @@ from dlscore.common.processes import end_with_parent
 Pictures = dict[str, Picture]  # of a step, by the names of `Scene.widths`
 Parcel = tuple[bytes, list[int]]  # pickled pictures, and where in shared memory their arrays begin and end
 
-BLOCK = 12  # steps that a process draws at a time: the first whole, of the others what changes
+LONGEST = 12  # steps that a process draws at a time: the first whole, of the others what changes
+BLOCK_BYTES = 1 << 26  # of their pictures, at most
+PER_PIXEL = {"rgb24": 3.0, "yuv444p": 3.0, "yuv420p": 1.5}  # bytes
 MOST = 4  # processes: an encoder takes half as long as drawing, so more would wait for it
 STOPS = {signal.SIGINT, signal.SIGTERM}
 
@@ -41,38 +44,73 @@ _slots: Any = None
 def draw_steps(scene: Scene, kinds: Mapping[str, str], jobs: int | None) -> Generator[Pictures]:
     """The pictures of each step in turn, of the kinds asked for by video: rgb24, or planes of yuv420p or yuv444p.
 
-    jobs: processes at most; None for one a core. Close the generator to stop them. RenderError if one of them is killed.
+    jobs: processes at most; None for one a core, and never more than MOST. Close the generator to stop them. RenderError
+    if one of them is killed.
     """
-    steps = range(scene.cache.steps)
-    blocks = [steps[first : first + BLOCK] for first in steps[::BLOCK]]
+    steps, length = range(scene.cache.steps), block_length(scene, kinds)
+    blocks = [steps[first : first + length] for first in steps[::length]]
     processes = min(jobs or len(os.sched_getaffinity(0)), MOST, len(blocks)) if can_fork() else 1
-    if processes == 1:
-        yield from (_draw(scene, kinds, step) for step in steps)
+    pool, slots = _start(scene, kinds, processes) if processes > 1 else (None, [])
+    if pool is None:
+        for block in blocks:
+            yield from _draw_block(scene, kinds, block)
     else:
-        yield from _draw_ahead(scene, kinds, blocks, processes)
+        yield from _draw_ahead(pool, slots, kinds, blocks)
+
+
+def block_length(scene: Scene, kinds: Mapping[str, str]) -> int:
+    """Steps that are drawn at a time, the same however many processes draw."""
+    return max(1, min(LONGEST, BLOCK_BYTES // _picture_bytes(scene, kinds)))
 
 
 def can_fork() -> bool:
-    """Whether this process may be forked: on Linux, while it has one thread. Other systems' libraries are not made for it."""
-    return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    """Whether this process may be forked: on Linux, while it has one thread, and unless it is itself one of several.
+
+    Other systems' libraries are not made for it.
+    """
+    alone = multiprocessing.parent_process() is None
+    return sys.platform == "linux" and alone and len(os.listdir("/proc/self/task")) == 1
+
+
+def _start(scene: Scene, kinds: Mapping[str, str], processes: int) -> tuple[ProcessPoolExecutor | None, Sequence[mmap]]:
+    # The processes, and memory for their pictures, which is taken where it is written; None where the system refuses.
+    pool: ProcessPoolExecutor | None = None
+    try:
+        size = block_length(scene, kinds) * _picture_bytes(scene, kinds)
+        slots = [mmap(-1, size) for _ in range(processes + 1)]
+        context = multiprocessing.get_context("fork")
+        pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(scene, slots))
+        # What is submitted first starts all processes. A signal waits until they no longer take it for this one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        try:
+            pool.submit(int)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except OSError:
+        for process in _kill(pool) if pool is not None else ():
+            process.join()
+        return None, []
+    return pool, slots
+
+
+def _kill(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    processes: list[BaseProcess] = list((pool._processes or {}).values())
+    for process in processes:
+        process.kill()  # it has nothing to clear up
+    return processes
 
 
 def _draw_ahead(
-    scene: Scene, kinds: Mapping[str, str], blocks: Sequence[Sequence[int]], processes: int
+    pool: ProcessPoolExecutor, slots: Sequence[mmap], kinds: Mapping[str, str], blocks: Sequence[Sequence[int]]
 ) -> Generator[Pictures]:
-    size = BLOCK * 3 * scene.style.target_height * sum(scene.widths[name] for name in kinds)  # no more than RGB needs
-    slots = [mmap(-1, size) for _ in range(processes + 1)]  # takes memory where it is written
-    context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(scene, slots))
     waiting, free = deque(blocks), deque(range(len(slots)))
     drawn: deque[tuple[int, Future[Parcel]]] = deque()
     ending = Thread(target=pool.shutdown)
     try:
-        _fork(pool)
         while waiting or drawn:
             while waiting and free:
                 slot = free.popleft()
-                drawn.append((slot, pool.submit(_draw_block, waiting.popleft(), kinds, slot)))
+                drawn.append((slot, pool.submit(_draw_into, slot, kinds, waiting.popleft())))
             slot, future = drawn.popleft()
             pictures = _unpack(slots[slot], future.result())
             free.append(slot)
@@ -81,23 +119,16 @@ def _draw_ahead(
             yield from pictures
         ending.join()
     except BaseException as error:
-        for process in list((pool._processes or {}).values()):
-            process.kill()  # it has nothing to clear up
-        pool.shutdown(cancel_futures=True)
+        if ending.ident is None:
+            _kill(pool)
+            pool.shutdown(cancel_futures=True)
+        else:
+            ending.join()
         if isinstance(error, BrokenProcessPool):
             raise RenderError(
-                f"one of {processes} processes that draw was killed, perhaps because memory ran out; choose --jobs 1"
+                "one of the processes that draw was killed, perhaps because memory ran out; choose --jobs 1"
             ) from error
         raise
-
-
-def _fork(pool: ProcessPoolExecutor) -> None:
-    # What is submitted first starts all processes. A signal waits until they no longer take it for this one.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-    try:
-        pool.submit(int)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(scene: Scene, slots: Sequence[mmap]) -> None:
@@ -111,15 +142,28 @@ def _begin(scene: Scene, slots: Sequence[mmap]) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
 
 
-def _draw_block(steps: Sequence[int], kinds: Mapping[str, str], slot: int) -> Parcel:
+def _draw_into(slot: int, kinds: Mapping[str, str], steps: Sequence[int]) -> Parcel:
     arrays: list[pickle.PickleBuffer] = []
-    data = pickle.dumps([_draw(_scene, kinds, step) for step in steps], protocol=5, buffer_callback=arrays.append)
+    try:
+        pictures = list(_draw_block(_scene, kinds, steps))
+    except Exception as error:
+        raise _sendable(error) from None
+    data = pickle.dumps(pictures, protocol=5, buffer_callback=arrays.append)
     ends = [0]
     for array in arrays:
         raw = array.raw()
         ends.append(ends[-1] + len(raw))
         _slots[slot][ends[-2] : ends[-1]] = raw
     return data, ends
+
+
+def _sendable(error: Exception) -> Exception:
+    # An exception that cannot be sent would look like the end of the process.
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return RenderError(f"{type(error).__name__}: {error}")
 
 
 def _unpack(slot: mmap, parcel: Parcel) -> list[Pictures]:
@@ -129,8 +173,13 @@ def _unpack(slot: mmap, parcel: Parcel) -> list[Pictures]:
     return pictures
 
 
-def _draw(scene: Scene, kinds: Mapping[str, str], step: int) -> Pictures:
-    if step % BLOCK == 0:
-        scene.forget()
-    frames = scene.render(step)
-    return {name: compose(frames[name], kind) for name, kind in kinds.items()}
+def _draw_block(scene: Scene, kinds: Mapping[str, str], steps: Sequence[int]) -> Iterator[Pictures]:
+    scene.forget()
+    for step in steps:
+        frames = scene.render(step)
+        yield {name: compose(frames[name], kind) for name, kind in kinds.items()}
+
+
+def _picture_bytes(scene: Scene, kinds: Mapping[str, str]) -> int:
+    # Of a step's pictures, whole.
+    return round(sum(scene.widths[name] * scene.style.target_height * PER_PIXEL[kind] for name, kind in kinds.items()))

@@ -22,8 +22,8 @@ VIDEOS = ("environment", "heatmaps", "combined")
 class Output:
     """The options of `dlrender render`.
 
-    methods: () to choose from those in the cache. fps: None for real time. jobs: episodes at a time, or processes for the
-    steps of one; None for one episode after the other by all cores.
+    methods: () to choose from those in the cache. fps: None for real time. jobs: episodes at a time; of one
+    alone, processes; None for one episode after the other, by a process a core.
     """
 
     methods: tuple[str, ...] = ()

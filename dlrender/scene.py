@@ -68,7 +68,9 @@ class Scene:
         views = [
             panels.view_step(self.cache, step, name, norm, self.style, window) for name, norm in self.norms.items()
         ]
-        heatmaps = {view.method: self.heatmaps[view.method].render(view) for view in views if self.heatmaps}
+        heatmaps = {
+            view.method: self.heatmaps[view.method].render(view) for view in views if view.method in self.heatmaps
+        }
         frames = {name: [frame] for name, frame in heatmaps.items() if name in self.videos}
         if self.world is not None:
             frames["environment"] = [self.world.render(views[0])]

@@ -113,6 +113,27 @@ def compose(frames: Sequence[Frame], kind: str) -> Picture:
     return patches
 
 
+def union(boxes: Sequence[Box | None]) -> Box | None:
+    """The least box around those that are there; None if there is none."""
+    there = np.array([box for box in boxes if box is not None])
+    if not len(there):
+        return None
+    left, top, right, bottom = (int(each) for each in (*there[:, :2].min(axis=0), *there[:, 2:].max(axis=0)))
+    return left, top, right, bottom
+
+
+def restore_rim(buffer: Array, clean: Array, square: tuple[int, int, int]) -> None:
+    """Put back the line of pixels around a square (left, top, side), which markers that are clipped to it may reach."""
+    left, top, side = square
+    rows, columns = slice(max(0, top - 1), top + side + 1), slice(max(0, left - 1), left + side + 1)
+    for row in (top - 1, top + side):
+        if 0 <= row < len(buffer):
+            buffer[row, columns] = clean[row, columns]
+    for column in (left - 1, left + side):
+        if 0 <= column < buffer.shape[1]:
+            buffer[rows, column] = clean[rows, column]
+
+
 def planes_of(frame: av.VideoFrame) -> tuple[Array, ...]:
     """Views (H, W) of a frame's planes, without the padding of their rows."""
     views = []

@@ -29,7 +29,7 @@ from dlrender.frames.axes import (
     square_of,
     width_of,
 )
-from dlrender.frames.frame import Box, Frame
+from dlrender.frames.frame import Box, Frame, restore_rim, union
 from dlrender.frames.legend import add_legend, handles_of
 from dlrender.overlays import Overlay, StepView
 from dlrender.overlays.artists import HaloLines, place
@@ -77,11 +77,13 @@ class EnvironmentPanel:
         freeze(self.axes)
         self._buffer = np.asarray(figure.canvas.buffer_rgba())  # type: ignore[attr-defined]
         self._pixels = np.full((self.side, self.side, 4), 255, dtype=np.uint8)
+        self._clean = self._buffer.copy()
         self._marked: Box | None = None  # what was drawn over at the step before
 
     def forget(self) -> None:
         """Draw the next frame whole. Parts that are scaled alone may differ from it in the last bit."""
         self._index = None
+        self._buffer[:] = self._clean
 
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
@@ -103,13 +105,14 @@ class EnvironmentPanel:
         if self.beside and not view.window.is_whole:
             drawn.append(mark_window(self.axes, view))
             marked = marked or self._around(view.window)
-        box = _union([self._marked, marked, (columns[0], rows[0], columns[1], rows[1]) if moved else None])
+        box = union([self._marked, marked, (columns[0], rows[0], columns[1], rows[1]) if moved else None])
         self._marked = marked
         if box is not None:
             inside = self._buffer[top : top + side, left : left + side]
             part = slice(box[1], box[3]), slice(box[0], box[2])
             inside[part] = self._pixels[part]
             draw_artists(self.axes, drawn)
+            restore_rim(self._buffer, self._clean, self.square)
             box = (left + box[0], top + box[1], left + box[2], top + box[3])
         return Frame.whole(self._buffer) if first else Frame(self._buffer, box)
 
@@ -172,10 +175,12 @@ class HeatmapPanel:
         self._shown = self.window
         freeze(self.axes)
         self._rendered = False
+        self._clean = self._buffer.copy()
 
     def forget(self) -> None:
         """Give the next frame as whole."""
         self._rendered = False
+        self._buffer[:] = self._clean
 
     def render(self, view: StepView) -> Frame:
         """The frame of one step."""
@@ -196,6 +201,7 @@ class HeatmapPanel:
             if self.heat == "over":
                 draw_heat(packed, self._ground, view.shades(over=True), view.values(side))
         draw_artists(self.axes, [*artists(self.overlays, self.axes, view), *self._spines])
+        restore_rim(self._buffer, self._clean, self.square)
         first, self._rendered = not self._rendered, True
         return Frame.whole(self._buffer) if first else Frame(self._buffer, (left, top, left + side, top + side))
 
@@ -214,15 +220,6 @@ def artists(overlays: Sequence[Overlay], axes: Axes, view: StepView) -> list[Art
     """The artists of all overlays at a view, in the order in which matplotlib would draw them."""
     drawn = [place(axes, artist) for overlay in overlays for artist in overlay.draw(axes, view)]
     return sorted(drawn, key=Artist.get_zorder)
-
-
-def _union(boxes: Sequence[Box | None]) -> Box | None:
-    # The least box around those that are there.
-    there = np.array([box for box in boxes if box is not None])
-    if not len(there):
-        return None
-    left, top, right, bottom = (int(each) for each in (*there[:, :2].min(axis=0), *there[:, 2:].max(axis=0)))
-    return left, top, right, bottom
 
 
 def draw_artists(axes: Axes, drawn: Sequence[Artist]) -> None:

@@ -153,7 +153,8 @@ class Overlay:
     def draw(self, axes: Axes, view: StepView) -> Sequence[Artist]:
         """The artists of one step, which the caller draws: in px of the environment unless they have a transform.
 
-        Any artist of matplotlib will do. Do not add it to `axes`, which serve many steps.
+        Any artist of matplotlib will do. Do not add it to `axes`, which serve many steps. It depends on the view alone:
+        several processes may draw the steps of an episode.
         """
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
-import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +13,13 @@ from support.drawing import with_overlays
 from support.synthetic import write_cache
 
 from dlrender import drawing
-from dlrender.drawing import BLOCK, can_fork, draw_steps
+from dlrender.drawing import LONGEST, block_length, draw_steps
+from dlrender.errors import RenderError
 from dlrender.frames.frame import Frame
 from dlrender.scene import Scene
 from dlscore.cache import open_cache
 
-STEPS = 3 * BLOCK + 5
+STEPS = 3 * LONGEST + 5
 KINDS = {"environment": "rgb24", "likelihood": "yuv420p", "combined": "yuv444p"}
 
 # Draws a cache twice, alone and in three processes, in a program of one thread: that of the tests has more.
@@ -39,6 +40,7 @@ class Pool(drawing.ProcessPoolExecutor):
 drawing.ProcessPoolExecutor = Pool
 file, out, kind, name, window = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]
 style = replace(load_style(name), target_height=160, window=window)
+style = replace(style, overlays=tuple(dict.fromkeys((*style.overlays, "chunk", "expert"))))
 steps = []
 for jobs in (1, 3):
     output = Output(("likelihood", "distance"), folder=out / str(jobs), format=kind, jobs=jobs, provenance=False)
@@ -65,7 +67,9 @@ Scene.render = fail
 try:
     render_episode(Path(sys.argv[1]), Style(target_height=160), Output(folder=Path(sys.argv[2]), jobs=2))
 except CacheError as error:
-    assert str(error).startswith("drawn by ") and not str(error).endswith(str(os.getpid())), error
+    drawn_by = str(error).split()[-1]
+    assert drawn_by != str(os.getpid())
+    assert not os.path.exists(f"/proc/{drawn_by}")  # nor does it wait to be taken notice of
     print(error)
 """
 
@@ -73,7 +77,7 @@ except CacheError as error:
 @pytest.fixture(scope="module")
 def long_cache(tmp_path_factory):
     turn = 2 * np.pi * np.arange(STEPS) / 25
-    expert = 256 + 150 * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    expert = 256 + 255 * np.stack([np.cos(turn), np.sin(turn)], axis=1)  # to the edges, where markers are clipped
     path = tmp_path_factory.mktemp("drawing") / "episode_000.h5"
     return write_cache(path, steps=STEPS, resolution=20, expert=expert, methods=("likelihood", "distance"))
 
@@ -107,8 +111,7 @@ def test_what_fails_in_a_process_fails_as_it_would_in_one(long_cache, tmp_path):
     argv = [sys.executable, "-c", DAMAGED, str(long_cache), str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    drawn_by = int(done.stdout.split()[-1])
-    assert not os.path.exists(f"/proc/{drawn_by}")
+    assert done.stdout.startswith("drawn by ")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -116,10 +119,11 @@ def test_a_block_does_not_depend_on_what_was_drawn_before(long_cache):
     style = with_overlays("all")
     with open_cache(long_cache) as cache, style.active():
         first, fresh = (Scene(cache, ("likelihood",), style, {}) for _ in range(2))
-        for _ in zip(range(2 * BLOCK), draw_steps(first, KINDS, 1), strict=False):
+        assert block_length(first, KINDS) == LONGEST
+        for _ in zip(range(2 * LONGEST), draw_steps(first, KINDS, 1), strict=False):
             pass
-        for step in range(BLOCK, BLOCK + 3):
-            one, other = (drawing._draw(scene, KINDS, step) for scene in (first, fresh))
+        steps = range(LONGEST, LONGEST + 3)
+        for one, other in zip(*(drawing._draw_block(scene, KINDS, steps) for scene in (first, fresh)), strict=True):
             np.testing.assert_array_equal(one["environment"], other["environment"])
             for name in ("likelihood", "combined"):
                 assert len(one[name]) == len(other[name])
@@ -138,13 +142,57 @@ def test_a_patch_that_was_sent_has_the_same_planes():
         np.testing.assert_array_equal(planes, others)
 
 
-def test_a_process_of_several_threads_is_not_forked():
-    until = threading.Event()
-    thread = threading.Thread(target=until.wait)
-    thread.start()
-    assert not can_fork()
-    until.set()
-    thread.join()
+FORKS = """
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+import multiprocessing, sys, threading
+from dlrender.drawing import can_fork
+told = [can_fork()]
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    told.append(pool.apply(can_fork))
+until = threading.Event()
+threading.Thread(target=until.wait).start()
+told.append(can_fork())
+until.set()
+print(told)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux")
+def test_a_process_of_one_thread_that_is_not_itself_one_of_several_is_forked():
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[True, False, False]\n", "")
+
+
+def test_blocks_are_shorter_where_pictures_are_large(long_cache):
+    style = replace(with_overlays("expert"), target_height=1080)
+    with open_cache(long_cache) as cache, style.active():
+        scene = Scene(cache, ("likelihood",), style, {})
+    assert block_length(scene, {"combined": "yuv420p"}) == LONGEST
+    assert block_length(scene, dict.fromkeys(("environment", "likelihood", "combined"), "rgb24")) == 4
+
+
+@pytest.mark.parametrize("refused", ["mmap", "fork"])
+def test_where_the_system_refuses_processes_one_draws(long_cache, monkeypatch, refused):
+    def refuse(*anything, **more):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(drawing, "can_fork", lambda: True)
+    monkeypatch.setattr(*((drawing, "mmap") if refused == "mmap" else (os, "fork")), refuse)
+    style = with_overlays("expert")
+    with open_cache(long_cache) as cache, style.active():
+        scene = Scene(cache, ("likelihood",), style, {}, {"likelihood"})
+        assert sum(1 for _ in draw_steps(scene, {"likelihood": "yuv420p"}, 2)) == STEPS
+
+
+def test_an_error_that_cannot_be_sent_is_told_by_its_name():
+    class Odd(Exception):
+        def __init__(self, one, other):
+            super().__init__(f"{one} and {other}")
+
+    assert str(drawing._sendable(Odd(1, 2))) == "Odd: 1 and 2"
+    error = RenderError("as it is")
+    assert drawing._sendable(error) is error
 
 
 def test_hdf5_reads_by_position(long_cache):

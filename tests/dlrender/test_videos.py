@@ -77,6 +77,17 @@ def test_several_methods_stand_side_by_side(drawn_cache, tmp_path):
     assert np.abs(frames_of(written[2])[2] - drawn[2]).mean() < 3
 
 
+@pytest.mark.parametrize("kind", ["mp4", "gif"])
+def test_one_heatmap_of_two_is_drawn_again(drawn_cache, tmp_path, kind):
+    output = Output(("likelihood", "distance"), videos=("heatmaps",), folder=tmp_path / "out", format=kind)
+    one, other, _ = render_episode(drawn_cache, Style(), output)
+    was = other.read_bytes()
+    other.unlink()
+    assert [path.name for path in render_episode(drawn_cache, Style(), output)][:-1] == [other.name]
+    assert other.read_bytes() == was
+    assert one.exists()
+
+
 @pytest.mark.parametrize("videos", [("combined",), ("environment",), ("heatmaps", "combined")])
 def test_only_the_videos_that_are_asked_for(drawn_cache, tmp_path, videos):
     written = render_episode(drawn_cache, Style(), Output(videos=videos, folder=tmp_path))
