@@ -278,7 +278,7 @@ def test_a_killed_process_that_draws_is_an_error_and_leaves_no_unfinished_file(l
     err = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 1, err
     assert err.splitlines()[-1] == (
-        "dlrender: error: one of 2 processes that draw was killed, perhaps because memory ran out; choose --jobs 1"
+        "dlrender: error: one of the processes that draw was killed, perhaps because memory ran out; choose --jobs 1"
     )
     assert list(tmp_path.iterdir()) == []
 
