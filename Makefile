@@ -111,7 +111,8 @@ $(OUTPUTS)/style.stamp: $(call changed,$(OUTPUTS)/style.stamp,$(render_settings)
 FORCE:
 
 # Under -jN each job gets its share of the cores: networks that fight for cores are many times slower, not twice.
-jobs = $(patsubst -j%,%,$(filter -j%,$(MAKEFLAGS)))
+parallel = $(filter -j%,$(MAKEFLAGS))
+jobs = $(patsubst -j%,%,$(parallel))
 threads = $(if $(jobs),OMP_NUM_THREADS=$$($(BIN)/python -c 'import os; print(max(1, os.cpu_count() // $(jobs)))'))
 
 define inputs_rule
@@ -137,7 +138,7 @@ $(CACHE)/episode_%.h5: $(CACHE)/settings.stamp $(CACHE)/episode_%.inputs | $(REA
 define render_rule
 $(OUTPUTS)/episode_$(1)_combined_$(2).mp4: $(call cache_of,$(1)) $(OUTPUTS)/style.stamp $(style_file) | $(READY) $(3)
 	$(BIN)/dlrender render $$< --scoring-method $(2) --style $(STYLE) $(if $(COLORMAP),--colormap $(COLORMAP)) \
-	    --output-dir $(OUTPUTS) --force $$(if $$(filter -j%,$$(MAKEFLAGS)),--jobs 1) $(RENDER_FLAGS)
+	    --output-dir $(OUTPUTS) --force $$(if $$(parallel),--jobs 1) $(RENDER_FLAGS)
 endef
 $(foreach e,$(episodes),$(eval previous :=)$(foreach m,$(METHOD),\
     $(eval $(call render_rule,$(e),$(m),$(previous)))$(eval previous := $(OUTPUTS)/episode_$(e)_combined_$(m).mp4)))

@@ -18,14 +18,13 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import pairwise
 from mmap import mmap
-from multiprocessing.process import BaseProcess
 from threading import Thread
 from typing import Any
 
 from dlrender.errors import RenderError
 from dlrender.frames.frame import Picture, compose
 from dlrender.scene import Scene
-from dlscore.common.processes import end_with_parent
+from dlscore.common.processes import end_with_parent, processes_of
 
 Pictures = dict[str, Picture]  # of a step, by the names of `Scene.widths`
 Parcel = tuple[bytes, list[int]]  # pickled pictures, and where in shared memory their arrays begin and end
@@ -87,17 +86,18 @@ def _start(scene: Scene, kinds: Mapping[str, str], processes: int) -> tuple[Proc
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
     except OSError:
-        for process in _kill(pool) if pool is not None else ():
-            process.join()
+        if pool is not None:
+            _kill(pool)
         return None, []
     return pool, slots
 
 
-def _kill(pool: ProcessPoolExecutor) -> list[BaseProcess]:
-    processes: list[BaseProcess] = list((pool._processes or {}).values())
+def _kill(pool: ProcessPoolExecutor) -> None:
+    processes = processes_of(pool)
     for process in processes:
         process.kill()  # it has nothing to clear up
-    return processes
+    for process in processes:
+        process.join()
 
 
 def _draw_ahead(

@@ -21,7 +21,7 @@ from dlrender.style.style import Style
 from dlrender.videos import Progress, global_norms, render_episode
 from dlscore.cache import open_cache
 from dlscore.common.files import part_of, remove
-from dlscore.common.processes import end_with_parent
+from dlscore.common.processes import end_with_parent, processes_of
 
 Reporter = Callable[[str], AbstractContextManager[Progress]]
 
@@ -68,7 +68,7 @@ def _in_processes(
         return [path for each in made for path in each.result()]
     except BaseException as error:
         # Each worker stops, removes its unfinished files and takes no other.
-        processes = list((pool._processes or {}).values())
+        processes = processes_of(pool)
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
